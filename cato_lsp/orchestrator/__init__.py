@@ -1,0 +1,1 @@
+"""Promises: deadlines over sequences of calls, admission, supersede and cancel."""

@@ -1,0 +1,1 @@
+"""Coding: prompts per model family, context, stop rules and shaping. Plain functions on immutable text."""
