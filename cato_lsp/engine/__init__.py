@@ -1,1 +1,1 @@
-"""vLLM in this process. The only room, with `bench`, that imports vllm and torch, and only when an engine starts."""
+"""vLLM in this process; with `bench`, the only room that imports vllm and torch."""

@@ -31,7 +31,7 @@ class ServiceClass(StrEnum):
 class Promise:
     """The promise a call carries into the engine's scheduler.
 
-    It travels as ``SamplingParams.extra_args["cato"]``, so it needs no side table and leaves with the request.
+    It travels as ``SamplingParams.extra_args["cato"]``, so it leaves with the request.
     Times are seconds on one monotonic clock (``time.monotonic`` live, the virtual clock in the twin).
     """
 
