@@ -61,6 +61,7 @@ class StopRules:
         self._body: int | None = None
         """Columns of the first line of the answer, once it is known."""
         self._below = next(iter(cursor.lines_below()), "")
+        self._one_line = cursor.mode is Mode.LINE
         self._watches_rest = cursor.mode is Mode.BLOCK and bool(cursor.rest.strip())
         self._brackets = BracketScan(cursor.language.quotes, cursor.quote)
 
@@ -95,12 +96,14 @@ class StopRules:
         if self._watches_rest and self._closes_rest(piece, start):
             return StopReason.BRACKET_CLOSED
         if _is_loop(self._current):
+            self._drop_current()
             return StopReason.LOOP
         return self._end_line() if content != piece else None
 
     def _end_line(self) -> StopReason | None:
         line, cursor = self._current, self._cursor
-        if cursor.mode is Mode.LINE and (line.strip() or self._lines or not cursor.on_blank_line):
+        begun = line.strip() or self._lines or not cursor.on_blank_line
+        if self._one_line and begun:
             return StopReason.LINE_END
         if line.strip():
             reason = (
@@ -168,13 +171,20 @@ class StopRules:
         return sum(character.isalnum() for character in line) >= _TELLING or line.strip()[0] in CLOSERS
 
     def _closes_rest(self, piece: str, start: int) -> bool:
-        """The answer closes the bracket that follows the cursor; it ends before that bracket."""
+        """The answer closes the bracket that follows the cursor; it ends before that bracket.
+
+        On its first line it may go on behind the bracket, to the end of the line.
+        """
         known, base = len(self._brackets.unmatched), self._brackets.offset
         self._brackets.feed(piece)
         for offset, character in self._brackets.unmatched[known:]:
-            if character == self._cursor.rest.strip()[0]:
-                self._current = self._current[: start + offset - base]
-                return True
+            if character != self._cursor.rest.strip()[0]:
+                continue
+            if not self._lines:
+                self._one_line = True
+                return False
+            self._current = self._current[: start + offset - base]
+            return True
         return False
 
     def _cut_marker(self, start: int) -> bool:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from cato_lsp.tasks.brackets import CLOSERS
+from cato_lsp.tasks.indentation import leading_blanks
 from cato_lsp.tasks.shaping.context import ShapingContext
 
 
 def strip_trailing_blanks(text: str, context: ShapingContext) -> str:
-    """Strip blanks nobody sees; one before code that follows on the line stays, it belongs there."""
+    """Strip blanks nobody sees, and keep those that set off what follows the cursor on its line.
+
+    Several lines before a closing bracket end in a line feed, so that the bracket stands below its head.
+    """
+    cursor = context.cursor
     stripped = "\n".join(line.rstrip() for line in text.split("\n")).rstrip()
-    before_code = context.cursor.has_code_after and not context.cursor.rest[0].isspace()
-    return stripped + " " if before_code and text.endswith(" ") else stripped
+    if cursor.has_code_after:
+        return stripped + " " if text.endswith(" ") and not cursor.rest[0].isspace() else stripped
+    if "\n" in stripped and cursor.rest.lstrip()[:1] in tuple(CLOSERS):
+        return f"{stripped}\n{leading_blanks(cursor.line)}"
+    return stripped
