@@ -40,7 +40,7 @@ def read_model_format(folder: Path) -> ModelFormat:
         family = detect_family(tokenizer.vocabulary, model_type=model_type, name=name)
     except FimUnsupportedError as error:
         family = PLAIN
-        note = f"{error}. Completions continue the text before the cursor, without regard to what follows."
+        note = f"{error}. Completions continue the text before the cursor, whatever follows it."
     context = config.get("max_position_embeddings")
     return ModelFormat(
         tokenizer=tokenizer,
@@ -52,7 +52,7 @@ def read_model_format(folder: Path) -> ModelFormat:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """The object a file holds; empty if there is none (the engine reports broken files, with better words)."""
+    """The object a file holds; empty if there is none (the engine reports broken files in better words)."""
     try:
         content: object = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
