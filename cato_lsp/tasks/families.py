@@ -75,6 +75,7 @@ CATO = FimFamily(
     middle="<|fim_middle|>",
     stop=(_ENDOFTEXT,),
     file_separator="<|file_sep|>",
+    names_file=True,
     names=("cato",),
 )
 QWEN_CODER = FimFamily(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ from cato_lsp.tasks.families import CATO, PLAIN
 from cato_lsp.tasks.model_format import read_model_format
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.tokenizer import Tokenizer, TokenizerError
-from tests.tasks.conftest import CATO_TOKENS, train_byte_level
+
+Training = Callable[[list[str]], FastTokenizer]
 
 pieces = st.sampled_from(
     [
@@ -212,7 +214,7 @@ def test_an_answer_cut_by_its_deadline_gives_what_is_sound(prompter: CompletionP
 def test_stop_tokens_are_those_of_the_family_and_the_model(cato_tokenizer: Tokenizer) -> None:
     plan = CompletionPrompter(cato_tokenizer, CATO, eos_token_ids=(690,)).plan(at_cursor("x = ‸"))
     assert plan is not None
-    assert plan.stop_token_ids == sorted([*map(cato_tokenizer.token_id, CATO_TOKENS), 690])  # pyright: ignore
+    assert plan.stop_token_ids == sorted([*map(cato_tokenizer.token_id, CATO.control), 690])  # pyright: ignore
 
 
 def model_folder(path: Path, tokenizer: FastTokenizer, config: dict[str, object]) -> Path:
@@ -222,18 +224,20 @@ def model_folder(path: Path, tokenizer: FastTokenizer, config: dict[str, object]
     return path
 
 
-def test_a_model_folder_tells_its_format(tmp_path: Path) -> None:
+def test_a_model_folder_tells_its_format(tmp_path: Path, byte_level: Training) -> None:
     config: dict[str, object] = {
         "model_type": "qwen2",
         "eos_token_id": [0, 7],
         "max_position_embeddings": 2048,
     }
-    found = read_model_format(model_folder(tmp_path / "default", train_byte_level(CATO_TOKENS), config))
+    found = read_model_format(model_folder(tmp_path / "default", byte_level(list(CATO.control)), config))
     assert (found.family, found.eos_token_ids, found.context_tokens, found.note) == (CATO, (0, 7), 2048, "")
 
 
-def test_a_model_without_fim_tokens_continues_the_text_and_says_so(tmp_path: Path) -> None:
-    folder = model_folder(tmp_path / "gpt2", train_byte_level(["<|endoftext|>"]), {"model_type": "gpt2"})
+def test_a_model_without_fim_tokens_continues_the_text_and_says_so(
+    tmp_path: Path, byte_level: Training
+) -> None:
+    folder = model_folder(tmp_path / "gpt2", byte_level(["<|endoftext|>"]), {"model_type": "gpt2"})
     found = read_model_format(folder)
     assert found.family is PLAIN
     assert "looked for" in found.note
