@@ -6,7 +6,7 @@ import itertools
 import logging
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from lsprotocol import types
@@ -30,8 +30,6 @@ _numbers = itertools.count(1)
 
 class SessionServer(LanguageServer):
     """The pygls side of a session."""
-
-    protocol: SessionProtocol
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -67,6 +65,11 @@ class Session:
         """What the client announced."""
         return self.server.client_capabilities
 
+    @property
+    def protocol(self) -> SessionProtocol:
+        """The JSON-RPC side."""
+        return cast("SessionProtocol", self.server.protocol)
+
     def initialize(self, params: types.InitializeParams) -> None:
         """Take in what the client says of itself; the answer must not wait for anything."""
         self.process_id = params.process_id
@@ -101,14 +104,11 @@ class Session:
             self.status.warn(f"cato settings: {problem}")
         self.backend.use(self)
 
-    def document_opened(self, uri: str) -> None:
-        """A document was opened."""
-
-    def document_changed(self, uri: str) -> None:
-        """A document was edited: somebody is typing."""
+    def typed(self) -> None:
+        """A document was edited: an urgent request is likely."""
         self.backend.orchestrator.typing(self.client)
 
-    def document_closed(self, uri: str) -> None:
+    def closed(self, uri: str) -> None:
         """A document was closed: nobody waits for its completion."""
         self.backend.orchestrator.close_document(self.client, uri)
 

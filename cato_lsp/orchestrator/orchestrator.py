@@ -34,9 +34,7 @@ class Orchestrator:
         self._prompters: dict[tuple[Path, CompletionSettings], CompletionPrompter] = {}
         self._loading = anyio.Lock()
 
-    async def complete(
-        self, client: str, request: CompletionRequest, settings: Settings
-    ) -> list[Completion]:
+    async def complete(self, client: str, request: CompletionRequest, settings: Settings) -> list[Completion]:
         """Complete at a position; see `CompletionRunner.run`."""
 
         async def prepare() -> tuple[Engine, CompletionPlan | None]:
