@@ -95,6 +95,11 @@ class CompletionSettings(_Section):
         default=12, ge=1, le=200, description="Longest completion, in lines; 1: single-line only."
     )
     max_tokens: int = Field(default=128, ge=1, le=4096, description="Longest completion, in tokens.")
+    answer_ms: int = Field(
+        default=2000,
+        ge=1,
+        description="Longest wait for a completion, in ms; what is sound of it by then is shown.",
+    )
     prompt_tokens: int = Field(
         default=1500, ge=64, description="Most context that goes into the prompt, in tokens of the model."
     )
