@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -45,13 +44,6 @@ async def engine(launch: Launch) -> AsyncIterator[EngineThread]:
     yield thread
     thread.stop()
     await thread.wait_closed()
-
-
-@pytest.fixture(autouse=True, scope="session")
-def no_outside() -> Iterator[None]:
-    """Nothing in these tests may ask a model hub."""
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    yield
 
 
 def make_call(

@@ -23,7 +23,7 @@ from cato_lsp.engine.api import (
     EngineUnavailableError,
 )
 from cato_lsp.engine.launch import Launch, prepare_environment, vllm_distribution
-from cato_lsp.engine.model_folder import inspect_model_folder
+from cato_lsp.engine.model_folder import ModelFolder, inspect_model_folder
 from cato_lsp.engine.stream import ThreadCallStream
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ class EngineThread:
 
     def __init__(self, launch: Launch, on_stage: Callable[[str], None] = lambda _stage: None) -> None:
         self._launch = launch
-        self.model = launch.model
+        self.folder: ModelFolder
+        """What was loaded; known once started."""
         self._on_stage = on_stage
         self._loop = asyncio.get_running_loop()
         self._inbox: SimpleQueue[_Command] = SimpleQueue()
@@ -164,7 +165,7 @@ class EngineThread:
             self._post(self._finish)
 
     def _load(self) -> VllmCore:
-        folder = inspect_model_folder(self._launch.model)
+        folder = self.folder = inspect_model_folder(self._launch.model)
         if vllm_distribution() is None:
             raise EngineUnavailableError(
                 "vLLM is not installed.",

@@ -102,10 +102,11 @@ class SessionProtocol(LanguageServerProtocol):
 
     def _register_builtin_features(self) -> None:
         super()._register_builtin_features()
-        self.fm.add_builtin_feature(types.EXIT, self._exit)
-        self.fm.add_builtin_feature(types.TEXT_DOCUMENT_DID_OPEN, self._did_open)
-        self.fm.add_builtin_feature(types.TEXT_DOCUMENT_DID_CHANGE, self._did_change)
-        self.fm.add_builtin_feature(types.TEXT_DOCUMENT_DID_CLOSE, self._did_close)
+        builtin = cast("dict[str, Callable[..., None]]", self.fm.builtin_features)
+        builtin[types.EXIT] = self._exit
+        builtin[types.TEXT_DOCUMENT_DID_OPEN] = self._did_open
+        builtin[types.TEXT_DOCUMENT_DID_CHANGE] = self._did_change
+        builtin[types.TEXT_DOCUMENT_DID_CLOSE] = self._did_close
 
     def _exit(self, _params: None) -> None:
         """Code 0 after ``shutdown``, else 1 (LSP 3.18, "Exit Notification")."""

@@ -33,7 +33,9 @@ class SessionServer(LanguageServer):
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        super().__init__("cato-lsp", __version__, protocol_cls=SessionProtocol, max_workers=1)
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]  pygls leaves *args untyped
+            "cato-lsp", __version__, protocol_cls=SessionProtocol, max_workers=1
+        )
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Log; pygls would show every slip of a client as a message box."""

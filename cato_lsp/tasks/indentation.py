@@ -44,9 +44,7 @@ def detect_indentation(lines: list[str], default: Indentation) -> Indentation:
     spaces = sum(line.startswith("  ") for line in lines)
     if tabs > spaces:
         return Indentation(tabs=True, width=_TAB_WIDTH)
-    steps = Counter(
-        step for step in (later - earlier for earlier, later in pairwise(widths)) if 1 < step <= 8
-    )
+    steps = Counter(step for step in (later - earlier for earlier, later in pairwise(widths)) if 1 < step <= 8)
     if steps:
         return Indentation(tabs=False, width=steps.most_common(1)[0][0])
     return Indentation(tabs=False, width=default.width) if spaces else default
