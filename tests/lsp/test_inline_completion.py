@@ -176,6 +176,8 @@ async def test_a_file_of_a_hundred_thousand_lines_is_served(wire: Wire) -> None:
 async def test_completion_can_be_switched_off(wire: Wire) -> None:
     await wire.initialize(options={"completion": {"enabled": False}})
     wire.open(CODE)
-    status = await wire.hear(lambda message: message.get("params", {}).get("kind") == "Inactive" and "off" in str(message))
+    status = await wire.hear(
+        lambda message: message.get("params", {}).get("kind") == "Inactive" and "off" in str(message)
+    )
     assert status["params"]["message"] == "Completion is switched off"
     assert await wire.complete(6, 18) == {"items": []}
