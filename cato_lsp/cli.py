@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -121,7 +122,7 @@ def serve(
     if tcp:
         run_tcp(tcp.host, tcp.port, overrides)
     else:
-        raise typer.Exit(run_stdio(overrides))
+        _leave(run_stdio(overrides))
 
 
 @app.command()
@@ -175,6 +176,12 @@ def _show_settings(found: Settings, sources: list[str], problems: list[SettingPr
     console.print(table)
     for problem in problems:
         console.print(f"[red]wrong[/red] {escape(str(problem))}", soft_wrap=True)
+
+
+def _leave(code: int) -> None:
+    """End the process at once: the engine's thread may be loading for seconds, and cannot be interrupted."""
+    logging.shutdown()
+    os._exit(code)
 
 
 def _configure_logging(level: LogLevel | None, file: Path | None) -> None:

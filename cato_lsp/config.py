@@ -91,9 +91,7 @@ class CompletionSettings(_Section):
     debounce_ms: int = Field(
         default=0, ge=0, le=5000, description="Wait for a pause this long before the model is asked, in ms."
     )
-    max_lines: int = Field(
-        default=12, ge=1, le=200, description="Longest completion, in lines; 1: single-line only."
-    )
+    max_lines: int = Field(default=12, ge=1, le=200, description="Longest completion, in lines; 1: single-line only.")
     max_tokens: int = Field(default=128, ge=1, le=4096, description="Longest completion, in tokens.")
     answer_ms: int = Field(
         default=2000,

@@ -69,9 +69,7 @@ def test_a_wrong_address_says_what_is_expected(text: str) -> None:
         (["frobnicate"], "No such command"),
     ],
 )
-def test_wrong_arguments_are_named_on_stderr_and_stdout_stays_silent(
-    arguments: list[str], expected: str
-) -> None:
+def test_wrong_arguments_are_named_on_stderr_and_stdout_stays_silent(arguments: list[str], expected: str) -> None:
     result = cato(*arguments)
     assert (result.returncode, result.stdout) == (2, "")
     assert expected in result.stderr

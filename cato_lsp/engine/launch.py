@@ -19,7 +19,7 @@ class Launch:
     """Everything a start depends on: two equal launches need no restart."""
 
     model: Path
-    settings: EngineSettings = EngineSettings()
+    settings: EngineSettings
 
     @property
     def cpu_threads(self) -> int:

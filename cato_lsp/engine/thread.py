@@ -14,9 +14,16 @@ from typing import TYPE_CHECKING, TypeVarTuple
 
 import anyio
 
-from cato_lsp.engine.api import Call, CallRejectedError, Delta, EngineError, EngineStats, EngineUnavailableError
+from cato_lsp.engine.api import (
+    Call,
+    CallRejectedError,
+    Delta,
+    EngineError,
+    EngineStats,
+    EngineUnavailableError,
+)
 from cato_lsp.engine.launch import Launch, prepare_environment, vllm_distribution
-from cato_lsp.engine.model_folder import inspect_model_folder
+from cato_lsp.engine.model_folder import ModelFolder, inspect_model_folder
 from cato_lsp.engine.stream import ThreadCallStream
 
 if TYPE_CHECKING:
@@ -63,7 +70,8 @@ class EngineThread:
 
     def __init__(self, launch: Launch, on_stage: Callable[[str], None] = lambda _stage: None) -> None:
         self._launch = launch
-        self.model = launch.model
+        self.folder: ModelFolder
+        """What was loaded; known once started."""
         self._on_stage = on_stage
         self._loop = asyncio.get_running_loop()
         self._inbox: SimpleQueue[_Command] = SimpleQueue()
@@ -148,7 +156,8 @@ class EngineThread:
         except Exception as error:  # whatever vLLM raises, this process and its other sessions live on
             logger.exception("The engine died")
             self._error = EngineUnavailableError(
-                f"The engine died: {type(error).__name__}: {error}", "It is restarted; see the log for the cause."
+                f"The engine died: {type(error).__name__}: {error}",
+                "It is restarted; see the log for the cause.",
             )
         finally:
             if core is not None:
@@ -156,19 +165,20 @@ class EngineThread:
             self._post(self._finish)
 
     def _load(self) -> VllmCore:
-        folder = inspect_model_folder(self._launch.model)
+        folder = self.folder = inspect_model_folder(self._launch.model)
         if vllm_distribution() is None:
             raise EngineUnavailableError(
-                "vLLM is not installed.", "Install it: `pip install cato-lsp[cpu]`, or `[gpu]` with an NVIDIA GPU."
+                "vLLM is not installed.",
+                "Install it: `pip install cato-lsp[cpu]`, or `[gpu]` with an NVIDIA GPU.",
             )
         prepare_environment(self._launch)
         sys.setswitchinterval(SWITCH_INTERVAL)
         self._post(self._on_stage, "Loading vLLM")
         try:
             from cato_lsp.engine.vllm_core import VllmCore
-            from cato_lsp.scheduling.policies import make_policy
+            from cato_lsp.scheduling.cato import CatoPolicy
 
-            policy = make_policy(self._launch.settings.policy)
+            policy = CatoPolicy()
             self._post(self._on_stage, f"Loading {folder.path.name}")
             return VllmCore(self._launch, folder, policy, self._count)
         except Exception as error:
@@ -180,10 +190,9 @@ class EngineThread:
 
     def _serve(self, core: VllmCore) -> None:
         while self._take_commands(core):
-            if core.busy:
-                deltas = core.step()
-                self._stats = replace(core.stats(), tokens_wasted=self._tokens_wasted)
-                self._deliver(deltas)
+            deltas = core.step() if core.busy else []
+            self._stats = replace(core.stats(), tokens_wasted=self._tokens_wasted)
+            self._deliver(deltas)
 
     def _take_commands(self, core: VllmCore) -> bool:
         """Carry out what is queued, waiting for something when there is no work; ``False`` says stop."""

@@ -31,9 +31,7 @@ class VllmCore:
         self, launch: Launch, folder: ModelFolder, policy: Policy, on_step: Callable[[StepRecord], None]
     ) -> None:
         args = _engine_args(launch, folder)
-        args.scheduler_cls = make_scheduler_cls(
-            policy, async_scheduling=bool(args.async_scheduling), on_step=on_step
-        )
+        args.scheduler_cls = make_scheduler_cls(policy, async_scheduling=bool(args.async_scheduling), on_step=on_step)
         self._llm = LLMEngine.from_engine_args(args)
         # vLLM types the client of its core for any process layout; in this process the core itself is there.
         core = cast("Any", self._llm.engine_core).engine_core

@@ -26,8 +26,8 @@ class Backend:
         self._sessions: list[Session] = []
 
     async def run(self) -> None:
-        """Keep the engine and the orchestrator going."""
-        await self.orchestrator.run()
+        """Keep the engine going."""
+        await self.host.run()
 
     def use(self, session: Session) -> None:
         """Act on a session's settings. The engine follows the first session; a later one cannot change it."""

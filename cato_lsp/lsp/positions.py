@@ -63,13 +63,11 @@ class LineIndex:
 
     def offset(self, text: str, position: types.Position, encoding: Encoding) -> int:
         """Offset of ``position`` in ``text``, within the text whatever the client sent."""
-        if position.line < 0:
-            return 0
         if position.line >= len(self._starts):
             return len(text)
         start = self._starts[position.line]
         line = text[start : self._line_end(text, position.line)]
-        return start + encoding.characters(line, max(0, position.character))
+        return start + encoding.characters(line, position.character)
 
     def position(self, text: str, offset: int, encoding: Encoding) -> types.Position:
         """Position of ``offset`` in ``text``."""

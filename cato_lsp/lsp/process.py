@@ -32,7 +32,7 @@ async def wait_for_exit(session: Session) -> None:
     try:
         handle = os.pidfd_open(process_id)
     except (AttributeError, OSError):
-        while psutil.pid_exists(process_id):
+        while psutil.pid_exists(process_id):  # noqa: ASYNC110  there is no event to wait for
             await anyio.sleep(POLL)
     else:
         loop = asyncio.get_running_loop()

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
-from pygls.protocol import LanguageServerProtocol, lsp_method
+from pygls.protocol import LanguageServerProtocol
 
-from cato_lsp.lsp.documents import Documents, UnknownDocumentError
+from cato_lsp.lsp.documents import UnknownDocumentError
 
 if TYPE_CHECKING:
+    from cattrs import Converter
+
     from cato_lsp.lsp.session import SessionServer
 
 logger = logging.getLogger(__name__)
@@ -37,7 +39,9 @@ def snapshot_first(handler: _Handler) -> _Handler:
 class SessionProtocol(LanguageServerProtocol):
     """The protocol of one session."""
 
-    _server: SessionServer
+    def __init__(self, server: SessionServer, converter: Converter) -> None:
+        self.session = server.session
+        super().__init__(server, converter)
 
     def structure_message(self, data: dict[str, Any]) -> Any:
         """Give a message its types; one that cannot have them is answered here and becomes ``None``."""
@@ -92,41 +96,37 @@ class SessionProtocol(LanguageServerProtocol):
             async def run() -> Any:
                 return await work
 
-            super()._execute_handler(msg_id, run, callback)
+            super()._execute_handler(msg_id, cast("Any", run), callback)
         else:
             super()._execute_handler(msg_id, handler, callback, args, kwargs)
 
-    @property
-    def _documents(self) -> Documents:
-        return self._server.session.documents
+    def _register_builtin_features(self) -> None:
+        super()._register_builtin_features()
+        builtin = cast("dict[str, Callable[..., None]]", self.fm.builtin_features)
+        builtin[types.EXIT] = self._exit
+        builtin[types.TEXT_DOCUMENT_DID_OPEN] = self._did_open
+        builtin[types.TEXT_DOCUMENT_DID_CHANGE] = self._did_change
+        builtin[types.TEXT_DOCUMENT_DID_CLOSE] = self._did_close
 
-    @lsp_method(types.EXIT)
-    def lsp_exit(self, *_args: Any) -> None:
-        """End the session; code 0 after ``shutdown``, else 1 (LSP 3.18, "Exit Notification")."""
-        self._server.session.end(exit_code=0 if self._shutdown else 1)
+    def _exit(self, _params: None) -> None:
+        """Code 0 after ``shutdown``, else 1 (LSP 3.18, "Exit Notification")."""
+        self.session.end(exit_code=0 if self._shutdown else 1)
 
-    @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
-    def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> None:
-        """Take in a document."""
-        self._documents.open(params.text_document)
-        self._server.session.document_opened(params.text_document.uri)
+    def _did_open(self, params: types.DidOpenTextDocumentParams) -> None:
+        self.session.documents.open(params.text_document)
 
-    @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
-    def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> None:
-        """Bring a document up to date."""
+    def _did_change(self, params: types.DidChangeTextDocumentParams) -> None:
         try:
-            document = self._documents[params.text_document.uri]
+            document = self.session.documents[params.text_document.uri]
         except UnknownDocumentError:
             logger.warning("didChange for a document that is not open")
             return
         document.change(params.text_document.version, params.content_changes)
-        self._server.session.document_changed(params.text_document.uri)
+        self.session.typed()
 
-    @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
-    def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> None:
-        """Forget a document, and end what runs for it."""
-        self._documents.close(params.text_document.uri)
-        self._server.session.document_closed(params.text_document.uri)
+    def _did_close(self, params: types.DidCloseTextDocumentParams) -> None:
+        self.session.documents.close(params.text_document.uri)
+        self.session.closed(params.text_document.uri)
 
 
 def _named(error: JsonRpcException, method: str) -> types.ResponseError:

@@ -6,7 +6,7 @@ import itertools
 import logging
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from lsprotocol import types
@@ -31,11 +31,11 @@ _numbers = itertools.count(1)
 class SessionServer(LanguageServer):
     """The pygls side of a session."""
 
-    protocol: SessionProtocol
-
     def __init__(self, session: Session) -> None:
         self.session = session
-        super().__init__("cato-lsp", __version__, protocol_cls=SessionProtocol, max_workers=1)
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]  pygls leaves *args untyped
+            "cato-lsp", __version__, protocol_cls=SessionProtocol, max_workers=1
+        )
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Log; pygls would show every slip of a client as a message box."""
@@ -66,6 +66,11 @@ class Session:
     def capabilities(self) -> types.ClientCapabilities:
         """What the client announced."""
         return self.server.client_capabilities
+
+    @property
+    def protocol(self) -> SessionProtocol:
+        """The JSON-RPC side."""
+        return cast("SessionProtocol", self.server.protocol)
 
     def initialize(self, params: types.InitializeParams) -> None:
         """Take in what the client says of itself; the answer must not wait for anything."""
@@ -101,14 +106,11 @@ class Session:
             self.status.warn(f"cato settings: {problem}")
         self.backend.use(self)
 
-    def document_opened(self, uri: str) -> None:
-        """A document was opened."""
-
-    def document_changed(self, uri: str) -> None:
-        """A document was edited: somebody is typing."""
+    def typed(self) -> None:
+        """A document was edited: an urgent request is likely."""
         self.backend.orchestrator.typing(self.client)
 
-    def document_closed(self, uri: str) -> None:
+    def closed(self, uri: str) -> None:
         """A document was closed: nobody waits for its completion."""
         self.backend.orchestrator.close_document(self.client, uri)
 

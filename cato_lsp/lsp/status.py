@@ -83,7 +83,7 @@ class StatusReporter:
         if (busy, message, kind) != self._last:
             self._last = (busy, message, kind)
             params = {"busy": busy, "message": message, "kind": kind.value}
-            self._session.server.protocol.notify(DID_CHANGE_STATUS, params)
+            self._session.protocol.notify(DID_CHANGE_STATUS, params)
 
     def _show(self, text: str, kind: types.MessageType) -> None:
         if text not in self._warned:
@@ -98,7 +98,7 @@ class StatusReporter:
         if self._token is None:
             token = self._token = str(uuid.uuid4())
             created = types.WorkDoneProgressCreateParams(token=token)
-            self._session.server.protocol.send_request(
+            self._session.protocol.send_request(
                 types.WINDOW_WORK_DONE_PROGRESS_CREATE, created, lambda _result: self._begin_progress(token)
             )
         elif self._begun:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -41,7 +41,7 @@ class LiveTasks:
         self._tasks: dict[Slot, LiveTask] = {}
 
     @contextmanager
-    def take(self, slot: Slot) -> Iterator[LiveTask]:
+    def take(self, slot: Slot) -> Generator[LiveTask]:
         """Run the body as the one live task of ``slot``; the task that had it is superseded.
 
         The body is cancelled when the task is ended, and the context then leaves quietly.

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-import anyio
-import anyio.to_thread
-
-from cato_lsp.config import CompletionSettings, Settings
+from cato_lsp.config import Settings
 from cato_lsp.engine.api import Engine, EngineStats
 from cato_lsp.engine.host import EngineHost, EnginePhase
-from cato_lsp.engine.thread import EngineThread
 from cato_lsp.orchestrator.completion import CompletionRunner
 from cato_lsp.orchestrator.live import LiveTasks
+from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.orchestrator.record import TaskLog
-from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionPrompter, CompletionRequest
+from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
 
 TYPING_HINT = 1.0
 """Seconds after a keystroke in which the next request of that editor is likely."""
@@ -31,17 +27,14 @@ class Orchestrator:
         self._clock = clock
         self._live = LiveTasks()
         self._completions = CompletionRunner(self._live, self.log, clock)
-        self._prompters: dict[tuple[Path, CompletionSettings], CompletionPrompter] = {}
-        self._loading = anyio.Lock()
+        self._prompters = Prompters()
 
-    async def complete(
-        self, client: str, request: CompletionRequest, settings: Settings
-    ) -> list[Completion]:
+    async def complete(self, client: str, request: CompletionRequest, settings: Settings) -> list[Completion]:
         """Complete at a position; see `CompletionRunner.run`."""
 
         async def prepare() -> tuple[Engine, CompletionPlan | None]:
             engine = self._host.engine
-            prompter = await self._prompter(engine, settings.completion)
+            prompter = await self._prompters.completion(engine.folder, settings.completion, engine.context_length)
             return engine, prompter.plan(request)
 
         return await self._completions.run(client, request, settings, prepare)
@@ -63,15 +56,6 @@ class Orchestrator:
     def live_count(self) -> int:
         """Tasks that run now."""
         return len(self._live)
-
-    async def _prompter(self, engine: EngineThread, settings: CompletionSettings) -> CompletionPrompter:
-        key = (engine.model, settings)
-        async with self._loading:
-            if key not in self._prompters:
-                self._prompters[key] = await anyio.to_thread.run_sync(
-                    CompletionPrompter.load, engine.model, settings, engine.context_length
-                )
-        return self._prompters[key]
 
     def engine_stats(self) -> EngineStats:
         """The engine's counters; zeros when none runs."""

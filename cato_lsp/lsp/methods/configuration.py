@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import anyio
 from lsprotocol import types
@@ -12,8 +12,6 @@ from pygls.exceptions import JsonRpcException
 from cato_lsp.config import SECTION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from cato_lsp.lsp.session import Session
 
 logger = logging.getLogger(__name__)
@@ -56,10 +54,7 @@ async def did_change_configuration(session: Session, params: types.DidChangeConf
     if workspace is not None and workspace.configuration:
         await pull_configuration(session)
         return
-    settings = params.settings
-    if isinstance(settings, dict) and SECTION in settings:
-        settings = cast("Mapping[str, object]", settings)[SECTION]
-    session.apply_settings(settings)
+    session.apply_settings(params.settings)
 
 
 def did_change_workspace_folders(session: Session, params: types.DidChangeWorkspaceFoldersParams) -> None:

@@ -37,9 +37,7 @@ def inline_completion(
     return _complete(session, document, CompletionRequest(document.snapshot(), offset, invoked, selected))
 
 
-async def _complete(
-    session: Session, document: Document, request: CompletionRequest
-) -> types.InlineCompletionList:
+async def _complete(session: Session, document: Document, request: CompletionRequest) -> types.InlineCompletionList:
     completions = await session.backend.orchestrator.complete(session.client, request, session.settings)
     if document.version != request.snapshot.version:
         return await _nothing()
