@@ -15,10 +15,11 @@ from pathlib import Path
 from training.licences import Package, permissive_packages
 
 HELD_OUT = frozenset(
-    (
+    re.findall(
+        r"\w+",
         "rich click requests jinja2 websockets pygls psutil urllib3 lark dateutil httpx httpcore httpx2 "
-        "httpcore2"
-    ).split()
+        "httpcore2",
+    )
 )
 """Packages that no training sample comes from, by import name; vendored copies are left out."""
 

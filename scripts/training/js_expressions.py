@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Callable
 
 Text = tuple[str, int]
@@ -12,11 +13,12 @@ Text = tuple[str, int]
 ARROW, TERNARY, OR, AND, EQUAL, RELATION, SUM, PRODUCT, POWER, UNARY, CALL, ATOM = range(2, 14)
 
 RESERVED = frozenset(
-    (
+    re.findall(
+        r"\w+",
         "arguments case catch const debugger default delete do enum eval export extends function "
         "implements instanceof interface let new null package private protected public static super "
-        "switch this throw typeof undefined var void"
-    ).split()
+        "switch this throw typeof undefined var void",
+    )
 )
 
 _BINARY: dict[type[ast.operator], tuple[str, int]] = {
@@ -70,11 +72,12 @@ _FUNCTIONS = {
 }
 _TYPES = {"str": "string", "int": "number", "float": "number", "bool": "boolean"}
 _UNTRANSLATED_BUILTINS = frozenset(
-    (
+    re.findall(
+        r"\w+",
         "range enumerate zip map filter sorted type super getattr setattr hasattr open iter next id repr "
         "hash vars dict tuple bytes input format dir issubclass callable frozenset slice globals locals "
-        "object property chr ord hex bytearray memoryview divmod pow delattr eval exec compile"
-    ).split()
+        "object property chr ord hex bytearray memoryview divmod pow delattr eval exec compile",
+    )
 )
 
 

@@ -34,12 +34,13 @@ class Encoder:
     """A tokenizer with its special tokens at hand."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
+        self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
+        self._tokenizer.encode_special_tokens = True
         self.special = {token: tokenizer.token_to_id(token) for token in SPECIAL_TOKENS}
         self.end = self.special["<|endoftext|>"]
 
     def __call__(self, text: str) -> list[int]:
-        """Ids of ``text`` without special tokens."""
+        """Ids of ``text``; where it names a special token, that is text like any other."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
 

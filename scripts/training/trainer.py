@@ -38,7 +38,7 @@ class Plan:
 
     minutes: float | None = None
     tokens: int | None = None
-    stages: tuple[Stage, ...] = (Stage(0.0, 256, 32), Stage(0.45, 512, 16), Stage(0.8, 1024, 8))
+    stages: tuple[Stage, ...] = (Stage(0.0, 256, 16), Stage(0.45, 512, 8), Stage(0.8, 1024, 4))
     muon_lr: float = 0.02
     adam_lr: float = 4e-3
     warmup_steps: int = 100
@@ -112,10 +112,13 @@ class Trainer:
         if self.checkpoint.exists():
             self._resume()
 
-    def run(self, on_save: Callable[[CausalLM], None], say: Callable[[str], None]) -> None:
+    def run(
+        self, on_save: Callable[[CausalLM], None], say: Callable[[str], None], *, compiled: bool = True
+    ) -> None:
         """Train to the end of the plan. ``on_save`` sees the model at every checkpoint."""
-        loss.compile_pieces()
-        model.compile_pieces()
+        if compiled:
+            loss.compile_pieces()
+            model.compile_pieces()
         saved = time.monotonic()
         for ids in self._batches():
             began = time.monotonic()
