@@ -218,15 +218,12 @@ def detect_family(vocabulary: Collection[str], *, model_type: str = "", name: st
         looked_for = "; ".join(f"{family.name}: {' '.join(family.required)}" for family in FAMILIES)
         described = f" (model_type {model_type!r})" if model_type else ""
         raise FimUnsupportedError(
-            f"the model {name or 'given'}{described} has no fill-in-the-middle tokens; "
-            f"looked for {looked_for}"
+            f"the model {name or 'given'}{described} has no fill-in-the-middle tokens; looked for {looked_for}"
         )
     return max(usable, key=lambda family: _likeness(family, vocabulary, model_type, name.lower()))
 
 
-def _likeness(
-    family: FimFamily, vocabulary: Collection[str], model_type: str, name: str
-) -> tuple[int, int, int]:
+def _likeness(family: FimFamily, vocabulary: Collection[str], model_type: str, name: str) -> tuple[int, int, int]:
     """How well a usable family fits, compared in order: telling tokens, then ``model_type``, then name."""
     telling = 0
     if family.telling:

@@ -52,9 +52,7 @@ class FimPromptBuilder:
         self._family = family
         self._ids = {token: self._require(token) for token in (*family.required, family.bos) if token}
         if prompt_tokens < 32:
-            raise ValueError(
-                f"a prompt of {prompt_tokens} tokens holds no useful text; at least 32 are needed"
-            )
+            raise ValueError(f"a prompt of {prompt_tokens} tokens holds no useful text; at least 32 are needed")
         self._prompt_tokens = prompt_tokens
 
     def build(self, text: str, offset: int, *, path: str = "") -> FimPrompt:

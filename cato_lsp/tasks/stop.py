@@ -106,9 +106,7 @@ class StopRules:
         if self._one_line and begun:
             return StopReason.LINE_END
         if line.strip():
-            reason = (
-                StopReason.SUFFIX_REACHED if self._is_below(line) else self._judge_indentation(whole=True)
-            )
+            reason = StopReason.SUFFIX_REACHED if self._is_below(line) else self._judge_indentation(whole=True)
             if reason:
                 self._drop_current()
                 return reason

@@ -14,9 +14,7 @@ from tokenizers import Tokenizer as FastTokenizer
 
 from cato_lsp.tasks.families import CONTROL_TOKENS
 
-_MARKER = re.compile(
-    r"<\|[^|\s]+\|>|<｜[^｜]+｜>|\[[A-Z_]{3,}\]|</?s>|<(?:bos|eos|unk|pad|(?:start|end)_of_turn)>"
-)
+_MARKER = re.compile(r"<\|[^|\s]+\|>|<｜[^｜]+｜>|\[[A-Z_]{3,}\]|</?s>|<(?:bos|eos|unk|pad|(?:start|end)_of_turn)>")
 """Spellings that only control tokens have. Added tokens for blanks or HTML tags (Gemma) are ordinary text."""
 
 _CACHED_TEXTS = 64

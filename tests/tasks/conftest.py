@@ -76,9 +76,7 @@ def family_tokenizers() -> dict[str, Tokenizer]:
         else:
             fast = FastTokenizer.from_str(plain.to_str())
             # As several published vocabularies do, list the FIM tokens as added but not as special tokens.
-            fast.add_tokens(
-                [AddedToken(token, normalized=False, special=False) for token in tokens_of(family)]
-            )
+            fast.add_tokens([AddedToken(token, normalized=False, special=False) for token in tokens_of(family)])
         made[family.name] = Tokenizer(fast.to_str())
     return made
 

@@ -85,9 +85,7 @@ def test_typing_on_a_line_keeps_every_prompt_token_up_to_that_line(
     for earlier, later in pairwise(prompts):
         if later.before != earlier.before:
             continue  # the head of a line longer than an eighth of the budget has moved, in one jump
-        shared = sum(
-            1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(earlier.ids, later.ids, strict=False))
-        )
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(earlier.ids, later.ids, strict=False)))
         assert shared >= len(earlier.ids) - len(tokenizer.encode(earlier.line))
         assert earlier.after == later.after
 
@@ -96,9 +94,7 @@ def test_the_middle_token_comes_before_the_line_typed_so_far(cato_tokenizer: Tok
     builder = FimPromptBuilder(cato_tokenizer, FAMILIES[0], 200)
     text = "def f(a):\n    return a + \n\nprint(f(1))\n"
     prompt = builder.build(text, text.index("+ ") + 2)
-    prefix, suffix, middle = (
-        cato_tokenizer.token_id(f"<|fim_{name}|>") for name in ("prefix", "suffix", "middle")
-    )
+    prefix, suffix, middle = (cato_tokenizer.token_id(f"<|fim_{name}|>") for name in ("prefix", "suffix", "middle"))
     assert prompt.ids == [
         prefix,
         *cato_tokenizer.encode("def f(a):\n"),

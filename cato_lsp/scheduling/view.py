@@ -1,0 +1,75 @@
+"""What a policy may know: the unfinished requests and the engine's limits, at one moment."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from cato_lsp.scheduling.promise import Promise
+
+
+@dataclass(slots=True, eq=False)
+class RequestView:
+    """One unfinished request. The scheduler keeps one object per request and updates it every step.
+
+    Counts are tokens. The object is the policy's to read; only `note` is its own to write.
+    """
+
+    id: str
+    promise: Promise
+    prompt: int
+    """Length of the prompt."""
+    max_tokens: int
+    """The longest answer the request may have."""
+    order: int
+    """Position in the order of arrival at the engine, from 0."""
+    running: bool = False
+    """Whether it holds a seat and KV blocks; else it waits."""
+    computed: int = 0
+    """Tokens whose KV is held (running) or would be found in the prefix cache (waiting); counts tokens in flight."""
+    todo: int = 0
+    """Tokens that could be computed now: what is left of the prefill, or 1 (more when speculating) for a decode."""
+    generated: int = 0
+    """Tokens answered so far (the engine has seen them), over all preemptions."""
+    preemptions: int = 0
+    note: dict[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def answered(self) -> bool:
+        """Whether the first token is out, so that a promise on it is settled."""
+        return self.generated > 0
+
+
+@dataclass(slots=True)
+class StepView:
+    """The engine just before a step."""
+
+    now: float
+    """Seconds, on the clock of the promises."""
+    running: list[RequestView]
+    """Requests that hold a seat and KV blocks."""
+    waiting: list[RequestView]
+    """Requests that hold neither: new ones, and preempted ones that will recompute."""
+    max_tokens: int
+    """Most tokens one step may compute."""
+    max_seats: int
+    """Most requests that may hold a seat."""
+    free_blocks: int
+    """KV blocks that can be handed out (unused, or only kept as prefix cache)."""
+    block_size: int
+    """Tokens per KV block."""
+    typing_until: float = -math.inf
+    """Until when an urgent arrival is likely, because somebody is typing."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepCost:
+    """What one finished step computed and how long it took; food for the cost model."""
+
+    tokens: int
+    """Tokens computed."""
+    sequences: int
+    """Requests that took part."""
+    context: int
+    """Sum over those requests of the tokens attended to (their length at the end of the step)."""
+    seconds: float
