@@ -38,9 +38,7 @@ def leading_blanks(line: str) -> str:
     return line[: len(line) - len(line.lstrip(" \t"))]
 
 
-def detect_indentation(
-    lines: list[str], default: Indentation, opens_block: Callable[[str], bool]
-) -> Indentation:
+def detect_indentation(lines: list[str], default: Indentation, opens_block: Callable[[str], bool]) -> Indentation:
     """The style most lines of a document use, ``default`` where they show none.
 
     The width of a level is how much deeper the line after a block opener usually stands; hanging indents and

@@ -71,9 +71,7 @@ class TypeThroughCache:
         while len(self._documents) > self._most_documents:
             self._documents.popitem(last=False)
 
-    def put_completion(
-        self, request: CompletionRequest, completion: Completion, *, final: bool = True
-    ) -> None:
+    def put_completion(self, request: CompletionRequest, completion: Completion, *, final: bool = True) -> None:
         """Remember the completion made for a request; one that replaces text after the cursor is not kept."""
         snapshot, offset = request.composed()
         inserted = completion.inserted(request)

@@ -17,9 +17,7 @@ def document(text: str, uri: str = "file:///a.py") -> Snapshot:
 
 
 @given(before=texts, answer=st.text("ab(\n漢", min_size=2, max_size=12), after=texts, data=st.data())
-def test_typing_along_an_answer_leaves_its_rest(
-    before: str, answer: str, after: str, data: st.DataObject
-) -> None:
+def test_typing_along_an_answer_leaves_its_rest(before: str, answer: str, after: str, data: st.DataObject) -> None:
     typed = data.draw(st.integers(0, len(answer) - 1))
     cache = TypeThroughCache()
     cache.put(document(before + after), len(before), answer)
