@@ -17,6 +17,8 @@ class Indentation:
     tabs: bool
     width: int
     """Columns of one level."""
+    observed: bool = False
+    """The document itself shows the width."""
 
     def render(self, columns: int) -> str:
         """Blanks that are ``columns`` wide in this style."""
@@ -54,5 +56,5 @@ def detect_indentation(lines: list[str], default: Indentation, opens_block: Call
         if 1 < step <= 8 and opens_block(above):
             steps[step] += 1
     if steps:
-        return Indentation(tabs=False, width=steps.most_common(1)[0][0])
+        return Indentation(tabs=False, width=steps.most_common(1)[0][0], observed=True)
     return Indentation(tabs=False, width=default.width) if spaces else default

@@ -33,7 +33,7 @@ def _rescale(lines: list[str], cursor: Cursor) -> list[str]:
         if line.strip() and cursor.language.opens_block(above):
             step = style.of(line) - style.of(above)
             break
-    if step <= 0 or step == style.width:
+    if step <= 1 or step == style.width or not style.observed:
         return lines
     excess = [style.of(line) - base for line in lines[1:] if line.strip()]
     if any(columns % step for columns in excess):
