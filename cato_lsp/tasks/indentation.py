@@ -40,7 +40,7 @@ def leading_blanks(line: str) -> str:
     return line[: len(line) - len(line.lstrip(" \t"))]
 
 
-def detect_indentation(lines: list[str], default: Indentation, opens_block: Callable[[str], bool]) -> Indentation:
+def detect_indentation(lines: list[str], default: Indentation, opens_level: Callable[[str], bool]) -> Indentation:
     """The style most lines of a document use, ``default`` where they show none.
 
     The width of a level is how much deeper the line after a block opener usually stands; hanging indents and
@@ -53,7 +53,7 @@ def detect_indentation(lines: list[str], default: Indentation, opens_block: Call
     steps: Counter[int] = Counter()
     for above, line in pairwise(line for line in lines if line.strip()):
         step = len(leading_blanks(line)) - len(leading_blanks(above))
-        if 1 < step <= 8 and opens_block(above):
+        if 1 < step <= 8 and opens_level(above):
             steps[step] += 1
     if steps:
         return Indentation(tabs=False, width=steps.most_common(1)[0][0], observed=True)
