@@ -38,10 +38,15 @@ class Plan:
 
     minutes: float | None = None
     tokens: int | None = None
-    stages: tuple[Stage, ...] = (Stage(0.0, 256, 16), Stage(0.45, 512, 8), Stage(0.8, 1024, 4))
+    stages: tuple[Stage, ...] = (
+        Stage(0.0, 256, 16),
+        Stage(0.45, 512, 8),
+        Stage(0.75, 1024, 4),
+        Stage(0.92, 2048, 2),
+    )
     muon_lr: float = 0.02
     adam_lr: float = 4e-3
-    warmup_steps: int = 100
+    warmup_steps: int = 150
     decay_share: float = 0.3
     workers: int = 0
     seed: int = 20260
