@@ -21,7 +21,6 @@ class ModelFolder:
     context_length: int
     """``max_position_embeddings`` of the configuration, in tokens."""
     weights_bytes: int
-    eos_token_ids: tuple[int, ...] = ()
 
 
 def inspect_model_folder(path: Path) -> ModelFolder:
@@ -45,14 +44,12 @@ def inspect_model_folder(path: Path) -> ModelFolder:
         )
     for file in weights:
         _check_safetensors(file)
-    eos = cast("int | list[int] | None", config.get("eos_token_id"))
     architectures = cast("list[str]", config.get("architectures") or [""])
     return ModelFolder(
         path=path,
         model_type=str(config.get("model_type", "")),
         architecture=architectures[0],
         context_length=int(config.get("max_position_embeddings") or 2048),
-        eos_token_ids=tuple(eos if isinstance(eos, list) else [eos]) if eos is not None else (),
         weights_bytes=sum(file.stat().st_size for file in weights),
     )
 

@@ -53,19 +53,23 @@ def run_tcp(host: str, port: int, overrides: Layer | None = None) -> None:
 
     async def serve() -> None:
         backend = Backend()
-
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await serve_connection(Session(backend, overrides), reader, _StreamWriter(writer))
-
         async with anyio.create_task_group() as group:
             group.start_soon(backend.run)
-            server = await asyncio.start_server(connected, host, port)
-            addresses = ", ".join("{}:{}".format(*socket.getsockname()) for socket in server.sockets)
-            logger.warning("Listening on %s", addresses)
-            async with server:
+            async with await listen(backend, host, port, overrides) as server:
+                addresses = ", ".join("{}:{}".format(*socket.getsockname()) for socket in server.sockets)
+                logger.warning("Listening on %s", addresses)
                 await server.serve_forever()
 
     anyio.run(serve)
+
+
+async def listen(backend: Backend, host: str, port: int, overrides: Layer | None = None) -> asyncio.Server:
+    """Accept connections, a session for each."""
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await serve_connection(Session(backend, overrides), reader, _StreamWriter(writer))
+
+    return await asyncio.start_server(connected, host, port)
 
 
 async def serve_connection(session: Session, reader: AsyncReader, writer: Writer | _StreamWriter) -> None:

@@ -12,8 +12,8 @@ from cato_lsp.config import CompletionSettings
 from cato_lsp.engine.api import EngineError
 from cato_lsp.engine.model_folder import ModelFolder
 from cato_lsp.tasks.completion import CompletionLimits, CompletionPrompter
-from cato_lsp.tasks.families import PLAIN, FimFamily, FimUnsupportedError, detect_family
-from cato_lsp.tasks.tokenizer import Tokenizer, TokenizerError
+from cato_lsp.tasks.model_format import ModelFormat, read_model_format
+from cato_lsp.tasks.tokenizer import TokenizerError
 
 logger = logging.getLogger(__name__)
 
@@ -48,20 +48,15 @@ def _load(folder: ModelFolder, settings: CompletionSettings, context_length: int
         max_lines=settings.max_lines,
     )
     try:
-        tokenizer = _tokenizer(folder)
-        return CompletionPrompter(tokenizer, _family(tokenizer, folder), limits, eos_token_ids=folder.eos_token_ids)
+        form = _format(folder)
+        return CompletionPrompter(form.tokenizer, form.family, limits, eos_token_ids=form.eos_token_ids)
     except (TokenizerError, ValueError) as error:
         raise EngineError(f"{folder.path.name} cannot complete code: {error}.", "Choose another model.") from error
 
 
 @lru_cache(maxsize=4)
-def _tokenizer(folder: ModelFolder) -> Tokenizer:
-    return Tokenizer.from_folder(folder.path)
-
-
-def _family(tokenizer: Tokenizer, folder: ModelFolder) -> FimFamily:
-    try:
-        return detect_family(tokenizer.vocabulary, model_type=folder.model_type, name=folder.path.name)
-    except FimUnsupportedError as error:
-        logger.warning("%s; it completes from the text before the cursor only", error)
-        return PLAIN
+def _format(folder: ModelFolder) -> ModelFormat:
+    form = read_model_format(folder.path)
+    if form.note:
+        logger.warning("%s", form.note)
+    return form

@@ -106,7 +106,7 @@ class CompletionPrompter:
             cursor=cursor,
             newline=request.snapshot.newline,
             max_lines=self.limits.max_lines,
-            markers=tuple(token for token in self.family.control if len(token) > 3),
+            markers=self.family.markers,
         )
 
 

@@ -48,7 +48,8 @@ class Cursor:
         rest, _, below = plain(text[offset : offset + _REACH]).partition("\n")
         language = language_of(language_id)
         default = Indentation(tabs=language.tabs, width=language.indent_width)
-        style = detect_indentation([*above.split("\n"), *below.split("\n")], default)
+        lines = [*above.split("\n"), *below.split("\n")]
+        style = detect_indentation(lines, default, language.opens_block)
         mode = _mode(language, above, line, rest, below)
         return cls(above + feed, line, rest, below, language, style, mode)
 
@@ -97,7 +98,9 @@ def _mode(language: DocumentLanguage, above: str, line: str, rest: str, below: s
 
 
 def _in_comment_or_string(language: DocumentLanguage, above: str, line: str, rest: str, below: str) -> bool:
-    """Whether the cursor stands inside of a comment or string, by the grammar or else by the line alone."""
+    """Whether the cursor stands inside of a comment or string, by the grammar or else by the lines alone."""
+    if _in_long_string(language, f"{above}\n{line}"):
+        return True
     parser = parser_of(language.id)
     if parser is None:
         return bool(scan(line, quotes=language.quotes).quote)
@@ -111,3 +114,25 @@ def _in_comment_or_string(language: DocumentLanguage, above: str, line: str, res
             return True
         node = node.parent
     return False
+
+
+def _in_long_string(language: DocumentLanguage, before: str) -> bool:
+    """Whether ``before`` ends in a string that spans lines and is not closed yet, which a parser cannot know.
+
+    ``before`` may begin anywhere, so quotes cannot be counted from its start: the last one is judged by where
+    it stands.
+    """
+    at, quote = max((before.rfind(quote), quote) for quote in language.long_quotes or ("\0",))
+    if at < 0 or len(quote) < 3:
+        return False
+    start = before.rfind("\n", 0, at) + 1
+    end = before.find("\n", at)
+    quoted_line = before[start : end if end >= 0 else len(before)]
+    if quoted_line.count(quote) > 1:
+        return False
+    lead, _, follow = quoted_line.partition(quote)
+    above = before[:start].rstrip().rpartition("\n")[2]
+    if language.opens_block(above) and not lead.strip():
+        return True
+    opened_by = lead.rstrip(" rRbBfFuU").endswith(("=", "(", ",", "[", "{", ":", "return"))
+    return bool(opened_by or (not lead.strip() and follow.strip() and follow.strip()[0].isalnum()))

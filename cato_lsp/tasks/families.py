@@ -17,6 +17,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+_RARE_CHARACTERS = frozenset("|｜▁")
+
 
 class Order(StrEnum):
     """In which order a family's prompt holds the text before (prefix) and after (suffix) the gap."""
@@ -62,7 +64,18 @@ class FimFamily:
     @property
     def control(self) -> tuple[str, ...]:
         """Every token that must never arise from a person's text and never be shown."""
-        return tuple(dict.fromkeys((*self.required, *self.stop, self.file_separator, self.bos)))
+        tokens = (*self.required, *self.stop, self.file_separator, self.bos)
+        return tuple(dict.fromkeys(token for token in tokens if token))
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """The control tokens whose spelling no program would hold: an answer that shows one ends there.
+
+        ``</s>``, say, is left out: it is HTML too.
+        """
+        return tuple(
+            token for token in self.control if "fim" in token or not _RARE_CHARACTERS.isdisjoint(token)
+        )
 
 
 _ENDOFTEXT = "<|endoftext|>"
@@ -75,6 +88,7 @@ CATO = FimFamily(
     middle="<|fim_middle|>",
     stop=(_ENDOFTEXT,),
     file_separator="<|file_sep|>",
+    names_file=True,
     names=("cato",),
 )
 QWEN_CODER = FimFamily(
@@ -183,7 +197,7 @@ FAMILIES = (
     DEEPSEEK_CODER,
     CODESTRAL,
 )
-CONTROL_TOKENS = frozenset(token for family in FAMILIES for token in family.control if token)
+CONTROL_TOKENS = frozenset(token for family in FAMILIES for token in family.control)
 """Every control token of every family, whatever the model at hand."""
 
 

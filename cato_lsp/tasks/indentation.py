@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -37,14 +38,23 @@ def leading_blanks(line: str) -> str:
     return line[: len(line) - len(line.lstrip(" \t"))]
 
 
-def detect_indentation(lines: list[str], default: Indentation) -> Indentation:
-    """The style most lines of a document use, ``default`` where they show none."""
-    widths = [len(leading_blanks(line)) for line in lines if line.strip()]
+def detect_indentation(
+    lines: list[str], default: Indentation, opens_block: Callable[[str], bool]
+) -> Indentation:
+    """The style most lines of a document use, ``default`` where they show none.
+
+    The width of a level is how much deeper the line after a block opener usually stands; hanging indents and
+    the prose of comments do not tell.
+    """
     tabs = sum(line.startswith("\t") for line in lines)
     spaces = sum(line.startswith("  ") for line in lines)
     if tabs > spaces:
         return Indentation(tabs=True, width=_TAB_WIDTH)
-    steps = Counter(step for step in (later - earlier for earlier, later in pairwise(widths)) if 1 < step <= 8)
+    steps: Counter[int] = Counter()
+    for above, line in pairwise(line for line in lines if line.strip()):
+        step = len(leading_blanks(line)) - len(leading_blanks(above))
+        if 1 < step <= 8 and opens_block(above):
+            steps[step] += 1
     if steps:
         return Indentation(tabs=False, width=steps.most_common(1)[0][0])
     return Indentation(tabs=False, width=default.width) if spaces else default

@@ -22,7 +22,7 @@ class DocumentLanguage:
     openers: tuple[str, ...] = (":", "{", "(", "[", "=>", "->")
     """Ends of a line after which an indented block, or the rest of a bracket, begins."""
     continuations: tuple[str, ...] = ("else", "elif", "except", "finally", "catch", "case", "default", "end")
-    """First words of a line that goes on with a block at the indentation of its head."""
+    """First words of a line that goes on with a block, or ends it, at the indentation of its head."""
     quotes: str = "\"'"
     long_quotes: tuple[str, ...] = ()
     """Quotes whose strings may span lines."""
@@ -46,6 +46,7 @@ _C_STYLE = DocumentLanguage(
     line_comments=("//",),
     block_comments=(("/*", "*/"),),
     openers=("{", "(", "[", "=>"),
+    continuations=("else", "catch", "finally", "case", "default"),
 )
 _SCRIPT = replace(_C_STYLE, quotes="\"'`", long_quotes=("`",), indent_width=2)
 _HASH = DocumentLanguage(line_comments=("#",))
@@ -60,6 +61,7 @@ _LANGUAGES = {
             _HASH,
             id="python",
             openers=(":", "{", "(", "["),
+            continuations=("else", "elif", "except", "finally"),
             long_quotes=('"""', "'''"),
             grammar=("tree_sitter_python", "language"),
         ),
@@ -85,12 +87,29 @@ _LANGUAGES = {
         replace(_C_STYLE, id="php", line_comments=("//", "#")),
         replace(_C_STYLE, id="scala", indent_width=2),
         replace(_C_STYLE, id="css", line_comments=(), indent_width=2),
-        replace(_HASH, id="ruby", openers=("do", "|", "{", "(", "[", "then"), indent_width=2),
-        replace(_HASH, id="shellscript", openers=("{", "(", "do", "then", "else"), indent_width=2),
+        replace(
+            _HASH,
+            id="ruby",
+            openers=("do", "|", "{", "(", "[", "then"),
+            continuations=("else", "elsif", "rescue", "ensure", "when", "end"),
+            indent_width=2,
+        ),
+        replace(
+            _HASH,
+            id="shellscript",
+            openers=("{", "(", "do", "then", "else"),
+            continuations=("else", "elif", "fi", "done", "esac"),
+            indent_width=2,
+        ),
         replace(_HASH, id="yaml", openers=(":", "-", "|", ">"), continuations=(), indent_width=2),
         replace(_HASH, id="toml", openers=("[", "{", '"""')),
         replace(_HASH, id="makefile", openers=(":", "\\"), tabs=True),
-        DocumentLanguage(id="lua", line_comments=("--",), openers=("do", "then", "{", "(", ")", "else")),
+        DocumentLanguage(
+            id="lua",
+            line_comments=("--",),
+            openers=("do", "then", "{", "(", ")", "else"),
+            continuations=("else", "elseif", "end", "until"),
+        ),
         DocumentLanguage(id="sql", line_comments=("--",), openers=("(", ","), continuations=()),
         DocumentLanguage(id="json", openers=("{", "[", ":"), continuations=(), quotes='"', indent_width=2),
         replace(_MARKUP, id="html"),

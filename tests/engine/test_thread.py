@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import anyio
 import pytest
 
-from cato_lsp.engine.api import CallRejectedError, EngineUnavailableError
-from cato_lsp.engine.launch import Launch
+from cato_lsp.engine.api import CallRejectedError
 from cato_lsp.engine.stream import ThreadCallStream
 from cato_lsp.engine.thread import EngineThread
-from tests.conftest import ENGINE_SETTINGS, make_call
+from tests.conftest import make_call
 
 pytestmark = pytest.mark.anyio
 
@@ -118,32 +115,3 @@ async def test_a_call_that_does_not_fit_the_context_is_refused_and_others_go_on(
     with pytest.raises(CallRejectedError, match="context window"):
         await tokens_of(stream)
     assert await tokens_of(engine.submit(make_call(20, max_tokens=2))) > 0
-
-
-async def test_a_dying_engine_fails_every_open_call_and_later_ones(
-    launch: Launch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from cato_lsp.engine.vllm_core import VllmCore
-
-    thread = EngineThread(launch)
-    await thread.start()
-    streams = [thread.submit(make_call(50, max_tokens=2000, first=320 + n)) for n in range(3)]
-    async for _ in streams[0]:
-        break
-
-    def die(_core: VllmCore) -> None:
-        raise RuntimeError("the driver is gone")
-
-    monkeypatch.setattr(VllmCore, "step", die)
-    error = await thread.wait_closed()
-    assert isinstance(error, EngineUnavailableError)
-    assert "the driver is gone" in str(error)
-    for stream in [*streams, thread.submit(make_call())]:
-        with pytest.raises(EngineUnavailableError, match="the driver is gone"):
-            await tokens_of(stream)
-
-
-async def test_a_model_folder_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
-    thread = EngineThread(Launch(tmp_path / "nowhere", ENGINE_SETTINGS))
-    with pytest.raises(Exception, match="no model folder"):
-        await thread.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,12 @@ def sentence_piece_like(special: list[str]) -> FastTokenizer:
     )
     fast.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in special])
     return fast
+
+
+@pytest.fixture(scope="session")
+def byte_level() -> Callable[[list[str]], FastTokenizer]:
+    """Trains a byte-level BPE that has the given special tokens."""
+    return train_byte_level
 
 
 @pytest.fixture(scope="session")

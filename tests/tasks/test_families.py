@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 
 from cato_lsp.tasks.families import FAMILIES, FimFamily, FimUnsupportedError, detect_family
-from tests.tasks.conftest import tokens_of
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_each_family_is_known_by_its_tokens_type_and_name(family: FimFamily) -> None:
     model_type = next(iter(family.model_types), "llama")
     name = family.names[0] if family.names else ""
-    assert detect_family(set(tokens_of(family)), model_type=model_type, name=name) is family
+    assert detect_family({*family.control, *family.telling}, model_type=model_type, name=name) is family
 
 
 def test_qwen_keeps_its_format_under_any_folder_name() -> None:

@@ -105,6 +105,12 @@ def test_the_middle_token_comes_before_the_line_typed_so_far(cato_tokenizer: Tok
     ]
 
 
+def test_a_family_that_knows_file_names_is_told_the_name(cato_tokenizer: Tokenizer) -> None:
+    ids = FimPromptBuilder(cato_tokenizer, FAMILIES[0], 200).build("a", 1, path="b.py").ids
+    header = [cato_tokenizer.token_id("<|file_sep|>"), *cato_tokenizer.encode("b.py\n")]
+    assert ids[: len(header) + 1] == [*header, cato_tokenizer.token_id("<|fim_prefix|>")]
+
+
 def test_a_blank_line_is_left_to_the_model_to_indent(cato_tokenizer: Tokenizer) -> None:
     builder = FimPromptBuilder(cato_tokenizer, FAMILIES[0], 200)
     prompt = builder.build("if a:\n        ", 14)
