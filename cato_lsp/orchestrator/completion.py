@@ -184,12 +184,13 @@ class _Job:
                 await answer.close()
                 task.answer = None
 
-    def _count(self, on_first: Callable[[], None], delta: Delta) -> None:
+    def _count(self, on_first: Callable[[], None], delta: Delta, is_first: bool) -> None:
         if self.record.ttft is None:
             self.record.ttft = self._clock() - self._promise.arrival
-        self.record.cached_tokens += delta.cached_prompt_tokens
         self.record.answer_tokens += delta.tokens
-        on_first()
+        if is_first:
+            self.record.cached_tokens += delta.cached_prompt_tokens
+            on_first()
 
 
 def _present(completions: Sequence[Completion | None]) -> list[Completion]:

@@ -36,18 +36,20 @@ class RunningAnswer:
         typed = self._typed(request)
         return typed is not None and self._agrees(typed)
 
-    async def read(self, request: CompletionRequest, on_delta: Callable[[Delta], None]) -> bool:
+    async def read(self, request: CompletionRequest, on_delta: Callable[[Delta, bool], None]) -> bool:
         """Read until the answer is complete (true) or disagrees with what was typed (false).
 
         Can be cancelled and called again, for another request too, without losing anything.
+
+        :param on_delta: is told each delta, and whether it is the answer's first.
         """
         typed = self._typed(request)
         if typed is None or not self._agrees(typed):
             return False
         if not self.complete:
             async for delta in self._stream:
+                on_delta(delta, not self.begun)
                 self.begun = True
-                on_delta(delta)
                 self.complete = self._text.feed(delta.text) or delta.finish_reason == "stop"
                 if not self._agrees(typed):
                     return False
