@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import anyio
+
 from cato_lsp.engine.api import EngineError
 from cato_lsp.engine.host import EngineHost
 from cato_lsp.engine.launch import Launch
@@ -26,8 +28,10 @@ class Backend:
         self._sessions: list[Session] = []
 
     async def run(self) -> None:
-        """Keep the engine going."""
-        await self.host.run()
+        """Keep the engine going, and know it."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self.host.run)
+            group.start_soon(self.orchestrator.run)
 
     def use(self, session: Session) -> None:
         """Act on a session's settings. The engine follows the first session; a later one cannot change it."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
+import anyio
+
 from cato_lsp.config import Settings
-from cato_lsp.engine.api import Engine, EngineStats
-from cato_lsp.engine.host import EngineHost, EnginePhase
+from cato_lsp.engine.api import Engine, EngineError, EngineStats
+from cato_lsp.engine.host import EngineHost, EnginePhase, EngineStatus
 from cato_lsp.orchestrator.completion import CompletionRunner
 from cato_lsp.orchestrator.counters import AcceptCounters
 from cato_lsp.orchestrator.live import LiveTasks, Slot
@@ -23,8 +26,10 @@ from cato_lsp.tasks.prompts import Prompter
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.summarization import Explanation, Summarization
 from cato_lsp.tasks.symbols import Span, Symbol
-from cato_lsp.tasks.translation import Translated, Translation
+from cato_lsp.tasks.translation import Translated, Translation, translations
 from cato_lsp.tasks.typethrough import TypeThroughCache
+
+logger = logging.getLogger(__name__)
 
 Preview = Callable[[str], None]
 """Is given the whole text so far."""
@@ -38,6 +43,8 @@ class Orchestrator:
 
     def __init__(self, host: EngineHost, clock: Callable[[], float] = time.monotonic) -> None:
         self.log = TaskLog()
+        self.acquainted = anyio.Event()
+        """Set when the first engine is known."""
         self._host = host
         self._clock = clock
         self._live = LiveTasks()
@@ -46,6 +53,32 @@ class Orchestrator:
         self._prompters = Prompters()
         self._caches: dict[str, TypeThroughCache] = {}
         self._counters: dict[str, AcceptCounters] = {}
+
+    async def run(self) -> None:
+        """Get to know every engine that is started: load its prompts' formats, measure how fast it answers."""
+        while True:
+            await self._until(ready=True)
+            try:
+                engine, prompter = await self._prepare_work()
+                await self._work.calibrate(engine, prompter)
+            except EngineError as error:
+                logger.warning("%s %s", error, error.remedy)
+            self.acquainted.set()
+            await self._until(ready=False)
+
+    async def _until(self, *, ready: bool) -> None:
+        """Wait until the engine is ready, or is not."""
+        reached = anyio.Event()
+
+        def look(status: EngineStatus) -> None:
+            if (status.phase is EnginePhase.READY) is ready:
+                reached.set()
+
+        unwatch = self._host.watch(look)
+        try:
+            await reached.wait()
+        finally:
+            unwatch()
 
     async def complete(self, client: str, request: CompletionRequest, settings: Settings) -> list[Completion]:
         """Complete at a position; see `CompletionRunner.run`. Documents that are excluded get nothing."""
@@ -125,6 +158,14 @@ class Orchestrator:
     async def _prepare_work(self) -> tuple[Engine, Prompter]:
         engine = self._host.engine
         return engine, await self._prompters.coding(engine.folder, engine.context_length)
+
+    def translations(self, language: str) -> list[str]:
+        """The languages that the model at hand can translate to, as far as it is known already."""
+        if self._host.status.phase is not EnginePhase.READY:
+            return []
+        engine = self._host.engine
+        prompter = self._prompters.known(engine.folder)
+        return [] if prompter is None else translations(prompter, language)
 
     def cache(self, client: str) -> TypeThroughCache:
         """A client's last answers."""

@@ -26,6 +26,7 @@ class Prompters:
 
     def __init__(self) -> None:
         self._prompters: dict[tuple[ModelFolder, CompletionSettings], CompletionPrompter] = {}
+        self._coding: dict[ModelFolder, Prompter] = {}
         self._loading = anyio.Lock()
 
     async def completion(
@@ -49,10 +50,16 @@ class Prompters:
             EngineError: the tokenizer cannot be read.
         """
         async with self._loading:
-            return await anyio.to_thread.run_sync(_load_coding, folder, context_length)
+            if (found := self._coding.get(folder)) is None:
+                found = await anyio.to_thread.run_sync(_load_coding, folder, context_length)
+                self._coding[folder] = found
+        return found
+
+    def known(self, folder: ModelFolder) -> Prompter | None:
+        """What `coding` gives, if it is loaded already."""
+        return self._coding.get(folder)
 
 
-@lru_cache(maxsize=4)
 def _load_coding(folder: ModelFolder, context_length: int) -> Prompter:
     try:
         form = _format(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,17 @@ from cato_lsp.orchestrator.pace import Pace
 from cato_lsp.orchestrator.record import Outcome, TaskLog, TaskRecord
 from cato_lsp.orchestrator.workflow import TaskCalls
 from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
-from cato_lsp.tasks.calls import Calls, CannotDoError, Work
-from cato_lsp.tasks.prompts import Prompter
+from cato_lsp.tasks.calls import Calls, CannotDoError, ModelCall, Work
+from cato_lsp.tasks.prompts import Prompter, summarize
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+_SAMPLE = "\n".join(
+    f"def step_{n}(items):\n    return [each * {n} for each in items if each > {n}]\n" for n in range(12)
+)
+"""Code to measure the engine's pace on."""
 
 
 class RefusedError(Exception):
@@ -114,6 +120,18 @@ class WorkRunner:
         if task.ended_as is not None:
             raise EndedError(task.ended_as)
         return results[0]
+
+    async def calibrate(self, engine: Engine, prompter: Prompter) -> None:
+        """Measure the engine's pace with one short call in the background class."""
+        prompt = prompter.prompt(summarize(_SAMPLE, "python"))
+        if prompt is None:
+            return
+        self.pace = Pace()
+        now = self._clock()
+        promise = Promise(TaskKind.WARMUP, ServiceClass.BACKGROUND, now, math.inf, "calibration")
+        record = TaskRecord(TaskKind.WARMUP, "calibration", math.inf)
+        calls = TaskCalls(engine, promise, record, self.pace, self._clock)
+        await calls.call(ModelCall(prompt, max_tokens=16, expected_tokens=16))
 
     async def _admitted(
         self,

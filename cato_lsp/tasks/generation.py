@@ -13,7 +13,7 @@ from cato_lsp.tasks.indentation import Indentation, detect_indentation, leading_
 from cato_lsp.tasks.languages import DocumentLanguage, language_of
 from cato_lsp.tasks.prompts import Prompter, code_of, generate
 from cato_lsp.tasks.snapshot import Snapshot
-from cato_lsp.tasks.symbols import Outline, Symbol, SymbolKind
+from cato_lsp.tasks.symbols import Outline, Symbol, SymbolKind, outline_of
 from cato_lsp.tasks.syntax import has_errors_within
 
 EXPECTED_TOKENS = 120
@@ -58,7 +58,7 @@ class Generated:
 
 def generation_target(snapshot: Snapshot, offset: int) -> GenerationTarget | None:
     """What could be generated for a cursor at ``offset``; ``None`` where there is nothing to write from."""
-    outline = Outline(snapshot.text, snapshot.language)
+    outline = outline_of(snapshot.text, snapshot.language)
     language = language_of(snapshot.language)
     default = Indentation(tabs=language.tabs, width=language.indent_width)
     style = detect_indentation(snapshot.text.splitlines(), default, language.opens_block)

@@ -13,7 +13,7 @@ from cato_lsp.tasks.doc_comments import document, has_convention, without_doc
 from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.prompts import Ask, Prompter, combine, explain, prose_of, summarize
 from cato_lsp.tasks.snapshot import Snapshot
-from cato_lsp.tasks.symbols import Outline, Symbol, SymbolKind
+from cato_lsp.tasks.symbols import Outline, Symbol, SymbolKind, outline_of
 
 EXPECTED_TOKENS = 40
 MOST_TOKENS = 160
@@ -34,7 +34,7 @@ def documentable(snapshot: Snapshot, start: int, end: int) -> Symbol | None:
     """The function or type around a selection that can be documented."""
     if not has_convention(snapshot.language):
         return None
-    outline = Outline(snapshot.text, snapshot.language)
+    outline = outline_of(snapshot.text, snapshot.language)
     line = snapshot.text[start : snapshot.line_end(start)]
     start += len(line) - len(line.lstrip())
     chosen = outline.within(start, end)
@@ -45,7 +45,7 @@ class Summarization:
     """The documentation of one symbol."""
 
     def __init__(self, snapshot: Snapshot, symbol: Symbol, prompter: Prompter) -> None:
-        self._outline = Outline(snapshot.text, snapshot.language)
+        self._outline = outline_of(snapshot.text, snapshot.language)
         self._symbol = symbol
         self._digest = _Digest(prompter, snapshot.language, summarize, MOST_TOKENS)
         self._parts = _parts_of(self._outline, symbol, self._digest)
@@ -66,7 +66,7 @@ class Explanation:
     def __init__(self, snapshot: Snapshot, start: int, end: int, prompter: Prompter) -> None:
         self._title = snapshot.uri.rpartition("/")[2]
         self._digest = _Digest(prompter, snapshot.language, explain, EXPLANATION_TOKENS)
-        outline = Outline(snapshot.text, snapshot.language)
+        outline = outline_of(snapshot.text, snapshot.language)
         self._parts = _parts_between(outline, start, end, self._digest)
 
     def foresee(self) -> list[Work]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from tree_sitter import Node
@@ -221,6 +222,12 @@ class Outline:
 
     def _span(self, node: Node) -> Span:
         return Span(self._chars(node.start_byte), self._chars(node.end_byte))
+
+
+@lru_cache(maxsize=8)
+def outline_of(text: str, language: str) -> Outline:
+    """The symbols of a text, kept for the next question about the same text."""
+    return Outline(text, language)
 
 
 def syntax_errors(text: str, language: str) -> list[str]:

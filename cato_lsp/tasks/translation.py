@@ -10,8 +10,10 @@ from cato_lsp.tasks.calls import Answer, Calls, CannotDoError, ModelCall, Work, 
 from cato_lsp.tasks.languages import language_of, parser_of
 from cato_lsp.tasks.prompts import Prompter, code_of, language_name, repair, translate
 from cato_lsp.tasks.snapshot import Snapshot
-from cato_lsp.tasks.symbols import Outline, Span, SymbolKind, syntax_errors
+from cato_lsp.tasks.symbols import Outline, SymbolKind, outline_of, syntax_errors
 
+OFFERED = ("python", "typescript", "javascript", "java", "go", "rust", "cpp")
+"""Targets that are offered; any other can be asked for by command."""
 PIECE_TOKENS = 800
 """Small neighbours are translated together up to this length."""
 GROWTH = 1.3
@@ -112,7 +114,7 @@ class Translation:
         return call_for(prompt, self._prompter.context_tokens, expected, 2 * expected + 64)
 
     def _cut(self, snapshot: Snapshot, start: int, end: int) -> list[_Piece]:
-        outline = Outline(snapshot.text, snapshot.language)
+        outline = outline_of(snapshot.text, snapshot.language)
         start = snapshot.line_start(start)
         pieces: list[_Piece] = []
         gathered = ""
@@ -159,6 +161,9 @@ def _is_function(source: str, language: str) -> bool:
     return len(outline.top) == 1 and outline.top[0].kind is SymbolKind.FUNCTION
 
 
-def whole(snapshot: Snapshot) -> Span:
-    """The range of a whole document."""
-    return Span(0, len(snapshot.text))
+def translations(prompter: Prompter, language: str) -> list[str]:
+    """The languages to offer, of those that the model can translate ``language`` to."""
+    if parser_of(language) is None:
+        return []
+    others = [each for each in OFFERED if each != language]
+    return [each for each in others if prompter.prompt(translate("", language, each)) is not None]
