@@ -13,11 +13,8 @@ Takes about half an hour and 5 GB of scratch space. Run it by ``scripts/lock``.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
