@@ -52,12 +52,8 @@ def main() -> None:
 
 def parse_options() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--route", choices=sorted(ROUTES), default="gpu" if torch.cuda.is_available() else "cpu"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--route", choices=sorted(ROUTES), default="gpu" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--name", default="run", help="folder of this run below the cache")
     parser.add_argument("--minutes", type=float, help="training time, in place of the route's own length")
     parser.add_argument("--threads", type=int, default=2)

@@ -98,8 +98,7 @@ class CodeSamples:
         after = after[: int(room * 0.6)]
         before = self._before(text, hole.start, room - len(after), rng)
         prefix, suffix, fill, end = (
-            self._encode.special[t]
-            for t in ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|endoftext|>")
+            self._encode.special[t] for t in ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|endoftext|>")
         )
         if rng.random() < 0.8:
             return [*header, prefix, *before, suffix, *after, fill, *middle, end]

@@ -38,10 +38,15 @@ class Plan:
 
     minutes: float | None = None
     tokens: int | None = None
-    stages: tuple[Stage, ...] = (Stage(0.0, 256, 16), Stage(0.45, 512, 8), Stage(0.8, 1024, 4))
+    stages: tuple[Stage, ...] = (
+        Stage(0.0, 256, 16),
+        Stage(0.45, 512, 8),
+        Stage(0.75, 1024, 4),
+        Stage(0.92, 2048, 2),
+    )
     muon_lr: float = 0.02
     adam_lr: float = 4e-3
-    warmup_steps: int = 100
+    warmup_steps: int = 150
     decay_share: float = 0.3
     workers: int = 0
     seed: int = 20260
@@ -112,9 +117,7 @@ class Trainer:
         if self.checkpoint.exists():
             self._resume()
 
-    def run(
-        self, on_save: Callable[[CausalLM], None], say: Callable[[str], None], *, compiled: bool = True
-    ) -> None:
+    def run(self, on_save: Callable[[CausalLM], None], say: Callable[[str], None], *, compiled: bool = True) -> None:
         """Train to the end of the plan. ``on_save`` sees the model at every checkpoint."""
         if compiled:
             loss.compile_pieces()
@@ -235,11 +238,7 @@ class _Batches(torch.utils.data.IterableDataset[Tensor]):
         step, tokens = self._progress.step + first, self._progress.tokens
         while True:
             # A worker has a frozen copy of the progress, so there the share is counted in tokens of its own.
-            share = (
-                (tokens / self._plan.tokens)
-                if worker and self._plan.tokens
-                else self._progress.share(self._plan)
-            )
+            share = (tokens / self._plan.tokens) if worker and self._plan.tokens else self._progress.share(self._plan)
             stage = [s for s in self._plan.stages if s.begin <= share][-1]
             yield packed_batch(self._source, self._plan.seed, step, stage)
             step += every
