@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sysconfig
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,7 @@ def main() -> None:
     examples = load_examples(balanced(corpus.train, 1_000_000), options.cache / "examples.jsonl")
     source = TaskSamples(examples, CodeSamples(corpus.train, encode), encode, share=0.15)
     trainer = Trainer(route.shape, plan, source, held_out_rows(corpus, encode), folder, options.threads)
+    signal.signal(signal.SIGTERM, lambda *_: trainer.stop())
     trainer.run(
         on_save=lambda model: export_model(model, tokenizer, folder / "export"),
         say=lambda line: print(line, flush=True),

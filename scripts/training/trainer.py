@@ -47,7 +47,7 @@ class Plan:
     muon_lr: float = 0.02
     adam_lr: float = 4e-3
     warmup_steps: int = 150
-    decay_share: float = 0.3
+    decay_share: float = 0.4
     workers: int = 0
     seed: int = 20260
     eval_every: int = 200
@@ -112,6 +112,7 @@ class Trainer:
         self.progress = Progress()
         self._pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
         self._shapes: set[torch.Size] = set()
+        self._stopping = False
         folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint = folder / "checkpoint.pt"
         if self.checkpoint.exists():
@@ -133,13 +134,17 @@ class Trainer:
             self.progress.seconds += min(time.monotonic() - began, 60.0)
             if self.progress.step % 20 == 0:
                 self._log(value, ids, time.monotonic() - began, say)
-            share = self.progress.share(self.plan)
-            if share >= 1.0 or time.monotonic() - saved > self.plan.save_every_s:
+            over = self._stopping or self.progress.share(self.plan) >= 1.0
+            if over or time.monotonic() - saved > self.plan.save_every_s:
                 self._save()
                 on_save(self.model)
                 saved = time.monotonic()
-            if share >= 1.0:
+            if over:
                 return
+
+    def stop(self) -> None:
+        """End the run after the step at hand, with a checkpoint."""
+        self._stopping = True
 
     @torch.no_grad()
     def held_out_loss(self) -> float:
