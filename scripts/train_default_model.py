@@ -3,6 +3,7 @@
 
     python scripts/train_default_model.py --route cpu --minutes 90
     python scripts/train_default_model.py --route gpu
+    python scripts/train_default_model.py --licences    # the table of the corpus in docs/default-model.md
 
 A second call resumes from the last checkpoint. See docs/default-model.md.
 """
@@ -21,7 +22,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
 from tokenizers import Tokenizer
-from training.corpus import Corpus, SourceFile, load_corpus
+from training.corpus import Corpus, SourceFile, licence_table, load_corpus
 from training.export import export_model
 from training.functions import TaskSamples, load_examples
 from training.routes import ROUTES
@@ -38,6 +39,9 @@ def main() -> None:
     route = ROUTES[options.route]
     plan = replace(route.plan, minutes=options.minutes) if options.minutes else route.plan
     corpus = load_corpus(options.site_packages, options.cache)
+    if options.licences:
+        print(licence_table(options.site_packages, corpus))
+        return
     tokenizer = load_tokenizer(corpus, options.cache, route.shape.vocab_size)
     encode = Encoder(tokenizer)
     folder = options.cache / options.name
@@ -62,6 +66,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "model")
     parser.add_argument("--site-packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
     parser.add_argument("--output", type=Path, help="where the finished Hugging Face folder goes")
+    parser.add_argument("--licences", action="store_true", help="only print what the corpus is made of")
     return parser.parse_args()
 
 

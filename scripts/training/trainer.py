@@ -21,6 +21,9 @@ from training.optimizer import make_optimizers
 from training.samples import SampleSource
 
 _SLICES = 4
+"""Parts of a batch on a CPU."""
+_GPU_SLICE_TOKENS = 65_536
+"""Tokens whose activations are held at once on a GPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,9 @@ class Plan:
     tokens: int | None = None
     stages: tuple[Stage, ...] = (
         Stage(0.0, 256, 16),
-        Stage(0.45, 512, 8),
+        Stage(0.42, 512, 8),
         Stage(0.75, 1024, 4),
-        Stage(0.92, 2048, 2),
+        Stage(0.94, 2048, 2),
     )
     muon_lr: float = 0.02
     adam_lr: float = 4e-3
@@ -158,10 +161,9 @@ class Trainer:
         if not self.plan.workers:
             yield from dataset
             return
-        for ids in torch.utils.data.DataLoader(
-            dataset, batch_size=None, num_workers=self.plan.workers, prefetch_factor=8, pin_memory=True
-        ):
-            yield ids.to(self.device, non_blocking=True)
+        workers = self.plan.workers
+        loader = torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=8)
+        yield from loader
 
     def _step(self, ids: Tensor, factor: float) -> float:
         for optimizer in self.optimizers:
@@ -180,8 +182,10 @@ class Trainer:
         On a CPU each worker thread takes slices of the batch as it gets free and computes on one core. When
         other work holds a core the rest goes on at full speed; a parallel region would wait for the slowest.
         """
+        ids = ids.to(self.device, non_blocking=True)
         if self.device.type != "cpu":
-            return self._backward_slice(ids, 1.0)
+            slices = ids.split(max(1, _GPU_SLICE_TOKENS // ids.shape[1]))
+            return sum(self._backward_slice(part, len(part) / len(ids)) for part in slices)
         slices = ids.split(max(1, len(ids) // _SLICES))
         share = len(slices[0]) / len(ids)
         if ids.shape not in self._shapes:
