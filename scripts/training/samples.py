@@ -48,7 +48,7 @@ class CodeSamples:
     """Plain and fill-in-the-middle samples; a package has the weight ``size ** temper``, a file its size."""
 
     def __init__(
-        self, files: list[SourceFile], encode: Encoder, *, fim_share: float = 0.6, temper: float = 0.7
+        self, files: list[SourceFile], encode: Encoder, *, fim_share: float = 0.6, temper: float = 0.5
     ) -> None:
         by_package: dict[str, list[SourceFile]] = {}
         for file in files:
