@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
+from cato_lsp.lsp.methods.feedback import accept_command
 from cato_lsp.lsp.protocol import snapshot_first
 from cato_lsp.tasks.completion import CompletionRequest, SelectedCompletion
 
@@ -44,7 +45,9 @@ async def _complete(session: Session, document: Document, request: CompletionReq
     return types.InlineCompletionList(
         items=[
             types.InlineCompletionItem(
-                insert_text=completion.text, range=document.range(completion.start, completion.end)
+                insert_text=completion.text,
+                range=document.range(completion.start, completion.end),
+                command=accept_command(session, completion.text),
             )
             for completion in completions
         ]
