@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "cato_lsp" / "engine" / "model_folder.py"
 TYPED = (
     ("    if not path.is_dir():\n", "        raise Eng"),
-    ("    weights = sorted(path.glob", '    if not weights:\n        rai'),
+    ("    weights = sorted(path.glob", "    if not weights:\n        rai"),
     ("def _read_json(file: Path)", "    remedy = "),
 )
 """Where the demo types (after the line that starts so), and what."""
@@ -198,7 +198,7 @@ def report(editor: Editor, status: Any) -> None:
         table.add_row(
             str(number),
             Text(asked.line.strip()),
-            task.outcome,
+            task.outcome if task.source == "model" else f"{task.outcome}, {task.source}",
             "–" if task.ttft is None else f"{task.ttft * 1000:.0f}",
             f"{task.e2e * 1000:.0f}",
             f"{task.deadline * 1000:.0f}",
