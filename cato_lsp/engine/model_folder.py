@@ -1,0 +1,87 @@
+"""A Hugging Face model folder on this disk, checked before an engine is started on it."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from cato_lsp.engine.api import EngineError
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """What is known of a model without loading it."""
+
+    path: Path
+    model_type: str
+    architecture: str
+    context_length: int
+    """``max_position_embeddings`` of the configuration, in tokens."""
+    weights_bytes: int
+
+
+def inspect_model_folder(path: Path) -> ModelFolder:
+    """Check the files that vLLM needs and return what they say.
+
+    Raises:
+        EngineError: a file is missing, truncated or not what its name says; the remedy names it.
+    """
+    if not path.is_dir():
+        raise EngineError(
+            f"There is no model folder at {path}.",
+            "Set `model` to a folder with config.json, tokenizer.json and *.safetensors, or to `bundled`.",
+        )
+    config = _read_json(path / "config.json")
+    _read_json(path / "tokenizer.json")
+    weights = sorted(path.glob("*.safetensors"))
+    if not weights:
+        raise EngineError(
+            f"{path} has no *.safetensors file.",
+            "Copy the model's weights there, or choose another model.",
+        )
+    for file in weights:
+        _check_safetensors(file)
+    architectures = cast("list[str]", config.get("architectures") or [""])
+    return ModelFolder(
+        path=path,
+        model_type=str(config.get("model_type", "")),
+        architecture=architectures[0],
+        context_length=int(config.get("max_position_embeddings") or 2048),
+        weights_bytes=sum(file.stat().st_size for file in weights),
+    )
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    remedy = "Copy the file again from the model's source, or choose another model."
+    try:
+        value: object = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise EngineError(f"{file} is missing.", remedy) from None
+    except (OSError, ValueError) as error:
+        raise EngineError(f"{file} cannot be read: {error}.", remedy) from error
+    if not isinstance(value, dict):
+        raise EngineError(f"{file} does not hold a JSON object.", remedy)
+    return cast("dict[str, Any]", value)
+
+
+def _check_safetensors(file: Path) -> None:
+    """Compare the header's last data offset with the file's size: a cut-off download is found at once.
+
+    Format: 8 bytes of little-endian header length, a JSON header, then the tensors' bytes.
+    """
+    remedy = f"{file.name} is incomplete or damaged; copy it again from the model's source."
+    size = file.stat().st_size
+    try:
+        with file.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            if length > size:
+                raise EngineError(f"{file} is not a safetensors file.", remedy)
+            header = cast("dict[str, Any]", json.loads(stream.read(length)))
+        end = max((int(item["data_offsets"][1]) for name, item in header.items() if name != "__metadata__"))
+    except (struct.error, ValueError, KeyError, TypeError) as error:
+        raise EngineError(f"{file} is not a safetensors file: {error}.", remedy) from error
+    if 8 + length + end != size:
+        raise EngineError(f"{file} has {size} bytes; its header promises {8 + length + end}.", remedy)

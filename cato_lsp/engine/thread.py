@@ -1,0 +1,267 @@
+"""The one thread that owns vLLM. Commands go in through one queue; deltas come out once a step."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, TypeVarTuple
+
+import anyio
+
+from cato_lsp.engine.api import (
+    Call,
+    CallRejectedError,
+    Delta,
+    EngineError,
+    EngineStats,
+    EngineUnavailableError,
+)
+from cato_lsp.engine.launch import Launch, prepare_environment, vllm_distribution
+from cato_lsp.engine.model_folder import ModelFolder, inspect_model_folder
+from cato_lsp.engine.stream import ThreadCallStream
+
+if TYPE_CHECKING:
+    from cato_lsp.engine.scheduler import StepRecord
+    from cato_lsp.engine.vllm_core import VllmCore
+
+logger = logging.getLogger(__name__)
+
+_Args = TypeVarTuple("_Args")
+
+SWITCH_INTERVAL = 0.001
+"""Seconds that the engine's Python code may keep the event loop waiting for the interpreter (default 5 ms)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Submit:
+    stream: ThreadCallStream
+
+
+@dataclass(frozen=True, slots=True)
+class _Cancel:
+    stream: ThreadCallStream
+
+
+@dataclass(frozen=True, slots=True)
+class _Hint:
+    client: str
+    until: float
+
+
+class _Stop:
+    pass
+
+
+_Command = _Submit | _Cancel | _Hint | _Stop
+
+
+class EngineThread:
+    """An `Engine` on a thread of its own.
+
+    Make and use it on the event loop: `start` loads the model, `wait_closed` tells how it ended, `stop` ends it.
+    A thread that is loading cannot be interrupted; it is a daemon, so it never outlives the process.
+    """
+
+    def __init__(self, launch: Launch, on_stage: Callable[[str], None] = lambda _stage: None) -> None:
+        self._launch = launch
+        self.folder: ModelFolder
+        """What was loaded; known once started."""
+        self._on_stage = on_stage
+        self._loop = asyncio.get_running_loop()
+        self._inbox: SimpleQueue[_Command] = SimpleQueue()
+        self._streams: dict[str, ThreadCallStream] = {}
+        self._numbers = itertools.count(1)
+        self._ready = anyio.Event()
+        self._closed = anyio.Event()
+        self._error: EngineError | None = None
+        self._steps = 0
+        self._tokens_wasted = 0
+        self._stats = EngineStats()
+        self.context_length = 0
+        """Tokens of prompt and answer together that one call may have; known once started."""
+        self._thread = threading.Thread(target=self._run, name="cato-engine", daemon=True)
+
+    # The event loop's side.
+
+    async def start(self) -> None:
+        """Load the model; return when calls can be served.
+
+        Raises:
+            EngineError: the model or vLLM could not be started.
+        """
+        self._thread.start()
+        await self._ready.wait()
+        if self._error is not None:
+            raise self._error
+
+    async def wait_closed(self) -> EngineError | None:
+        """Wait for the thread's end; return what killed it, ``None`` after `stop`."""
+        await self._closed.wait()
+        return self._error
+
+    def stop(self) -> None:
+        """End the thread after the step that runs; open calls fail."""
+        self._inbox.put(_Stop())
+
+    def submit(self, call: Call) -> ThreadCallStream:
+        """Queue ``call`` and return its stream at once."""
+        stream = ThreadCallStream(f"{next(self._numbers)}", call, self._cancel)
+        if self._closed.is_set():
+            stream.push(self._error or EngineUnavailableError("The engine has stopped."))
+        else:
+            self._inbox.put(_Submit(stream))
+        return stream
+
+    def hint(self, client: str, until: float) -> None:
+        """Say that ``client`` is typing."""
+        self._inbox.put(_Hint(client, until))
+
+    def stats(self) -> EngineStats:
+        """Return the counters as of the last step."""
+        return self._stats
+
+    def _cancel(self, stream: ThreadCallStream) -> None:
+        stream.steps_at_cancel = self._steps
+        self._inbox.put(_Cancel(stream))
+
+    def _finish(self) -> None:
+        """Fail what is open. The thread has ended, so its side is this side's now."""
+        error = self._error or EngineUnavailableError("The engine has stopped.")
+        streams = list(self._streams.values())
+        while (command := self._next_command()) is not None:
+            if isinstance(command, _Submit):
+                streams.append(command.stream)
+        for stream in streams:
+            stream.push(error)
+        self._ready.set()
+        self._closed.set()
+
+    # The engine thread's side.
+
+    def _run(self) -> None:
+        core: VllmCore | None = None
+        try:
+            core = self._load()
+            self.context_length = core.context_length
+            self._post(self._ready.set)
+            self._serve(core)
+        except EngineError as error:
+            self._error = error
+        except Exception as error:  # whatever vLLM raises, this process and its other sessions live on
+            logger.exception("The engine died")
+            self._error = EngineUnavailableError(
+                f"The engine died: {type(error).__name__}: {error}",
+                "It is restarted; see the log for the cause.",
+            )
+        finally:
+            if core is not None:
+                core.close()
+            self._post(self._finish)
+
+    def _load(self) -> VllmCore:
+        folder = self.folder = inspect_model_folder(self._launch.model)
+        if vllm_distribution() is None:
+            raise EngineUnavailableError(
+                "vLLM is not installed.",
+                "Install it: `pip install cato-lsp[cpu]`, or `[gpu]` with an NVIDIA GPU.",
+            )
+        prepare_environment(self._launch)
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        self._post(self._on_stage, "Loading vLLM")
+        try:
+            from cato_lsp.engine.vllm_core import VllmCore
+            from cato_lsp.scheduling.cato import CatoPolicy
+
+            policy = CatoPolicy()
+            self._post(self._on_stage, f"Loading {folder.path.name}")
+            return VllmCore(self._launch, folder, policy, self._count)
+        except Exception as error:
+            logger.exception("The engine could not start")
+            raise EngineUnavailableError(
+                f"vLLM could not start {folder.path.name}: {type(error).__name__}: {error}",
+                "Run `cato-lsp doctor`, or choose another model in the settings.",
+            ) from error
+
+    def _serve(self, core: VllmCore) -> None:
+        while self._take_commands(core):
+            deltas = core.step() if core.busy else []
+            self._stats = replace(core.stats(), tokens_wasted=self._tokens_wasted)
+            self._deliver(deltas)
+
+    def _take_commands(self, core: VllmCore) -> bool:
+        """Carry out what is queued, waiting for something when there is no work; ``False`` says stop."""
+        command = self._inbox.get() if not core.busy else self._next_command()
+        while command is not None:
+            match command:
+                case _Submit(stream):
+                    self._add(core, stream)
+                case _Cancel(stream):
+                    self._abort(core, stream)
+                case _Hint(client, until):
+                    core.hint(client, until)
+                case _Stop():
+                    return False
+            command = self._next_command()
+        return True
+
+    def _next_command(self) -> _Command | None:
+        try:
+            return self._inbox.get_nowait()
+        except Empty:
+            return None
+
+    def _add(self, core: VllmCore, stream: ThreadCallStream) -> None:
+        if stream.cancelled:
+            return
+        try:
+            core.add(stream.call_id, stream.call)
+        except CallRejectedError as error:
+            self._post(stream.push, error)
+        else:
+            stream.usage.added = time.monotonic()
+            self._streams[stream.call_id] = stream
+
+    def _abort(self, core: VllmCore, stream: ThreadCallStream) -> None:
+        if self._streams.pop(stream.call_id, None) is not None:
+            core.abort([stream.call_id])
+        stream.usage.abort_latency_steps = self._steps - stream.steps_at_cancel
+
+    def _count(self, record: StepRecord) -> None:
+        """Note who pays for a step. vLLM's internal id is ours and a random suffix."""
+        self._steps += 1
+        for internal_id, tokens in record.tokens.items():
+            stream = self._streams.get(internal_id.partition("-")[0])
+            if stream is not None:
+                stream.usage.tokens_computed += tokens
+                if stream.cancelled:
+                    stream.usage.tokens_after_cancel += tokens
+                    self._tokens_wasted += tokens
+
+    def _deliver(self, deltas: list[tuple[str, Delta]]) -> None:
+        batch: list[tuple[ThreadCallStream, Delta]] = []
+        for call_id, delta in deltas:
+            stream = self._streams.get(call_id)
+            if stream is not None:
+                batch.append((stream, delta))
+                if delta.finish_reason is not None:
+                    del self._streams[call_id]
+        if batch:
+            self._post(_push_all, batch)
+
+    def _post(self, function: Callable[[*_Args], object], *args: *_Args) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:
+            logger.debug("The event loop has ended before the engine")
+
+
+def _push_all(batch: list[tuple[ThreadCallStream, Delta]]) -> None:
+    for stream, delta in batch:
+        stream.push(delta)

@@ -1,0 +1,137 @@
+"""vLLM's engine core, run in this process one step at a time. Imported only on the engine's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from vllm import EngineArgs, SamplingParams
+from vllm.platforms import current_platform
+from vllm.sampling_params import RequestOutputKind
+from vllm.v1.engine.llm_engine import LLMEngine
+
+from cato_lsp.engine.api import Call, CallRejectedError, Delta, EngineStats, FinishReason
+from cato_lsp.engine.launch import Launch
+from cato_lsp.engine.model_folder import ModelFolder
+from cato_lsp.engine.scheduler import StepRecord, make_scheduler_cls
+from cato_lsp.scheduling.policy import Policy
+
+MAX_SEQUENCES = 64
+CPU_CHUNK = 512
+"""Most tokens in a step on a CPU: a cancel waits for the step that runs, so a step must stay short."""
+CPU_BLOCK = 32
+"""Tokens in a KV block, the unit of prefix reuse: the smallest that vLLM's CPU attention takes."""
+
+
+class VllmCore:
+    """One model in one `LLMEngine`. All methods belong to the thread that made it, but `stats`."""
+
+    def __init__(
+        self, launch: Launch, folder: ModelFolder, policy: Policy, on_step: Callable[[StepRecord], None]
+    ) -> None:
+        args = _engine_args(launch, folder)
+        args.scheduler_cls = make_scheduler_cls(policy, async_scheduling=bool(args.async_scheduling), on_step=on_step)
+        self._llm = LLMEngine.from_engine_args(args)
+        # vLLM types the client of its core for any process layout; in this process the core itself is there.
+        core = cast("Any", self._llm.engine_core).engine_core
+        self._scheduler = core.scheduler
+        self.context_length = int(self._llm.model_config.max_model_len)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step would compute something."""
+        return self._llm.has_unfinished_requests()
+
+    def add(self, call_id: str, call: Call) -> None:
+        """Take in a call.
+
+        Raises:
+            CallRejectedError: vLLM refuses it, or prompt and answer do not fit the context window.
+        """
+        length = len(call.prompt_ids) + call.max_tokens
+        if length > self.context_length:
+            raise CallRejectedError(
+                f"A call of {length} tokens does not fit the context window of {self.context_length}.",
+                "Lower `completion.prompt_tokens`, or raise `engine.max_model_len` if the model allows it.",
+            )
+        params = SamplingParams(
+            max_tokens=call.max_tokens,
+            temperature=call.temperature,
+            # With chunked prefill a seeded request ends vLLM's CPU worker ("CPU Generator does not use offset").
+            seed=None if current_platform.is_cpu() else call.seed,
+            stop_token_ids=list(call.stop_token_ids),
+            output_kind=RequestOutputKind.DELTA,
+            extra_args={"cato": call.promise},
+        )
+        try:
+            self._llm.add_request(call_id, {"prompt_token_ids": list(call.prompt_ids)}, params)
+        except (ValueError, TypeError) as error:
+            raise CallRejectedError(f"vLLM refused the call: {error}") from error
+
+    def abort(self, call_ids: Iterable[str]) -> None:
+        """Drop calls before the next step; unknown ones are ignored."""
+        self._llm.abort_request(list(call_ids))
+
+    def step(self) -> list[tuple[str, Delta]]:
+        """Run one engine step and return what it added, by call."""
+        return [
+            (
+                output.request_id,
+                Delta(
+                    text=output.outputs[0].text,
+                    tokens=len(output.outputs[0].token_ids),
+                    finish_reason=_finish_reason(output.outputs[0].finish_reason),
+                    cached_prompt_tokens=output.num_cached_tokens or 0,
+                ),
+            )
+            for output in cast("list[Any]", self._llm.step())
+        ]
+
+    def hint(self, client: str, until: float) -> None:
+        """Pass the typing hint to the scheduler."""
+        self._scheduler.hint(client, until)
+
+    def stats(self) -> EngineStats:
+        """Return vLLM's own counters."""
+        scheduler = self._scheduler
+        return EngineStats(
+            steps=scheduler.steps,
+            tokens_computed=scheduler.computed_tokens,
+            calls_running=len(scheduler.running),
+            calls_waiting=len(scheduler.waiting),
+            kv_cache_usage=float(scheduler.kv_cache_manager.usage),
+        )
+
+    def close(self) -> None:
+        """Free the model and its KV cache."""
+        self._llm.engine_core.shutdown()
+
+
+def _finish_reason(reason: str | None) -> FinishReason | None:
+    if reason is None or reason in ("stop", "length", "abort"):
+        return reason
+    return "stop"
+
+
+def _engine_args(launch: Launch, folder: ModelFolder) -> EngineArgs:
+    settings = launch.settings
+    on_cpu = current_platform.is_cpu()
+    length = min(settings.max_model_len or folder.context_length, folder.context_length)
+    args = EngineArgs(
+        model=str(folder.path),
+        dtype=settings.dtype,
+        max_model_len=length,
+        max_num_seqs=MAX_SEQUENCES,
+        enforce_eager=on_cpu if settings.enforce_eager is None else settings.enforce_eager,
+        async_scheduling=False if on_cpu else settings.async_scheduling is not False,
+        enable_prefix_caching=True,
+        disable_log_stats=True,
+        generation_config="vllm",
+    )
+    if on_cpu:
+        args.kv_cache_memory_bytes = launch.kv_cache_bytes
+        args.block_size = CPU_BLOCK
+        args.max_num_batched_tokens = CPU_CHUNK
+    else:
+        args.gpu_memory_utilization = settings.gpu_memory_utilization
+    return args

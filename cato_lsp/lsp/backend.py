@@ -1,0 +1,54 @@
+"""What all sessions of this process share: one engine, one orchestrator."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from cato_lsp.engine.api import EngineError
+from cato_lsp.engine.host import EngineHost
+from cato_lsp.engine.launch import Launch
+from cato_lsp.models.catalog import resolve_model
+from cato_lsp.orchestrator.orchestrator import Orchestrator
+
+if TYPE_CHECKING:
+    from cato_lsp.lsp.session import Session
+
+logger = logging.getLogger(__name__)
+
+
+class Backend:
+    """The shared side of the server. `run` serves until cancelled."""
+
+    def __init__(self) -> None:
+        self.host = EngineHost()
+        self.orchestrator = Orchestrator(self.host)
+        self._sessions: list[Session] = []
+
+    async def run(self) -> None:
+        """Keep the engine going."""
+        await self.host.run()
+
+    def use(self, session: Session) -> None:
+        """Act on a session's settings. The engine follows the first session; a later one cannot change it."""
+        if session not in self._sessions:
+            self._sessions.append(session)
+        try:
+            choice = resolve_model(session.settings.model)
+        except EngineError as error:
+            self.host.refuse(error)
+            session.status.warn(f"{error} {error.remedy}")
+            return
+        logger.info("The model is %s: %s", choice.name, choice.why)
+        launch = Launch(choice.path, session.settings.engine)
+        if session is self._sessions[0]:
+            self.host.configure(launch)
+        elif launch != self.host.launch:
+            session.status.warn("Another window uses this server with another model or engine; its settings hold.")
+        session.status.refresh()
+
+    def leave(self, session: Session) -> None:
+        """Free all that a session owned."""
+        self.orchestrator.close_client(session.client)
+        if session in self._sessions:
+            self._sessions.remove(session)

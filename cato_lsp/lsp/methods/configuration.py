@@ -1,0 +1,62 @@
+"""``workspace/didChangeConfiguration``, ``workspace/configuration``, ``workspace/didChangeWorkspaceFolders``."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import anyio
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from cato_lsp.config import SECTION
+
+if TYPE_CHECKING:
+    from cato_lsp.lsp.session import Session
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 2.0
+"""Seconds that a client has to answer ``workspace/configuration`` before the engine starts without it."""
+
+
+def watch_configuration(session: Session) -> None:
+    """Ask to be told of changes, as VS Code wants to be asked."""
+    workspace = session.capabilities.workspace
+    watched = workspace.did_change_configuration if workspace is not None else None
+    if watched is not None and watched.dynamic_registration:
+        registration = types.Registration(
+            id="cato-configuration",
+            method=types.WORKSPACE_DID_CHANGE_CONFIGURATION,
+            register_options=types.DidChangeConfigurationRegistrationOptions(section=SECTION),
+        )
+        session.server.client_register_capability(types.RegistrationParams([registration]))
+
+
+async def pull_configuration(session: Session) -> None:
+    """Ask the client for its settings, if it can tell them, and act on all layers."""
+    workspace = session.capabilities.workspace
+    pulled: object = None
+    if workspace is not None and workspace.configuration:
+        items = [types.ConfigurationItem(section=SECTION)]
+        try:
+            with anyio.move_on_after(PATIENCE):
+                answer = await session.server.workspace_configuration_async(types.ConfigurationParams(items))
+                pulled = answer[0] if answer else None
+        except JsonRpcException as error:
+            logger.warning("The client did not tell its settings: %s", error)
+    session.apply_settings(pulled)
+
+
+async def did_change_configuration(session: Session, params: types.DidChangeConfigurationParams) -> None:
+    """Act on new settings: those in the notification, or, where it has none, those the client tells when asked."""
+    workspace = session.capabilities.workspace
+    if workspace is not None and workspace.configuration:
+        await pull_configuration(session)
+        return
+    session.apply_settings(params.settings)
+
+
+def did_change_workspace_folders(session: Session, params: types.DidChangeWorkspaceFoldersParams) -> None:
+    """Follow the workspace's folders."""
+    session.change_roots(params.event)

@@ -1,0 +1,68 @@
+"""``textDocument/inlineCompletion`` (LSP 3.18)."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from lsprotocol import types
+
+from cato_lsp.lsp.methods.feedback import accept_command
+from cato_lsp.lsp.protocol import snapshot_first
+from cato_lsp.tasks.completion import Completion, CompletionRequest, SelectedCompletion
+
+if TYPE_CHECKING:
+    from cato_lsp.lsp.documents import Document
+    from cato_lsp.lsp.session import Session
+
+
+@snapshot_first
+def inline_completion(
+    session: Session, params: types.InlineCompletionParams
+) -> Coroutine[Any, Any, types.InlineCompletionList]:
+    """Complete at a position; an empty list, never null, where there is nothing to show.
+
+    Neovim keeps stale text on null, and VS Code asks again on an error that it did not cause, so a superseded
+    request is answered with an empty list too.
+    """
+    uri = params.text_document.uri
+    if uri not in session.documents or not session.settings.completion.enabled:
+        return _nothing()
+    document = session.documents[uri]
+    offset = document.offset(params.position)
+    selected = None
+    if (info := params.context.selected_completion_info) is not None:
+        start, end = document.offset(info.range.start), document.offset(info.range.end)
+        selected = SelectedCompletion(start, end, info.text)
+    invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
+    return _complete(session, document, CompletionRequest(document.snapshot(), offset, invoked, selected))
+
+
+async def _complete(session: Session, document: Document, request: CompletionRequest) -> types.InlineCompletionList:
+    completions = await session.backend.orchestrator.complete(session.client, request, session.settings)
+    if document.version != request.snapshot.version:
+        return await _nothing()
+    return types.InlineCompletionList(
+        items=[
+            types.InlineCompletionItem(
+                insert_text=completion.text,
+                filter_text=_filter_text(completion, request),
+                range=document.range(completion.start, completion.end),
+                command=accept_command(session, completion.text),
+            )
+            for completion in completions
+        ]
+    )
+
+
+def _filter_text(completion: Completion, request: CompletionRequest) -> str | None:
+    """What the editor compares with the text in the range, where that is not how the completion begins.
+
+    So it is where the completion takes the place of a closing bracket behind the cursor.
+    """
+    replaced = request.snapshot.text[completion.start : completion.end]
+    return None if completion.text.startswith(replaced) else replaced
+
+
+async def _nothing() -> types.InlineCompletionList:
+    return types.InlineCompletionList(items=[])

@@ -1,0 +1,29 @@
+"""``initialize``, ``initialized``, ``shutdown``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lsprotocol import types
+
+from cato_lsp.lsp.methods.configuration import pull_configuration, watch_configuration
+
+if TYPE_CHECKING:
+    from cato_lsp.lsp.session import Session
+
+
+def initialize(session: Session, params: types.InitializeParams) -> None:
+    """Take in the client. pygls answers with the capabilities; nothing heavy is imported for it."""
+    session.initialize(params)
+
+
+async def initialized(session: Session, _params: types.InitializedParams) -> None:
+    """Read the settings and start the engine."""
+    session.status.open()
+    watch_configuration(session)
+    await pull_configuration(session)
+
+
+def shutdown(session: Session, _params: None) -> None:
+    """Free what the session owns; ``exit`` follows."""
+    session.backend.leave(session)

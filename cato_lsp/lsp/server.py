@@ -1,0 +1,171 @@
+"""Transports: stdio for editors, TCP for debugging. Each connection gets a `Session`; all share one `Backend`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import anyio
+from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async
+
+from cato_lsp.lsp.backend import Backend
+from cato_lsp.lsp.features import register_features
+from cato_lsp.lsp.privacy import keep_bodies_out_of_the_log
+from cato_lsp.lsp.session import Session
+
+if TYPE_CHECKING:
+    from pygls.io_ import AsyncReader, Writer
+
+    from cato_lsp.config import Layer
+
+logger = logging.getLogger(__name__)
+
+LAST_WORDS = 0.2
+"""Seconds that a client has to read what is still to be written when its session ends."""
+
+
+def run_stdio(overrides: Layer | None = None) -> int:
+    """Serve one editor over stdin and stdout until it leaves; return the exit code.
+
+    The code is 0 after ``shutdown`` and ``exit``, 1 when the client went without them.
+    """
+    stdin, stdout = _claim_stdio()
+
+    async def serve() -> int:
+        backend = Backend()
+        session = Session(backend, overrides)
+        async with anyio.create_task_group() as group:
+            group.start_soon(backend.run)
+            await serve_connection(session, await _reader(stdin), await _writer(stdout))
+            group.cancel_scope.cancel()
+        return session.exit_code
+
+    return anyio.run(serve)
+
+
+def run_tcp(host: str, port: int, overrides: Layer | None = None) -> None:
+    """Serve any number of editors on a socket, until interrupted. For debugging: there is no authentication."""
+
+    async def serve() -> None:
+        backend = Backend()
+        async with anyio.create_task_group() as group:
+            group.start_soon(backend.run)
+            async with await listen(backend, host, port, overrides) as server:
+                addresses = ", ".join("{}:{}".format(*socket.getsockname()) for socket in server.sockets)
+                logger.warning("Listening on %s", addresses)
+                await server.serve_forever()
+
+    anyio.run(serve)
+
+
+async def listen(backend: Backend, host: str, port: int, overrides: Layer | None = None) -> asyncio.Server:
+    """Accept connections, a session for each."""
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await serve_connection(Session(backend, overrides), reader, _StreamWriter(writer))
+
+    return await asyncio.start_server(connected, host, port)
+
+
+async def serve_connection(session: Session, reader: AsyncReader, writer: Writer | _StreamWriter) -> None:
+    """Run one session until ``exit``, the end of its stream or the death of its client."""
+    protocol = session.protocol
+    keep_bodies_out_of_the_log()
+    protocol.set_writer(writer)
+    register_features(session)
+
+    async def read() -> None:
+        try:
+            await run_async(session.ended, reader, protocol, logger, _refuse)
+        except (asyncio.IncompleteReadError, ConnectionError, ValueError) as error:
+            logger.warning("The connection broke: %s", type(error).__name__)
+
+    def _refuse(error: Exception, _source: type[Exception]) -> None:
+        protocol.refuse_message(f"The message could not be read: {type(error).__name__}.")
+
+    try:
+        async with anyio.create_task_group() as group:
+
+            async def until(ends: Callable[[], Awaitable[object]]) -> None:
+                await ends()
+                group.cancel_scope.cancel()
+
+            group.start_soon(until, read)
+            group.start_soon(until, session.abandoned)
+    finally:
+        session.end(exit_code=1)
+        if isinstance(writer, _StreamWriter):
+            with anyio.move_on_after(LAST_WORDS, shield=True):
+                await writer.finish()
+
+
+class _StreamWriter:
+    """Writes without waiting: a client that reads slowly holds up nobody."""
+
+    def __init__(self, stream: asyncio.StreamWriter) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> None:
+        if not self._stream.is_closing():
+            self._stream.write(data)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    async def finish(self) -> None:
+        """Wait until all is written, and close."""
+        self._stream.close()
+        try:
+            await self._stream.wait_closed()
+        except ConnectionError:
+            logger.debug("The client went before its last answer")
+
+
+class _PipeProtocol(asyncio.streams.FlowControlMixin):
+    """Lets a `StreamWriter` write to a pipe and wait for its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._closed = asyncio.get_running_loop().create_future()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    def _get_close_waiter(self, _stream: Any) -> asyncio.Future[None]:
+        return self._closed
+
+
+async def _reader(stdin: BinaryIO) -> AsyncReader:
+    """Read by readiness where stdin allows it: a message then costs no thread hop."""
+    reader = asyncio.StreamReader()
+    try:
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stdin)
+    except ValueError:  # a regular file
+        return StdinAsyncReader(stdin)
+    return reader
+
+
+async def _writer(stdout: BinaryIO) -> Writer | _StreamWriter:
+    loop = asyncio.get_running_loop()
+    try:
+        transport, protocol = await loop.connect_write_pipe(_PipeProtocol, stdout)
+    except ValueError:  # a regular file
+        return StdoutWriter(stdout)
+    return _StreamWriter(asyncio.StreamWriter(transport, protocol, None, loop))
+
+
+def _claim_stdio() -> tuple[BinaryIO, BinaryIO]:
+    """Keep stdin and stdout for the protocol; whatever else prints goes to stderr."""
+    sys.stdout.flush()
+    stdin, stdout = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return os.fdopen(stdin, "rb"), os.fdopen(stdout, "wb", buffering=0)

@@ -1,0 +1,131 @@
+"""One editor connection: its documents, its settings, and all it owns in the backend."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+from pygls.uris import to_fs_path
+
+from cato_lsp import __version__
+from cato_lsp.config import Layer, Settings, load_settings, read_settings_files, settings_files
+from cato_lsp.lsp.documents import Documents
+from cato_lsp.lsp.positions import Encoding
+from cato_lsp.lsp.process import ClientProcess
+from cato_lsp.lsp.protocol import SessionProtocol
+from cato_lsp.lsp.status import StatusReporter
+
+if TYPE_CHECKING:
+    from cato_lsp.lsp.backend import Backend
+
+logger = logging.getLogger(__name__)
+
+_numbers = itertools.count(1)
+
+
+class SessionServer(LanguageServer):
+    """The pygls side of a session."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]  pygls leaves *args untyped
+            "cato-lsp", __version__, protocol_cls=SessionProtocol, max_workers=1
+        )
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """Log; pygls would show every slip of a client as a message box."""
+        logger.error("%s: %s", getattr(source, "__name__", source), error)
+
+
+class Session:
+    """Everything that one editor window has here. Nothing is shared with another session but the backend."""
+
+    def __init__(self, backend: Backend, overrides: Layer | None = None) -> None:
+        self.client = f"session-{next(_numbers)}"
+        self.backend = backend
+        self.server = SessionServer(self)
+        self.documents = Documents(Encoding(None))
+        self.settings = Settings()
+        self.status = StatusReporter(self)
+        self.ended = threading.Event()
+        """Set by ``exit``; the reading loop checks it."""
+        self.exit_code = 1
+        self.initialized = anyio.Event()
+        self._process: ClientProcess | None = None
+        self._roots: list[Path] = []
+        self._options: object = None
+        self._pulled: object = None
+        self._overrides = overrides
+
+    @property
+    def capabilities(self) -> types.ClientCapabilities:
+        """What the client announced."""
+        return self.server.client_capabilities
+
+    @property
+    def protocol(self) -> SessionProtocol:
+        """The JSON-RPC side."""
+        return cast("SessionProtocol", self.server.protocol)
+
+    def initialize(self, params: types.InitializeParams) -> None:
+        """Take in what the client says of itself; the answer must not wait for anything."""
+        self._process = ClientProcess(params.process_id)
+        self.initialized.set()
+        self.documents = Documents(Encoding(self.server.workspace.position_encoding))
+        self._options = params.initialization_options
+        uris = [folder.uri for folder in params.workspace_folders or []] or [params.root_uri]
+        self._roots = [Path(path) for uri in uris if uri and (path := to_fs_path(uri))]
+
+    async def abandoned(self) -> None:
+        """Wait for the death of the client's process."""
+        await self.initialized.wait()
+        assert self._process is not None
+        await self._process.ended()
+        logger.info("The client's process has ended")
+
+    def change_roots(self, event: types.WorkspaceFoldersChangeEvent) -> None:
+        """Follow the workspace's folders; their ``cato.toml`` come and go with them."""
+        removed = {to_fs_path(folder.uri) for folder in event.removed}
+        kept = [root for root in self._roots if str(root) not in removed]
+        added = [Path(path) for folder in event.added if (path := to_fs_path(folder.uri))]
+        self._roots = [*kept, *added]
+        self.apply_settings()
+
+    def apply_settings(self, pulled: object = None) -> None:
+        """Read all layers again and act on them; ``pulled`` is what the client's configuration says now."""
+        if pulled is not None:
+            self._pulled = pulled
+        files, problems = read_settings_files(settings_files(self._roots))
+        layers = [
+            *files,
+            Layer("initializationOptions", self._options),
+            Layer("workspace/configuration", self._pulled),
+        ]
+        if self._overrides is not None:
+            layers.append(self._overrides)
+        self.settings, found = load_settings(layers)
+        for problem in [*problems, *found]:
+            self.status.warn(f"cato settings: {problem}")
+        self.backend.use(self)
+
+    def typed(self) -> None:
+        """A document was edited: an urgent request is likely."""
+        self.backend.orchestrator.typing(self.client)
+
+    def closed(self, uri: str) -> None:
+        """A document was closed: nobody waits for its completion."""
+        self.backend.orchestrator.close_document(self.client, uri)
+
+    def end(self, exit_code: int) -> None:
+        """Free all that this session owns. Idempotent."""
+        if not self.ended.is_set():
+            self.ended.set()
+            self.exit_code = exit_code
+            self.status.close()
+            self.backend.leave(self)

@@ -1,0 +1,118 @@
+"""What the editor shows of us: ``cato/didChangeStatus``, the loading progress, and messages."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from lsprotocol import types
+
+from cato_lsp.engine.host import EnginePhase, EngineStatus
+
+if TYPE_CHECKING:
+    from cato_lsp.lsp.session import Session
+
+DID_CHANGE_STATUS = "cato/didChangeStatus"
+"""Notification ``{busy, message, kind}``; the fields are those of GitHub Copilot's ``didChangeStatus``."""
+
+
+class StatusKind(StrEnum):
+    """How the editor should colour the status."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+    ERROR = "Error"
+    INACTIVE = "Inactive"
+
+
+class StatusReporter:
+    """Tells one client how the engine is. Nothing is sent twice."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._last: tuple[bool, str, StatusKind] | None = None
+        self._token: str | None = None
+        self._begun = False
+        self._stage = ""
+        self._warned: set[str] = set()
+        self._unwatch: Callable[[], None] | None = None
+
+    def open(self) -> None:
+        """Start telling; call it once the client is initialized."""
+        if self._unwatch is None:
+            self._unwatch = self._session.backend.host.watch(self.engine_changed)
+
+    def close(self) -> None:
+        """Stop telling."""
+        if self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
+
+    def engine_changed(self, status: EngineStatus) -> None:
+        """Pass on the engine's status."""
+        match status.phase:
+            case EnginePhase.IDLE:
+                self._tell(False, "Waiting for settings", StatusKind.INACTIVE)
+            case EnginePhase.LOADING:
+                self._tell(True, status.message, StatusKind.NORMAL)
+                self._report_progress(status.message)
+            case EnginePhase.READY:
+                self._end_progress(f"{status.message} is ready")
+                if self._session.settings.completion.enabled:
+                    self._tell(False, f"Ready: {status.message}", StatusKind.NORMAL)
+                else:
+                    self._tell(False, "Completion is switched off", StatusKind.INACTIVE)
+            case EnginePhase.FAILED:
+                self._end_progress("The engine could not start")
+                text = f"{status.message} {status.remedy}".strip()
+                self._tell(False, text, StatusKind.ERROR)
+                self._show(text, types.MessageType.Error)
+
+    def refresh(self) -> None:
+        """Tell again what depends on the settings."""
+        if self._unwatch is not None:
+            self.engine_changed(self._session.backend.host.status)
+
+    def warn(self, text: str) -> None:
+        """Show a warning, once."""
+        self._show(text, types.MessageType.Warning)
+
+    def _tell(self, busy: bool, message: str, kind: StatusKind) -> None:
+        if (busy, message, kind) != self._last:
+            self._last = (busy, message, kind)
+            params = {"busy": busy, "message": message, "kind": kind.value}
+            self._session.protocol.notify(DID_CHANGE_STATUS, params)
+
+    def _show(self, text: str, kind: types.MessageType) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self._session.server.window_show_message(types.ShowMessageParams(kind, text))
+
+    def _report_progress(self, stage: str) -> None:
+        window = self._session.capabilities.window
+        if window is None or not window.work_done_progress:
+            return
+        self._stage = stage
+        if self._token is None:
+            token = self._token = str(uuid.uuid4())
+            created = types.WorkDoneProgressCreateParams(token=token)
+            self._session.protocol.send_request(
+                types.WINDOW_WORK_DONE_PROGRESS_CREATE, created, lambda _result: self._begin_progress(token)
+            )
+        elif self._begun:
+            report = types.WorkDoneProgressReport(message=stage)
+            self._session.server.work_done_progress.report(self._token, report)
+
+    def _begin_progress(self, token: str) -> None:
+        if token == self._token:
+            self._begun = True
+            begin = types.WorkDoneProgressBegin(title="Cato", message=self._stage, cancellable=False)
+            self._session.server.work_done_progress.begin(token, begin)
+
+    def _end_progress(self, message: str) -> None:
+        if self._token is not None and self._begun:
+            end = types.WorkDoneProgressEnd(message=message)
+            self._session.server.work_done_progress.end(self._token, end)
+        self._token, self._begun = None, False

@@ -1,0 +1,1 @@
+"""The models that can be used here, and the one in the package."""

@@ -1,0 +1,62 @@
+"""The prompt builders of the models in use, loaded off the event loop and kept."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+
+import anyio
+import anyio.to_thread
+
+from cato_lsp.config import CompletionSettings
+from cato_lsp.engine.api import EngineError
+from cato_lsp.engine.model_folder import ModelFolder
+from cato_lsp.tasks.completion import CompletionLimits, CompletionPrompter
+from cato_lsp.tasks.model_format import ModelFormat, read_model_format
+from cato_lsp.tasks.tokenizer import TokenizerError
+
+logger = logging.getLogger(__name__)
+
+
+class Prompters:
+    """Gives each model and each set of completion settings its prompter."""
+
+    def __init__(self) -> None:
+        self._prompters: dict[tuple[ModelFolder, CompletionSettings], CompletionPrompter] = {}
+        self._loading = anyio.Lock()
+
+    async def completion(
+        self, folder: ModelFolder, settings: CompletionSettings, context_length: int
+    ) -> CompletionPrompter:
+        """The prompter of the model in ``folder``, whose calls hold ``context_length`` tokens.
+
+        Raises:
+            EngineError: the tokenizer cannot be read, or the context window holds no useful prompt.
+        """
+        async with self._loading:
+            if (found := self._prompters.get((folder, settings))) is None:
+                found = await anyio.to_thread.run_sync(_load, folder, settings, context_length)
+                self._prompters[folder, settings] = found
+        return found
+
+
+def _load(folder: ModelFolder, settings: CompletionSettings, context_length: int) -> CompletionPrompter:
+    limits = CompletionLimits(
+        prompt_tokens=min(settings.prompt_tokens, context_length - settings.max_tokens),
+        line_tokens=min(CompletionLimits().line_tokens, settings.max_tokens),
+        block_tokens=settings.max_tokens,
+        max_lines=settings.max_lines,
+    )
+    try:
+        form = _format(folder)
+        return CompletionPrompter(form.tokenizer, form.family, limits, eos_token_ids=form.eos_token_ids)
+    except (TokenizerError, ValueError) as error:
+        raise EngineError(f"{folder.path.name} cannot complete code: {error}.", "Choose another model.") from error
+
+
+@lru_cache(maxsize=4)
+def _format(folder: ModelFolder) -> ModelFormat:
+    form = read_model_format(folder.path)
+    if form.note:
+        logger.warning("%s", form.note)
+    return form

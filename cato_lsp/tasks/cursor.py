@@ -1,0 +1,138 @@
+"""The surroundings of a cursor, as stop rules and shaping see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cato_lsp.tasks.brackets import scan
+from cato_lsp.tasks.indentation import Indentation, detect_indentation, leading_blanks
+from cato_lsp.tasks.languages import DocumentLanguage, language_of, parser_of
+from cato_lsp.tasks.window import plain
+
+_REACH = 4000
+"""Characters looked at on each side; keeps every rule independent of the length of the document."""
+_ONLY_CLOSERS = frozenset(")]}>\"'`,;: \t")
+
+
+class Mode(StrEnum):
+    """How much an answer may hold."""
+
+    LINE = "line"
+    """The rest of the current line."""
+    BLOCK = "block"
+    """Lines until the block that begins at the cursor is complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Text around a cursor, bounded, with plain line feeds."""
+
+    above: str
+    """Lines above the current one."""
+    line: str
+    """The current line up to the cursor."""
+    rest: str
+    """The current line from the cursor on."""
+    below: str
+    """Lines below the current one."""
+    language: DocumentLanguage
+    indentation: Indentation
+    mode: Mode
+
+    @classmethod
+    def at(cls, text: str, offset: int, language_id: str) -> Cursor:
+        """The surroundings of ``offset``. Cost does not depend on the length of ``text``."""
+        reach = max(0, offset - _REACH)
+        above, feed, line = plain(text[reach:offset]).rpartition("\n")
+        rest, _, below = plain(text[offset : offset + _REACH]).partition("\n")
+        language = language_of(language_id)
+        default = Indentation(tabs=language.tabs, width=language.indent_width)
+        lines = [*above.split("\n"), *below.split("\n")]
+        style = detect_indentation(lines, default, language.opens_level)
+        mode = _mode(language, above, line, rest, below)
+        return cls(above + feed, line, rest, below, language, style, mode)
+
+    @property
+    def on_blank_line(self) -> bool:
+        """Nothing but blanks stands before the cursor on its line."""
+        return not self.line.strip()
+
+    @property
+    def has_code_after(self) -> bool:
+        """The rest of the line is more than brackets, quotes and punctuation that close something."""
+        return not _ONLY_CLOSERS.issuperset(self.rest)
+
+    @property
+    def blanks(self) -> str:
+        """The blanks right before the cursor, which the prompt leaves out."""
+        return self.line[len(self.line.rstrip(" \t")) :]
+
+    @property
+    def indent(self) -> int:
+        """Columns of the current line's indentation."""
+        return self.indentation.columns(leading_blanks(self.line))
+
+    @property
+    def quote(self) -> str:
+        """The quote of the string the cursor is in, as far as its line tells."""
+        return scan(self.line, quotes=self.language.quotes).quote
+
+    def lines_below(self) -> list[str]:
+        """The lines below that hold something."""
+        return [line for line in self.below.split("\n") if line.strip()]
+
+    def lines_above(self) -> list[str]:
+        """The lines above that hold something, the nearest last."""
+        return [line for line in self.above.split("\n") if line.strip()]
+
+
+def _mode(language: DocumentLanguage, above: str, line: str, rest: str, below: str) -> Mode:
+    if not _ONLY_CLOSERS.issuperset(rest) or language.is_comment(line):
+        return Mode.LINE
+    if line.strip():
+        if not language.opens_block(line) or _in_comment_or_string(language, above, line, rest, below):
+            return Mode.LINE
+        return Mode.BLOCK
+    return Mode.LINE if _in_comment_or_string(language, above, line, rest, below) else Mode.BLOCK
+
+
+def _in_comment_or_string(language: DocumentLanguage, above: str, line: str, rest: str, below: str) -> bool:
+    """Whether the cursor stands inside of a comment or string, by the grammar or else by the lines alone."""
+    if _in_long_string(language, f"{above}\n{line}"):
+        return True
+    parser = parser_of(language.id)
+    if parser is None:
+        return bool(scan(line, quotes=language.quotes).quote)
+    head = f"{above}\n{line}".encode()
+    tree = parser.parse(head + f"{rest}\n{below}".encode())
+    node = tree.root_node.descendant_for_byte_range(max(0, len(head) - 1), len(head))
+    while node is not None:
+        if "comment" in node.type and node.start_byte < len(head) <= node.end_byte:
+            return True
+        if "string" in node.type and node.start_byte < len(head) < node.end_byte:
+            return True
+        node = node.parent
+    return False
+
+
+def _in_long_string(language: DocumentLanguage, before: str) -> bool:
+    """Whether ``before`` ends in a string that spans lines and is not closed yet, which a parser cannot know.
+
+    ``before`` may begin anywhere, so quotes cannot be counted from its start: the last one is judged by where
+    it stands.
+    """
+    at, quote = max((before.rfind(quote), quote) for quote in language.long_quotes or ("\0",))
+    if at < 0 or len(quote) < 3:
+        return False
+    start = before.rfind("\n", 0, at) + 1
+    end = before.find("\n", at)
+    quoted_line = before[start : end if end >= 0 else len(before)]
+    if quoted_line.count(quote) > 1:
+        return False
+    lead, _, follow = quoted_line.partition(quote)
+    above = before[:start].rstrip().rpartition("\n")[2]
+    if language.opens_block(above) and not lead.strip():
+        return True
+    opened_by = lead.rstrip(" rRbBfFuU").endswith(("=", "(", ",", "[", "{", ":", "return"))
+    return bool(opened_by or (not lead.strip() and follow.strip() and follow.strip()[0].isalnum()))

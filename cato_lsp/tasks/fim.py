@@ -1,0 +1,132 @@
+"""Fill-in-the-middle prompts within a token budget, in an order that lets typing reuse the prefix cache.
+
+In the PSM order a character typed before the cursor would sit in the *middle* of the prompt, and all of the
+text after the cursor would have to be computed again. So for those families the gap is moved back to the
+start of the current line: the prompt ends in the middle token and then the line as typed so far, which the
+model continues. Typing on a line only appends. In the SPM order (Codestral) the line stands at the end
+anyway.
+
+Blanks at the end of the line are left out (a model reads ``x =`` and writes ``" 1"`` in one token); shaping
+reconciles the answer's leading blanks with them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cato_lsp.tasks.families import FimFamily, Order
+from cato_lsp.tasks.tokenizer import Tokenizer
+from cato_lsp.tasks.window import MAX_CHARACTERS_PER_TOKEN, end_after, plain, start_before
+
+BLANKS = " \t"
+_LINE_SHARE = 8
+"""One eighth of the budget is kept free for the current line, so that its growth never moves the windows."""
+_LEFTOVER_STEPS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class FimPrompt:
+    """A prompt and the text its parts stand for. Line endings are plain line feeds."""
+
+    ids: list[int]
+    before: str
+    """Text above the current line (with the head of the line, if the line is very long)."""
+    line: str
+    """The current line up to the cursor without blanks at its end: the answer continues this."""
+    after: str
+    """Text from the cursor on."""
+
+
+class FimPromptBuilder:
+    """Builds the prompts of one model.
+
+    :param tokenizer: the model's tokenizer.
+    :param family: the model's FIM format, or :data:`cato_lsp.tasks.families.PLAIN`.
+    :param prompt_tokens: most tokens a prompt may have: what the context holds, less the answer.
+    :raises ValueError: if a control token of the family is missing from the vocabulary or the budget holds
+        no text.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, family: FimFamily, prompt_tokens: int) -> None:
+        self._tokenizer = tokenizer
+        self._family = family
+        self._ids = {token: self._require(token) for token in (*family.required, family.bos) if token}
+        if prompt_tokens < 32:
+            raise ValueError(f"a prompt of {prompt_tokens} tokens holds no useful text; at least 32 are needed")
+        self._prompt_tokens = prompt_tokens
+
+    def build(self, text: str, offset: int, *, path: str = "") -> FimPrompt:
+        """The prompt for a gap at ``offset``. Cost is bounded by the budget, not by the length of ``text``.
+
+        :param path: the file's name, told to families that know file separators.
+        """
+        header = self._header(path)
+        room = self._prompt_tokens - len(self._ids) - len(header)
+        line_start = text.rfind("\n", 0, offset) + 1
+        line_room = room // _LINE_SHARE
+        line_cut = self._line_cut(text, line_start, offset, line_room)
+        start, end = self._windows(text, line_cut, offset, room - line_room)
+        before = plain(text[start:line_cut])
+        line = text[line_cut:offset].rstrip(BLANKS)
+        after = plain(text[offset:end])
+        return FimPrompt(self._assemble(header, before, line, after), before, line, after)
+
+    def _assemble(self, header: list[int], before: str, line: str, after: str) -> list[int]:
+        family, ids, encode = self._family, self._ids, self._tokenizer.encode
+        bos = [ids[family.bos]] if family.bos else []
+        if family.order is Order.PLAIN:
+            return [*bos, *header, *encode(before, continues=False), *encode(line, continues=bool(before))]
+        prefix = [ids[family.prefix], *encode(before, continues=False)]
+        suffix = [ids[family.suffix], *encode(after)]
+        if family.order is Order.SPM:
+            middle = [ids[family.middle]] if family.middle else []
+            return [*bos, *header, *suffix, *prefix, *encode(line, continues=bool(before)), *middle]
+        return [*bos, *header, *prefix, *suffix, ids[family.middle], *encode(line)]
+
+    def _windows(self, text: str, cut: int, offset: int, room: int) -> tuple[int, int]:
+        """Where the windows before and after the cursor start and end: three quarters and one quarter of
+        ``room``.
+
+        What one side cannot use goes to the other, in coarse steps so that the border seldom moves.
+        """
+        if self._family.order is Order.PLAIN:
+            return start_before(self._tokenizer, text, cut, room), offset
+        step = max(1, room // _LEFTOVER_STEPS)
+        after_room = room // 4
+        end = end_after(self._tokenizer, text, offset, after_room)
+        before_room = room - after_room
+        if end == len(text):
+            before_room += (after_room - self._count(text[offset:end])) // step * step
+        start = start_before(self._tokenizer, text, cut, before_room)
+        if start == 0 and end < len(text):
+            after_room += (before_room - self._count(text[:cut], continues=False)) // step * step
+            end = end_after(self._tokenizer, text, offset, after_room)
+        return start, end
+
+    def _line_cut(self, text: str, line_start: int, offset: int, room: int) -> int:
+        """Where the part of the line begins that stays at the end of the prompt; in jumps, for lines that
+        are long.
+        """
+        cut = line_start
+        excess = offset - line_start - room * MAX_CHARACTERS_PER_TOKEN
+        if excess > 0:
+            cut += -(-excess // room) * room
+        while cut < offset and self._count(text[cut:offset].rstrip(BLANKS), continues=False) > room:
+            cut = min(cut + room, offset)
+        return cut
+
+    def _count(self, text: str, *, continues: bool = True) -> int:
+        return len(self._tokenizer.encode(plain(text), continues=continues))
+
+    def _header(self, path: str) -> list[int]:
+        separator = self._tokenizer.token_id(self._family.file_separator)
+        if separator is None or not path or not self._family.names_file:
+            return []
+        header = [separator, *self._tokenizer.encode(path + "\n")]
+        return header if len(header) <= self._prompt_tokens // _LINE_SHARE else []
+
+    def _require(self, token: str) -> int:
+        number = self._tokenizer.token_id(token)
+        if number is None:
+            raise ValueError(f"the vocabulary lacks {token!r}, which the format {self._family.name!r} needs")
+        return number

@@ -1,0 +1,60 @@
+"""Indentation: how wide a line's is, and which style a text uses."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+_TAB_WIDTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Indentation:
+    """The style of a document: tabs, or a number of spaces per level."""
+
+    tabs: bool
+    width: int
+    """Columns of one level."""
+    observed: bool = False
+    """The document itself shows the width."""
+
+    def render(self, columns: int) -> str:
+        """Blanks that are ``columns`` wide in this style."""
+        if not self.tabs:
+            return " " * columns
+        return "\t" * (columns // self.width) + " " * (columns % self.width)
+
+    def columns(self, blanks: str) -> int:
+        """How wide ``blanks`` are in this style: a tab is one level."""
+        return sum(self.width if blank == "\t" else 1 for blank in blanks)
+
+    def of(self, line: str) -> int:
+        """Columns before the first character of ``line`` that is not blank."""
+        return self.columns(leading_blanks(line))
+
+
+def leading_blanks(line: str) -> str:
+    """The spaces and tabs a line begins with."""
+    return line[: len(line) - len(line.lstrip(" \t"))]
+
+
+def detect_indentation(lines: list[str], default: Indentation, opens_level: Callable[[str], bool]) -> Indentation:
+    """The style most lines of a document use, ``default`` where they show none.
+
+    The width of a level is how much deeper the line after a block opener usually stands; hanging indents and
+    the prose of comments do not tell.
+    """
+    tabs = sum(line.startswith("\t") for line in lines)
+    spaces = sum(line.startswith("  ") for line in lines)
+    if tabs > spaces:
+        return Indentation(tabs=True, width=_TAB_WIDTH)
+    steps: Counter[int] = Counter()
+    for above, line in pairwise(line for line in lines if line.strip()):
+        step = len(leading_blanks(line)) - len(leading_blanks(above))
+        if 1 < step <= 8 and opens_level(above):
+            steps[step] += 1
+    if steps:
+        return Indentation(tabs=False, width=steps.most_common(1)[0][0], observed=True)
+    return Indentation(tabs=False, width=default.width) if spaces else default

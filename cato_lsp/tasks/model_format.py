@@ -1,0 +1,66 @@
+"""What a local model folder tells about how its model wants to be asked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from cato_lsp.tasks.families import PLAIN, FimFamily, FimUnsupportedError, detect_family
+from cato_lsp.tasks.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFormat:
+    """A model's tokenizer and prompt format."""
+
+    tokenizer: Tokenizer
+    family: FimFamily
+    eos_token_ids: tuple[int, ...]
+    """Tokens that end a text, from ``generation_config.json`` and ``config.json``."""
+    context_tokens: int | None
+    """Longest sequence the model was made for, ``None`` if its ``config.json`` does not say."""
+    note: str = ""
+    """What a person should know: why completion goes without fill-in-the-middle. Else empty."""
+
+
+def read_model_format(folder: Path) -> ModelFormat:
+    """Read a Hugging Face model folder. A model without FIM tokens gets plain continuation, and a note.
+
+    :raises cato_lsp.tasks.tokenizer.TokenizerError: if ``tokenizer.json`` is missing or broken.
+    """
+    tokenizer = Tokenizer.from_folder(folder)
+    config = _read_json(folder / "config.json")
+    generation = _read_json(folder / "generation_config.json")
+    note = ""
+    try:
+        name = f"{folder.name} {config.get('_name_or_path', '')}"
+        model_type = str(config.get("model_type", ""))
+        family = detect_family(tokenizer.vocabulary, model_type=model_type, name=name)
+    except FimUnsupportedError as error:
+        family = PLAIN
+        note = f"{error}. Completions continue the text before the cursor, whatever follows it."
+    context = config.get("max_position_embeddings")
+    return ModelFormat(
+        tokenizer=tokenizer,
+        family=family,
+        eos_token_ids=tuple(sorted(_eos(config) | _eos(generation))),
+        context_tokens=context if isinstance(context, int) else None,
+        note=note,
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object a file holds; empty if there is none (the engine reports broken files in better words)."""
+    try:
+        content: object = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return cast("dict[str, Any]", content) if isinstance(content, dict) else {}
+
+
+def _eos(config: dict[str, Any]) -> set[int]:
+    value: object = config.get("eos_token_id")
+    values = cast("list[object]", value) if isinstance(value, list) else [value]
+    return {number for number in values if isinstance(number, int)}

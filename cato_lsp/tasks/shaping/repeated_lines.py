@@ -1,0 +1,22 @@
+"""An answer that says again what stands right above it is no help."""
+
+from __future__ import annotations
+
+from cato_lsp.tasks.shaping.context import ShapingContext
+
+_TELLING = 6
+"""Letters and digits a single line must hold for its repetition to be more than chance."""
+
+
+def drop_repeated_lines(text: str, context: ShapingContext) -> str:
+    """Nothing, if the answer repeats the line or the lines directly above."""
+    cursor = context.cursor
+    written = cursor.line + text + cursor.rest
+    lines = [line.strip() for line in written.split("\n") if line.strip()]
+    above = [line.strip() for line in cursor.lines_above()[-max(1, len(lines)) :]]
+    if not lines or not above:
+        return text
+    telling = sum(character.isalnum() for character in lines[0]) >= _TELLING
+    if telling and lines[0] == above[-1]:
+        return ""
+    return "" if len(lines) > 1 and lines == above else text

@@ -1,0 +1,21 @@
+"""No blanks at the end of lines, no blank lines at the end."""
+
+from __future__ import annotations
+
+from cato_lsp.tasks.brackets import CLOSERS
+from cato_lsp.tasks.indentation import leading_blanks
+from cato_lsp.tasks.shaping.context import ShapingContext
+
+
+def strip_trailing_blanks(text: str, context: ShapingContext) -> str:
+    """Strip blanks nobody sees, and keep those that set off what follows the cursor on its line.
+
+    Several lines before a closing bracket end in a line feed, so that the bracket stands below its head.
+    """
+    cursor = context.cursor
+    stripped = "\n".join(line.rstrip() for line in text.split("\n")).rstrip()
+    if cursor.has_code_after:
+        return stripped + " " if text.endswith(" ") and not cursor.rest[0].isspace() else stripped
+    if "\n" in stripped and cursor.rest.lstrip()[:1] in tuple(CLOSERS):
+        return f"{stripped}\n{leading_blanks(cursor.line)}"
+    return stripped

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Train the default model: corpus, tokenizer, training, Hugging Face folder.
+
+    python scripts/train_default_model.py --route cpu --minutes 90
+    python scripts/train_default_model.py --route gpu
+    python scripts/train_default_model.py --licences    # the table of the corpus in docs/default-model.md
+
+A second call resumes from the last checkpoint. See docs/default-model.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sysconfig
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import torch
+from tokenizers import Tokenizer
+from training.corpus import Corpus, SourceFile, licence_table, load_corpus
+from training.export import export_model
+from training.functions import TaskSamples, load_examples
+from training.routes import ROUTES
+from training.samples import CodeSamples, Encoder
+from training.tokenizer import train_tokenizer
+from training.trainer import Trainer
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> None:
+    """Run the whole way; every step that a former run finished is taken from the cache."""
+    options = parse_options()
+    route = ROUTES[options.route]
+    plan = replace(route.plan, minutes=options.minutes) if options.minutes else route.plan
+    corpus = load_corpus(options.site_packages, options.cache)
+    if options.licences:
+        print(licence_table(options.site_packages, corpus))
+        return
+    tokenizer = load_tokenizer(corpus, options.cache, route.shape.vocab_size)
+    encode = Encoder(tokenizer)
+    folder = options.cache / options.name
+    examples = load_examples(balanced(corpus.train, 1_000_000), options.cache / "examples.jsonl")
+    source = TaskSamples(examples, CodeSamples(corpus.train, encode), encode, share=0.15)
+    trainer = Trainer(route.shape, plan, source, held_out_rows(corpus, encode), folder, options.threads)
+    signal.signal(signal.SIGTERM, lambda *_: trainer.stop())
+    trainer.run(
+        on_save=lambda model: export_model(model, tokenizer, folder / "export"),
+        say=lambda line: print(line, flush=True),
+    )
+    export_model(trainer.model, tokenizer, options.output or folder / "export")
+
+
+def parse_options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--route", choices=sorted(ROUTES), default="gpu" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--name", default="run", help="folder of this run below the cache")
+    parser.add_argument("--minutes", type=float, help="training time, in place of the route's own length")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "model")
+    parser.add_argument("--site-packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
+    parser.add_argument("--output", type=Path, help="where the finished Hugging Face folder goes")
+    parser.add_argument("--licences", action="store_true", help="only print what the corpus is made of")
+    return parser.parse_args()
+
+
+def load_tokenizer(corpus: Corpus, cache: Path, vocab_size: int) -> Tokenizer:
+    """The tokenizer, trained on at most 1.2 MB of each training package."""
+    path = cache / f"tokenizer-{vocab_size}.json"
+    if not path.exists():
+        train_tokenizer((f.text for f in balanced(corpus.train, 1_200_000)), vocab_size).save(str(path))
+    return Tokenizer.from_file(str(path))
+
+
+def balanced(files: list[SourceFile], most: int) -> list[SourceFile]:
+    """Files of at most ``most`` characters a package, in a fixed random order."""
+    shuffled = sorted(files, key=lambda f: f.path)
+    Random(0).shuffle(shuffled)
+    sizes: dict[str, int] = {}
+    chosen: list[SourceFile] = []
+    for file in shuffled:
+        sizes[file.package] = sizes.get(file.package, 0) + len(file.text)
+        if sizes[file.package] <= most:
+            chosen.append(file)
+    return chosen
+
+
+def held_out_rows(corpus: Corpus, encode: Encoder, rows: int = 32, length: int = 512) -> torch.Tensor:
+    """Fixed windows of held-out files for the progress log."""
+    files = sorted(corpus.held_out, key=lambda f: f.path)
+    Random(1).shuffle(files)
+    ids = [encode(file.text) for file in files]
+    return torch.tensor([i[: length + 1] for i in ids if len(i) > length][:rows])
+
+
+if __name__ == "__main__":
+    main()

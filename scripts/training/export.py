@@ -1,0 +1,67 @@
+"""Write a trained model as a Hugging Face folder that vLLM and transformers load."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from training.model import CausalLM, ModelShape
+from training.tokenizer import save_tokenizer
+
+_PLACES = {
+    "q_proj": "self_attn.q_proj",
+    "k_proj": "self_attn.k_proj",
+    "v_proj": "self_attn.v_proj",
+    "o_proj": "self_attn.o_proj",
+    "gate_proj": "mlp.gate_proj",
+    "up_proj": "mlp.up_proj",
+    "down_proj": "mlp.down_proj",
+}
+
+
+def export_model(model: CausalLM, tokenizer: Tokenizer, folder: Path) -> None:
+    """Write ``model.safetensors`` (bfloat16), the configurations and the tokenizer into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(hugging_face_weights(model), folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)
+    end = tokenizer.token_to_id("<|endoftext|>")
+    _write(folder / "config.json", hugging_face_config(model.shape, end))
+    _write(folder / "generation_config.json", {"eos_token_id": end, "pad_token_id": end, "do_sample": False})
+    save_tokenizer(tokenizer, folder, model.shape.max_position_embeddings)
+
+
+def hugging_face_weights(model: CausalLM) -> dict[str, Tensor]:
+    """The weights in bfloat16 under the names of ``LlamaForCausalLM``; the output embedding is tied."""
+    weights: dict[str, Tensor] = {}
+    for name, value in model.state_dict().items():
+        parts = [_PLACES.get(part, part) for part in name.split(".")]
+        weights[f"model.{'.'.join(parts)}.weight"] = value.detach().to("cpu", torch.bfloat16).contiguous()
+    return weights
+
+
+def hugging_face_config(shape: ModelShape, end: int) -> dict[str, object]:
+    """The ``config.json`` of a Llama of this shape."""
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        **asdict(shape),
+        "hidden_act": "silu",
+        "attention_bias": False,
+        "mlp_bias": False,
+        "tie_word_embeddings": True,
+        "dtype": "bfloat16",
+        "torch_dtype": "bfloat16",
+        "bos_token_id": None,
+        "eos_token_id": end,
+        "pad_token_id": end,
+    }
+
+
+def _write(path: Path, value: dict[str, object]) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,90 @@
+"""What all rooms' tests share: one event loop, one live engine on the bundled model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from cato_lsp.config import EngineSettings
+from cato_lsp.engine.api import Call
+from cato_lsp.engine.host import EnginePhase, EngineStatus
+from cato_lsp.engine.launch import Launch
+from cato_lsp.engine.thread import EngineThread
+from cato_lsp.lsp.backend import Backend
+from cato_lsp.models.catalog import resolve_model
+from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+
+ENGINE_SETTINGS = EngineSettings(threads=1, kv_cache_gb=0.25)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what shares one live engine last: vLLM keeps global state, so a process holds one engine at a time,
+    and tests that make their own must be done before.
+    """
+    items.sort(key=lambda item: "backend" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run async tests on asyncio, all in one loop."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def model_folder() -> Path:
+    """The model that ships with the package."""
+    return resolve_model("bundled").path
+
+
+@pytest.fixture(scope="session")
+def launch(model_folder: Path) -> Launch:
+    """How tests start an engine: one thread, a small cache."""
+    return Launch(model_folder, ENGINE_SETTINGS)
+
+
+@pytest.fixture(scope="session")
+async def backend(launch: Launch) -> AsyncIterator[Backend]:
+    """The shared side of a server, with its engine ready."""
+    backend = Backend()
+    async with anyio.create_task_group() as group:
+        group.start_soon(backend.run)
+        backend.host.configure(launch)
+        await phase(backend, EnginePhase.READY)
+        yield backend
+        engine = backend.host.engine
+        group.cancel_scope.cancel()
+    await engine.wait_closed()
+
+
+@pytest.fixture
+def engine(backend: Backend) -> EngineThread:
+    """The live engine that all tests share."""
+    return backend.host.engine
+
+
+async def phase(backend: Backend, wanted: EnginePhase) -> EngineStatus:
+    """Wait until the engine is in a phase; return its status."""
+    reached = anyio.Event()
+    unwatch = backend.host.watch(lambda status: reached.set() if status.phase is wanted else None)
+    with anyio.fail_after(120):
+        await reached.wait()
+    unwatch()
+    return backend.host.status
+
+
+def make_call(
+    prompt_tokens: int = 400,
+    max_tokens: int = 8,
+    *,
+    first: int = 300,
+    service: ServiceClass = ServiceClass.TTFT,
+    client: str = "test",
+) -> Call:
+    """A call whose prompt is a run of token ids; ``first`` tells prompts apart, so that no prefix is shared."""
+    now = time.monotonic()
+    prompt = tuple(first + (i * 7) % 1500 for i in range(prompt_tokens))
+    return Call(prompt, Promise(TaskKind.COMPLETION, service, now, now + 0.2, client), max_tokens)

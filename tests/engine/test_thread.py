@@ -1,0 +1,117 @@
+"""The engine's thread, on the real vLLM engine and the bundled model."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from cato_lsp.engine.api import CallRejectedError
+from cato_lsp.engine.stream import ThreadCallStream
+from cato_lsp.engine.thread import EngineThread
+from tests.conftest import make_call
+
+pytestmark = pytest.mark.anyio
+
+
+async def settled(stream: ThreadCallStream) -> None:
+    """Wait until the engine has carried out a cancel."""
+    with anyio.fail_after(30):
+        while stream.usage.abort_latency_steps is None:
+            await anyio.sleep(0.001)
+
+
+async def tokens_of(stream: ThreadCallStream) -> int:
+    async with stream:
+        return sum([delta.tokens async for delta in stream])
+
+
+async def test_a_call_answers_in_deltas_and_says_how_it_ended(engine: EngineThread) -> None:
+    stream = engine.submit(make_call(100, max_tokens=6, first=301))
+    async with stream:
+        deltas = [delta async for delta in stream]
+    assert deltas[-1].finish_reason in ("length", "stop")
+    assert all(delta.finish_reason is None for delta in deltas[:-1])
+    assert sum(delta.tokens for delta in deltas) <= 6
+    assert stream.usage.tokens_computed >= 100
+
+
+async def test_the_same_prompt_again_is_found_in_the_prefix_cache(engine: EngineThread) -> None:
+    first, again = engine.submit(make_call(500, first=302)), None
+    await tokens_of(first)
+    again = engine.submit(make_call(500, first=302))
+    async with again:
+        cached = [delta.cached_prompt_tokens async for delta in again]
+    assert cached[0] >= 450
+    assert again.usage.tokens_computed < first.usage.tokens_computed / 5
+
+
+async def test_a_call_cancelled_during_decode_costs_no_token_after_the_step_that_ran(engine: EngineThread) -> None:
+    stream = engine.submit(make_call(50, max_tokens=500, first=303))
+    async with stream:
+        received = 0
+        async for delta in stream:
+            received += delta.tokens
+            if received >= 5:
+                break
+    await settled(stream)
+    assert stream.usage.tokens_after_cancel == 0
+    assert stream.usage.abort_latency_steps is not None
+    assert stream.usage.abort_latency_steps <= 1
+    assert stream.usage.tokens_computed < 50 + 500
+
+
+async def test_a_call_cancelled_during_prefill_leaves_the_rest_of_its_prompt_uncomputed(engine: EngineThread) -> None:
+    prompt = 3000
+    stream = engine.submit(make_call(prompt, first=304))
+    before = engine.stats().steps
+    with anyio.fail_after(30):
+        while engine.stats().steps == before:  # its first chunk is being computed or done
+            await anyio.sleep(0.0005)
+    stream.cancel()
+    await settled(stream)
+    assert 0 < stream.usage.tokens_computed < prompt
+    assert stream.usage.tokens_after_cancel == 0
+
+
+async def test_a_call_cancelled_before_the_engine_saw_it_costs_nothing(engine: EngineThread) -> None:
+    stream = engine.submit(make_call(1000, first=305))
+    stream.cancel()
+    await settled(stream)
+    assert stream.usage.tokens_computed == 0
+
+
+async def test_cancelling_twice_or_after_the_end_changes_nothing(engine: EngineThread) -> None:
+    stream = engine.submit(make_call(20, max_tokens=1, first=306))
+    await tokens_of(stream)
+    stream.cancel()
+    stream.cancel()
+    assert stream.usage.abort_latency_steps is None
+
+
+async def test_cancelling_one_call_leaves_the_others_their_answers(engine: EngineThread) -> None:
+    alone = await tokens_of(engine.submit(make_call(60, max_tokens=20, first=307)))
+    kept, dropped = (engine.submit(make_call(60, max_tokens=20, first=first)) for first in (307, 308))
+    dropped.cancel()
+    assert await tokens_of(kept) == alone
+    await settled(dropped)
+
+
+async def test_all_blocks_return_when_every_call_is_cancelled(engine: EngineThread) -> None:
+    streams = [engine.submit(make_call(600, max_tokens=300, first=310 + n)) for n in range(6)]
+    await anyio.sleep(0.05)
+    for stream in streams:
+        stream.cancel()
+    for stream in streams:
+        await settled(stream)
+    with anyio.fail_after(30):
+        while engine.stats().calls_running or engine.stats().calls_waiting:
+            await anyio.sleep(0.001)
+    assert engine.stats().kv_cache_usage == 0
+    assert engine.stats().tokens_wasted == 0
+
+
+async def test_a_call_that_does_not_fit_the_context_is_refused_and_others_go_on(engine: EngineThread) -> None:
+    stream = engine.submit(make_call(20, max_tokens=engine.context_length))
+    with pytest.raises(CallRejectedError, match="context window"):
+        await tokens_of(stream)
+    assert await tokens_of(engine.submit(make_call(20, max_tokens=2))) > 0

@@ -1,0 +1,35 @@
+"""Sessions on a socket, all on one backend with a live engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from cato_lsp.config import Layer
+from cato_lsp.lsp.backend import Backend
+from cato_lsp.lsp.server import listen
+from tests.conftest import ENGINE_SETTINGS
+from tests.lsp.wire import Wire
+
+
+@pytest.fixture(scope="session")
+async def port(backend: Backend, model_folder: Path) -> AsyncIterator[int]:
+    """Where the server listens."""
+    overrides = Layer("tests", {"model": str(model_folder), "engine": ENGINE_SETTINGS.model_dump(exclude_unset=True)})
+    async with await listen(backend, "127.0.0.1", 0, overrides) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.fixture
+async def wire(port: int, backend: Backend) -> AsyncIterator[Wire]:
+    """A fresh connection; afterwards nothing of it may be left running."""
+    wire = await Wire.connect(port)
+    yield wire
+    wire.close()
+    with anyio.fail_after(30):
+        while backend.orchestrator.live_count:
+            await asyncio.sleep(0.001)

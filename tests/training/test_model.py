@@ -1,0 +1,103 @@
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from training.export import export_model
+from training.loss import tied_cross_entropy
+from training.model import CausalLM, ModelShape
+from training.optimizer import orthogonalise
+from training.tokenizer import train_tokenizer
+from training.trainer import Plan, Stage, Trainer, learning_rate_factor
+
+TINY = ModelShape(
+    vocab_size=300, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
+    num_key_value_heads=1, head_dim=32,
+)  # fmt: skip
+
+
+class CountingSource:
+    """Samples that count upwards, so that a tiny model can learn them."""
+
+    def sample(self, rng: Random, budget: int) -> list[int]:
+        start = rng.randrange(100)
+        return [start + i for i in range(min(budget, 50))]
+
+
+def test_the_exported_folder_gives_the_same_logits_in_transformers(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    model = CausalLM(TINY)
+    for weight in model.parameters():
+        weight.data = weight.data.bfloat16().float()
+    export_model(model, train_tokenizer(["def f(): pass"], 300), tmp_path)
+    loaded = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+    ids = torch.randint(0, 300, (2, 300))
+    with torch.no_grad():
+        torch.testing.assert_close(model.logits(ids), loaded(ids).logits, atol=2e-4, rtol=2e-3)
+
+
+def test_the_chunked_loss_and_its_gradients_are_those_of_cross_entropy() -> None:
+    torch.manual_seed(0)
+    states = torch.randn(2500, 16, requires_grad=True)
+    embedding = torch.randn(40, 16, requires_grad=True)
+    targets = torch.randint(0, 40, (2500,))
+    targets[::7] = -100
+    expected = F.cross_entropy(states @ embedding.T, targets)
+    value = tied_cross_entropy(states, embedding, targets)
+    torch.testing.assert_close(value, expected)
+    wanted = torch.autograd.grad(expected, (states, embedding))
+    torch.testing.assert_close(torch.autograd.grad(value, (states, embedding)), wanted, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(3, 24, 8), (2, 48, 16), (2, 16, 48)])
+def test_an_orthogonalised_update_has_singular_values_near_one(shape: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    values = torch.linalg.svdvals(orthogonalise(torch.randn(shape)).float())
+    assert values.min() > 0.3
+    assert values.max() < 1.4
+
+
+def test_the_rate_rises_stays_and_falls_to_zero() -> None:
+    plan = Plan(tokens=1, warmup_steps=10, decay_share=0.5)
+    rates = [learning_rate_factor(step, step / 100, plan) for step in range(101)]
+    assert rates[0] < rates[5] < rates[10] == rates[49] == 1.0
+    assert rates[99] < rates[75] < 1.0
+    assert rates[100] == 0.0
+
+
+def trainer(folder: Path, tokens: int) -> Trainer:
+    plan = Plan(tokens=tokens, stages=(Stage(0.0, 32, 4),), warmup_steps=5, decay_share=0.01, save_every_s=0.0)
+    return Trainer(TINY, plan, CountingSource(), torch.zeros(4, 33, dtype=torch.long), folder, threads=1)
+
+
+def run(trainer: Trainer) -> None:
+    trainer.run(on_save=lambda model: None, say=lambda line: None, compiled=False)
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
+    whole, broken = trainer(tmp_path / "whole", 20 * 128), trainer(tmp_path / "parts", 20 * 128)
+    run(whole)
+
+    def interrupt(model: CausalLM) -> None:
+        if broken.progress.step == 9:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken.run(on_save=interrupt, say=lambda line: None, compiled=False)
+    resumed = trainer(tmp_path / "parts", 20 * 128)
+    assert resumed.progress.step == 9
+    run(resumed)
+    assert resumed.progress.step == whole.progress.step == 20
+    for one, other in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-2)
+
+
+def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    learner = trainer(tmp_path, 60 * 128)
+    ids = torch.stack([torch.arange(33) + i for i in range(8)])
+    learner.held_out = ids
+    before = learner.held_out_loss()
+    run(learner)
+    assert learner.held_out_loss() < 0.6 * before
