@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "cato_lsp" / "engine" / "model_folder.py"
 TYPED = (
     ("    if not path.is_dir():\n", "        raise Eng"),
-    ("    weights = sorted(path.glob", '    if not weights:\n        rai'),
+    ("    weights = sorted(path.glob", "    if not weights:\n        rai"),
     ("def _read_json(file: Path)", "    remedy = "),
 )
 """Where the demo types (after the line that starts so), and what."""
