@@ -198,7 +198,7 @@ def report(editor: Editor, status: Any) -> None:
         table.add_row(
             str(number),
             Text(asked.line.strip()),
-            task.outcome,
+            task.outcome if task.source == "model" else f"{task.outcome}, {task.source}",
             "–" if task.ttft is None else f"{task.ttft * 1000:.0f}",
             f"{task.e2e * 1000:.0f}",
             f"{task.deadline * 1000:.0f}",

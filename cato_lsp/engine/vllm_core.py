@@ -57,7 +57,8 @@ class VllmCore:
         params = SamplingParams(
             max_tokens=call.max_tokens,
             temperature=call.temperature,
-            seed=call.seed,
+            # With chunked prefill a seeded request ends vLLM's CPU worker ("CPU Generator does not use offset").
+            seed=None if current_platform.is_cpu() else call.seed,
             stop_token_ids=list(call.stop_token_ids),
             output_kind=RequestOutputKind.DELTA,
             extra_args={"cato": call.promise},

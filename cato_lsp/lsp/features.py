@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lsprotocol import types
 
-from cato_lsp.lsp.methods import configuration, inline_completion, lifecycle, status
+from cato_lsp.lsp.methods import configuration, feedback, inline_completion, lifecycle, status
 
 if TYPE_CHECKING:
     from cato_lsp.lsp.session import Session
@@ -20,6 +20,13 @@ class Feature(NamedTuple):
     method: str
     handler: Callable[[Session, Any], Any]
     options: Any = None
+
+
+class Command(NamedTuple):
+    """A command of ``workspace/executeCommand``, and its handler (session, arguments)."""
+
+    name: str
+    handler: Callable[[Session, list[Any]], Any]
 
 
 FEATURES = (
@@ -34,11 +41,21 @@ FEATURES = (
         inline_completion.inline_completion,
         types.InlineCompletionOptions(),
     ),
+    Feature(feedback.DID_SHOW, feedback.did_show),
+    Feature(feedback.DID_PARTIALLY_ACCEPT, feedback.did_partially_accept),
     Feature(status.STATUS, status.status),
 )
 
+COMMANDS = (Command(feedback.DID_ACCEPT, feedback.did_accept),)
+
 
 def register_features(session: Session) -> None:
-    """Register every method for one session."""
+    """Register every method and command for one session."""
     for feature in FEATURES:
         session.server.feature(feature.method, feature.options)(partial(feature.handler, session))
+    for command in COMMANDS:
+        session.server.command(command.name)(partial(_run_command, command.handler, session))
+
+
+def _run_command(handler: Callable[[Session, list[Any]], Any], session: Session, *arguments: Any) -> Any:
+    return handler(session, list(arguments))
