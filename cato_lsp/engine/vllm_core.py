@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-import torch
 from vllm import EngineArgs, SamplingParams
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
@@ -129,7 +128,6 @@ def _engine_args(launch: Launch, folder: ModelFolder) -> EngineArgs:
         generation_config="vllm",
     )
     if on_cpu:
-        torch.set_num_threads(launch.cpu_threads)
         args.kv_cache_memory_bytes = launch.kv_cache_bytes
         args.block_size = CPU_BLOCK
         args.max_num_batched_tokens = CPU_CHUNK

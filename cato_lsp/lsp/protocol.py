@@ -97,6 +97,8 @@ class SessionProtocol(LanguageServerProtocol):
                 return await work
 
             super()._execute_handler(msg_id, cast("Any", run), callback)
+            # Cancelled in the same read, the task never starts; the work it was to do must be closed then.
+            self._request_futures[msg_id].add_done_callback(lambda _future: work.close())
         else:
             super()._execute_handler(msg_id, handler, callback, args, kwargs)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -38,14 +38,33 @@ class CompletionRequest:
     """A person asked for it, as opposed to the editor while typing."""
     selected: SelectedCompletion | None = None
 
+    def composed(self) -> tuple[Snapshot, int]:
+        """The document with the selected menu item in place, and the offset where an answer is inserted."""
+        target = _Target.of(self)
+        return replace(self.snapshot, text=target.text), target.offset
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Text that takes the place of ``[start, end)``, a range of code points on one line."""
+    """Text that takes the place of ``[start, end)``, a range of code points on one line.
+
+    The range begins with the word before the cursor (or is the range of the selected menu item), and the text
+    with what stands there, so that an editor can go on showing the item while a person types along.
+    """
 
     start: int
     end: int
     text: str
+
+    @classmethod
+    def of(cls, request: CompletionRequest, insertion: str) -> Completion:
+        """The completion of a request that inserts ``insertion`` at the cursor."""
+        return _Target.of(request).completion(insertion, 0)
+
+    def inserted(self, request: CompletionRequest) -> str | None:
+        """What the completion of a request inserts at the cursor; ``None`` if it replaces text behind it."""
+        target = _Target.of(request)
+        return self.text[len(target.typed) :] if self.end == target.end else None
 
     def apply(self, text: str) -> str:
         """The document after the completion is accepted."""
@@ -155,11 +174,10 @@ class CompletionStream:
         :param cut: the answer was ended by its deadline or its longest length, not by the model: only what
             is sound of it is given. Without meaning for an answer that the stop rules called complete.
         """
-        plan = self._plan
-        context = ShapingContext(
-            plan.cursor, plan.max_lines, cut=cut and self._rules.reason is None, markers=plan.markers
-        )
-        text = shape(self._rules.text, context)
+        plan, rules = self._plan, self._rules
+        raw = f"{rules.text}\n" if rules.broken_off else rules.text
+        unfinished = rules.broken_off or (cut and rules.reason is None)
+        text = shape(raw, ShapingContext(plan.cursor, plan.max_lines, unfinished, plan.markers))
         if not text:
             return None
         replaced = closers_to_replace(text, plan.cursor)

@@ -49,7 +49,7 @@ class Cursor:
         language = language_of(language_id)
         default = Indentation(tabs=language.tabs, width=language.indent_width)
         lines = [*above.split("\n"), *below.split("\n")]
-        style = detect_indentation(lines, default, language.opens_block)
+        style = detect_indentation(lines, default, language.opens_level)
         mode = _mode(language, above, line, rest, below)
         return cls(above + feed, line, rest, below, language, style, mode)
 

@@ -73,9 +73,7 @@ class FimFamily:
 
         ``</s>``, say, is left out: it is HTML too.
         """
-        return tuple(
-            token for token in self.control if "fim" in token or not _RARE_CHARACTERS.isdisjoint(token)
-        )
+        return tuple(token for token in self.control if "fim" in token or not _RARE_CHARACTERS.isdisjoint(token))
 
 
 _ENDOFTEXT = "<|endoftext|>"

@@ -17,6 +17,8 @@ class Indentation:
     tabs: bool
     width: int
     """Columns of one level."""
+    observed: bool = False
+    """The document itself shows the width."""
 
     def render(self, columns: int) -> str:
         """Blanks that are ``columns`` wide in this style."""
@@ -38,9 +40,7 @@ def leading_blanks(line: str) -> str:
     return line[: len(line) - len(line.lstrip(" \t"))]
 
 
-def detect_indentation(
-    lines: list[str], default: Indentation, opens_block: Callable[[str], bool]
-) -> Indentation:
+def detect_indentation(lines: list[str], default: Indentation, opens_level: Callable[[str], bool]) -> Indentation:
     """The style most lines of a document use, ``default`` where they show none.
 
     The width of a level is how much deeper the line after a block opener usually stands; hanging indents and
@@ -53,8 +53,8 @@ def detect_indentation(
     steps: Counter[int] = Counter()
     for above, line in pairwise(line for line in lines if line.strip()):
         step = len(leading_blanks(line)) - len(leading_blanks(above))
-        if 1 < step <= 8 and opens_block(above):
+        if 1 < step <= 8 and opens_level(above):
             steps[step] += 1
     if steps:
-        return Indentation(tabs=False, width=steps.most_common(1)[0][0])
+        return Indentation(tabs=False, width=steps.most_common(1)[0][0], observed=True)
     return Indentation(tabs=False, width=default.width) if spaces else default

@@ -37,6 +37,10 @@ class DocumentLanguage:
         code = line.rstrip()
         return code.endswith(self.openers) and not self.is_comment(code)
 
+    def opens_level(self, line: str) -> bool:
+        """Whether the next line stands one level deeper; after an open bracket it may stand anywhere."""
+        return self.opens_block(line) and not line.rstrip().endswith(("(", "["))
+
     def is_comment(self, line: str) -> bool:
         """Whether the line holds nothing but a comment."""
         return bool(self.line_comments) and line.lstrip().startswith(self.line_comments)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from enum import StrEnum
 
-from cato_lsp.tasks.brackets import CLOSERS, BracketScan
+from cato_lsp.tasks.brackets import CLOSERS, BracketScan, scan
 from cato_lsp.tasks.cursor import Cursor, Mode
 
 _LOOP_LENGTH = 48
@@ -74,6 +74,11 @@ class StopRules:
     def reason(self) -> StopReason | None:
         """Why the answer is complete, ``None`` while it is not."""
         return self._reason
+
+    @property
+    def broken_off(self) -> bool:
+        """The answer is at its end, though the code is not: more would have come."""
+        return self._reason in (StopReason.MAX_LINES, StopReason.LOOP)
 
     def feed(self, delta: str) -> StopReason | None:
         """Take more of the answer; the reason to stop, if it is complete now. Text after that is ignored."""
@@ -166,7 +171,8 @@ class StopRules:
             return False
         if line.rstrip() != self._below.rstrip():
             return False
-        return sum(character.isalnum() for character in line) >= _TELLING or line.strip()[0] in CLOSERS
+        telling = sum(character.isalnum() for character in line) >= _TELLING or line.strip()[0] in CLOSERS
+        return telling and not scan("\n".join(self._lines), quotes=self._cursor.language.quotes).open
 
     def _closes_rest(self, piece: str, start: int) -> bool:
         """The answer closes the bracket that follows the cursor; it ends before that bracket.
@@ -210,7 +216,10 @@ def _scope_of(cursor: Cursor) -> int | None:
 
 
 def _is_loop(line: str) -> bool:
+    """The end of the line is one short piece again and again; rules and gaps of blanks are none."""
     if len(line) < _LOOP_LENGTH:
         return False
     tail = line[-_LOOP_LENGTH:]
-    return any(tail[size:] == tail[:-size] for size in range(1, _LOOP_PIECE + 1))
+    return any(tail[size:] == tail[:-size] for size in range(1, _LOOP_PIECE + 1)) and any(
+        character.isalnum() for character in tail
+    )

@@ -64,9 +64,8 @@ class Tokenizer:
             number for number in map(self._fast.token_to_id, CONTROL_TOKENS) if number is not None
         )
         self._cache: OrderedDict[tuple[str, bool], list[int]] = OrderedDict()
-        lead = self._fast.encode("\n", add_special_tokens=False).ids
-        self._implied_blank = self._fast.encode("a", add_special_tokens=False).tokens[:1] not in (["a"], [])
-        self._lead = lead if self._implied_blank else []
+        implies_blank = self._fast.encode("a", add_special_tokens=False).tokens != ["a"]
+        self._lead = self._fast.encode("\n", add_special_tokens=False).ids if implies_blank else []
         self.characters_per_token = len(_SAMPLE) / len(self._fast.encode(_SAMPLE).ids)
         """Typical for code; a fixed sample, so that it is the same for every document."""
         self.token_starts = lru_cache(maxsize=8)(self._token_starts)
@@ -129,12 +128,12 @@ class Tokenizer:
     def _encode_anew(self, text: str, continues: bool) -> list[int]:
         if not text:
             return []
-        if continues and self._implied_blank:
-            ids = self._fast.encode("\n" + text, add_special_tokens=False).ids
-            # A line feed never merges with what follows it in these vocabularies (it is a byte token).
-            ids = ids[len(self._lead) :] if ids[: len(self._lead)] == self._lead else ids
-        else:
-            ids = self._fast.encode(text, add_special_tokens=False).ids
+        ids = self._fast.encode(text, add_special_tokens=False).ids
+        if continues and self._lead:
+            # A line feed is a byte token in these vocabularies and merges with nothing that follows it.
+            led = self._fast.encode("\n" + text, add_special_tokens=False).ids
+            if led[: len(self._lead)] == self._lead:
+                ids = led[len(self._lead) :]
         if self._control.isdisjoint(ids):
             return ids
         return [number for number in ids if number not in self._control]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from cato_lsp.tasks.completion import Completion
+from cato_lsp.tasks.completion import Completion, CompletionRequest
 from cato_lsp.tasks.snapshot import Snapshot
 
 _REACH = 512
@@ -71,14 +71,17 @@ class TypeThroughCache:
         while len(self._documents) > self._most_documents:
             self._documents.popitem(last=False)
 
-    def put_completion(self, snapshot: Snapshot, offset: int, completion: Completion) -> None:
-        """Remember a finished completion that was made for the cursor at ``offset``.
+    def put_completion(self, request: CompletionRequest, completion: Completion, *, final: bool = True) -> None:
+        """Remember the completion made for a request; one that replaces text after the cursor is not kept."""
+        snapshot, offset = request.composed()
+        inserted = completion.inserted(request)
+        if inserted is not None:
+            self.put(snapshot, offset, inserted, final=final)
 
-        One that replaces text after the cursor, or begins with a menu item, is not remembered.
-        """
-        typed = snapshot.text[completion.start : offset]
-        if completion.end == offset and completion.text.startswith(typed):
-            self.put(snapshot, offset, completion.text[len(typed) :])
+    def complete(self, request: CompletionRequest) -> Completion | None:
+        """The completion that an earlier answer gives for a request, ``None`` if none fits."""
+        rest = self.lookup(*request.composed())
+        return None if rest is None else Completion.of(request, rest)
 
     def lookup(self, snapshot: Snapshot, offset: int) -> str | None:
         """What is left of an earlier answer for the cursor at ``offset``; the longest, if there are several.

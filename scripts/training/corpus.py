@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import json
 import re
 import sysconfig
@@ -17,8 +18,7 @@ from training.licences import Package, permissive_packages
 HELD_OUT = frozenset(
     re.findall(
         r"\w+",
-        "rich click requests jinja2 websockets pygls psutil urllib3 lark dateutil httpx httpcore httpx2 "
-        "httpcore2",
+        "rich click requests jinja2 websockets pygls psutil urllib3 lark dateutil httpx httpcore httpx2 httpcore2",
     )
 )
 """Packages that no training sample comes from, by import name; vendored copies are left out."""
@@ -53,7 +53,7 @@ class Corpus:
 
 def load_corpus(site: Path, cache: Path) -> Corpus:
     """The corpus of ``site``; read from ``cache`` when a former run left it there."""
-    train, held_out = cache / "train.jsonl", cache / "held_out.jsonl"
+    train, held_out = cache / "train.jsonl.gz", cache / "held_out.jsonl.gz"
     if not train.exists():
         cache.mkdir(parents=True, exist_ok=True)
         corpus = build_corpus(site)
@@ -62,16 +62,19 @@ def load_corpus(site: Path, cache: Path) -> Corpus:
     return Corpus(list(_read(train)), list(_read(held_out)))
 
 
+def held_out_files(site: Path) -> list[SourceFile]:
+    """The held-out side alone, which takes seconds."""
+    seen: set[int] = set()
+    return [f for p in permissive_packages(site) if p.name in HELD_OUT for f in _fresh_files(p, seen)]
+
+
 def build_corpus(site: Path) -> Corpus:
     """Read, clean, deduplicate and split. Held-out files go first, so that copies of them are dropped."""
+    held_out = held_out_files(site)
+    seen = {line for file in held_out for line in _lines_that_count(file.text)}
     packages = [*permissive_packages(site), standard_library()]
-    held_out = [p for p in packages if p.name in HELD_OUT]
-    rest = [p for p in packages if p.name not in HELD_OUT]
-    seen: set[int] = set()
-    return Corpus(
-        held_out=[f for p in held_out for f in _fresh_files(p, seen)],
-        train=[f for p in rest for f in _fresh_files(p, seen)],
-    )
+    train = [f for p in packages if p.name not in HELD_OUT for f in _fresh_files(p, seen)]
+    return Corpus(train, held_out)
 
 
 def standard_library() -> Package:
@@ -108,11 +111,16 @@ def _fresh_files(package: Package, seen: set[int]) -> Iterator[SourceFile]:
         text = _clean(file)
         if text is None:
             continue
-        lines = {hash(line) for line in map(str.strip, text.splitlines()) if len(line) >= _LINE_THAT_COUNTS}
+        lines = _lines_that_count(text)
         copied = len(lines & seen) > _COPIED_SHARE * len(lines)
         seen |= lines
         if lines and not copied:
             yield SourceFile(package.name, below, text)
+
+
+def _lines_that_count(text: str) -> set[int]:
+    """Hashes of the lines that are long enough to tell a copy."""
+    return {hash(line) for line in map(str.strip, text.splitlines()) if len(line) >= _LINE_THAT_COUNTS}
 
 
 def _clean(file: Path) -> str | None:
@@ -141,11 +149,11 @@ def _clean(file: Path) -> str | None:
 
 
 def _write(path: Path, files: list[SourceFile]) -> None:
-    with path.open("w", encoding="utf-8") as out:
+    with gzip.open(path, "wt", encoding="utf-8") as out:
         out.writelines(json.dumps(asdict(file)) + "\n" for file in files)
 
 
 def _read(path: Path) -> Iterator[SourceFile]:
-    with path.open(encoding="utf-8") as lines:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             yield SourceFile(**json.loads(line))

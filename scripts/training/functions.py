@@ -33,9 +33,7 @@ class Example:
 class TaskSamples:
     """Mixes task examples into another source: a share ``share`` of the samples, kinds in equal parts."""
 
-    def __init__(
-        self, examples: Iterable[Example], rest: SampleSource, encode: Encoder, share: float
-    ) -> None:
+    def __init__(self, examples: Iterable[Example], rest: SampleSource, encode: Encoder, share: float) -> None:
         self._rest, self._encode, self._share = rest, encode, share
         by_kind: dict[str, list[Example]] = {}
         for example in examples:

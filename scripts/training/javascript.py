@@ -33,9 +33,7 @@ def to_javascript(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 
 def node_accepts(scripts: Sequence[str]) -> list[bool]:
     """For each script whether Node parses it, the test of ``node --check``, in one process."""
-    done = subprocess.run(
-        ["node", "-e", _CHECK], input=json.dumps(scripts), capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(["node", "-e", _CHECK], input=json.dumps(scripts), capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 
@@ -60,9 +58,7 @@ def _function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
 def _parameters(arguments: ast.arguments) -> str:
     if arguments.kwarg or arguments.posonlyargs:
         raise UnsupportedError("parameters")
-    defaults: list[ast.expr | None] = [None] * (
-        len(arguments.args) - len(arguments.defaults)
-    ) + arguments.defaults
+    defaults: list[ast.expr | None] = [None] * (len(arguments.args) - len(arguments.defaults)) + arguments.defaults
     pairs = [
         *zip(arguments.args, defaults, strict=True),
         *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
@@ -212,9 +208,7 @@ def _assigned_by(statement: ast.stmt) -> list[str]:
 
 
 def _assigned_anywhere(body: list[ast.stmt]) -> set[str]:
-    return {
-        n for s in body for inner in ast.walk(s) if isinstance(inner, ast.stmt) for n in _assigned_by(inner)
-    }
+    return {n for s in body for inner in ast.walk(s) if isinstance(inner, ast.stmt) for n in _assigned_by(inner)}
 
 
 def _names(place: ast.expr) -> list[str]:

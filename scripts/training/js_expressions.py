@@ -174,9 +174,7 @@ def _logical(node: ast.BoolOp) -> Text:
 
 def _compare(node: ast.Compare) -> Text:
     operands = [node.left, *node.comparators]
-    if len(operands) > 2 and not all(
-        isinstance(o, ast.Name | ast.Constant | ast.Attribute) for o in operands
-    ):
+    if len(operands) > 2 and not all(isinstance(o, ast.Name | ast.Constant | ast.Attribute) for o in operands):
         raise UnsupportedError("chain")
     parts = [_one_comparison(*x) for x in zip(operands, node.ops, operands[1:], strict=False)]
     if len(parts) == 1:

@@ -44,9 +44,7 @@ def stated_licence(distribution: Distribution) -> str:
     expression = metadata.get("License-Expression")
     if expression:
         return expression
-    classifiers = [
-        c.rsplit(" :: ", 1)[-1] for c in metadata.get_all("Classifier") or [] if c.startswith("License ::")
-    ]
+    classifiers = [c.rsplit(" :: ", 1)[-1] for c in metadata.get_all("Classifier") or [] if c.startswith("License ::")]
     classifiers = [c for c in classifiers if c != "OSI Approved"]
     if classifiers:
         return " / ".join(classifiers)
@@ -54,7 +52,5 @@ def stated_licence(distribution: Distribution) -> str:
 
 
 def _top_level(distribution: Distribution) -> set[str]:
-    names = {
-        file.parts[0] for file in distribution.files or [] if file.suffix == ".py" and ".." not in file.parts
-    }
+    names = {file.parts[0] for file in distribution.files or [] if file.suffix == ".py" and ".." not in file.parts}
     return {name for name in names if not name.endswith((".dist-info", ".data"))}

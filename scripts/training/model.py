@@ -133,9 +133,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)).to(x.dtype) * weight
 
 
-def rotary_tables(
-    length: int, shape: ModelShape, dtype: torch.dtype, device: torch.device
-) -> tuple[Tensor, Tensor]:
+def rotary_tables(length: int, shape: ModelShape, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosines and sines ``[length, 1, head_dim / 2]`` of rotary positions (Su et al., 2021)."""
     half = torch.arange(0, shape.head_dim, 2, dtype=torch.float32, device=device) / shape.head_dim
     angles = torch.outer(torch.arange(length, dtype=torch.float32, device=device), shape.rope_theta**-half)

@@ -48,7 +48,7 @@ class CodeSamples:
     """Plain and fill-in-the-middle samples; a package has the weight ``size ** temper``, a file its size."""
 
     def __init__(
-        self, files: list[SourceFile], encode: Encoder, *, fim_share: float = 0.6, temper: float = 0.7
+        self, files: list[SourceFile], encode: Encoder, *, fim_share: float = 0.6, temper: float = 0.5
     ) -> None:
         by_package: dict[str, list[SourceFile]] = {}
         for file in files:
@@ -98,8 +98,7 @@ class CodeSamples:
         after = after[: int(room * 0.6)]
         before = self._before(text, hole.start, room - len(after), rng)
         prefix, suffix, fill, end = (
-            self._encode.special[t]
-            for t in ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|endoftext|>")
+            self._encode.special[t] for t in ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|endoftext|>")
         )
         if rng.random() < 0.8:
             return [*header, prefix, *before, suffix, *after, fill, *middle, end]

@@ -5,17 +5,23 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import anyio
+import anyio.lowlevel
 import pytest
 
-from cato_lsp.engine.api import EngineUnavailableError
+from cato_lsp.engine.api import Delta, EngineUnavailableError
 from cato_lsp.engine.host import EnginePhase, EngineStatus
 from cato_lsp.engine.launch import Launch
+from cato_lsp.engine.stream import ThreadCallStream
 from cato_lsp.engine.thread import EngineThread
 from cato_lsp.lsp.backend import Backend
 from tests.conftest import ENGINE_SETTINGS, make_call, phase
 
 pytestmark = pytest.mark.anyio
+
+
+async def answer_of(stream: ThreadCallStream) -> list[Delta]:
+    async with stream:
+        return [delta async for delta in stream]
 
 
 async def test_a_dying_engine_fails_every_open_call_and_is_started_again(
@@ -38,9 +44,7 @@ async def test_a_dying_engine_fails_every_open_call_and_is_started_again(
         assert isinstance(await engine.wait_closed(), EngineUnavailableError)
     for stream in [*streams, engine.submit(make_call())]:
         with pytest.raises(EngineUnavailableError, match="the driver is gone"):
-            async with stream:
-                async for _ in stream:
-                    pass
+            await answer_of(stream)
     with pytest.raises(EngineUnavailableError):
         _ = backend.host.engine
     await phase(backend, EnginePhase.READY)
@@ -48,8 +52,7 @@ async def test_a_dying_engine_fails_every_open_call_and_is_started_again(
     assert backend.host.engine is not engine
     phases = [status.phase for status in heard]
     assert phases[:2] == [EnginePhase.READY, EnginePhase.FAILED]
-    async with backend.host.engine.submit(make_call(50, max_tokens=3)) as again:
-        assert [delta async for delta in again]
+    assert await answer_of(backend.host.engine.submit(make_call(50, max_tokens=3)))
 
 
 async def test_a_broken_model_is_told_with_its_remedy_and_tried_again_once_repaired(
@@ -75,7 +78,7 @@ async def test_a_broken_model_is_told_with_its_remedy_and_tried_again_once_repai
 async def test_the_same_launch_again_restarts_nothing(backend: Backend, launch: Launch) -> None:
     engine = backend.host.engine
     backend.host.configure(Launch(launch.model, ENGINE_SETTINGS))
-    await anyio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     assert backend.host.engine is engine
 
 

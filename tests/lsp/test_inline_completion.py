@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from cato_lsp.lsp.backend import Backend
@@ -9,7 +10,16 @@ from tests.lsp.wire import Wire, change, completion, fixture_text, notification,
 
 pytestmark = pytest.mark.anyio
 
-CODE = "import os\n\n\ndef total(values):\n    result = 0\n    for value in values:\n        result += \n    return result\n"
+CODE = """\
+import os
+
+
+def total(values):
+    result = 0
+    for value in values:
+        result +=
+    return result
+"""
 
 
 async def test_the_capability_is_announced(wire: Wire) -> None:
@@ -64,8 +74,8 @@ async def test_a_newer_request_supersedes_the_older_one_with_an_empty_list(wire:
     await wire.initialize()
     wire.open(CODE)
     wire.send(
-        request("old", *completion(6, 18)),
-        notification("textDocument/didChange", change(2, (6, 18), (6, 18), "v")),
+        request("old", *completion(6, 17)),
+        notification("textDocument/didChange", change(2, (6, 17), (6, 17), " v")),
         request("new", *completion(6, 19)),
     )
     old = await wire.hear(lambda message: message.get("id") == "old")
@@ -100,6 +110,7 @@ async def test_a_cancelled_request_is_answered_once_with_request_cancelled(wire:
     await wire.initialize()
     wire.open(fixture_text("textwrap.py"))
     number = wire.ask(*completion(200, 0))
+    await wire.status()  # the request has been taken in
     wire.notify("$/cancelRequest", {"id": number})
     response = await wire.answer(number)
     assert response["error"]["code"] == -32800
@@ -107,6 +118,16 @@ async def test_a_cancelled_request_is_answered_once_with_request_cancelled(wire:
     assert task["outcome"] == "cancelled"
     assert task["usage"]["tokens_after_cancel"] == 0
     assert not [message for message in wire.heard if message.get("id") == number]
+
+
+async def test_a_request_cancelled_in_the_same_breath_is_answered_once_and_never_starts(wire: Wire) -> None:
+    await wire.initialize()
+    wire.open(CODE)
+    wire.send(request("gone", *completion(6, 17)), notification("$/cancelRequest", {"id": "gone"}))
+    response = await wire.hear(lambda message: message.get("id") == "gone")
+    assert response["error"]["code"] == -32800
+    assert (await wire.status())["tasks"] == []
+    assert not [message for message in wire.heard if message.get("id") == "gone"]
 
 
 @pytest.mark.parametrize("goodbye", ["didClose", "disconnect"])
@@ -123,8 +144,6 @@ async def test_closing_the_document_or_the_connection_aborts_in_the_engine(
         assert (await wire.answer(number))["result"] == {"items": []}
     else:
         wire.close()
-    import anyio
-
     with anyio.fail_after(30):
         while len(list(backend.orchestrator.log)) == before:
             await anyio.sleep(0.001)

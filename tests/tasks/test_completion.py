@@ -234,9 +234,7 @@ def test_a_model_folder_tells_its_format(tmp_path: Path, byte_level: Training) -
     assert (found.family, found.eos_token_ids, found.context_tokens, found.note) == (CATO, (0, 7), 2048, "")
 
 
-def test_a_model_without_fim_tokens_continues_the_text_and_says_so(
-    tmp_path: Path, byte_level: Training
-) -> None:
+def test_a_model_without_fim_tokens_continues_the_text_and_says_so(tmp_path: Path, byte_level: Training) -> None:
     folder = model_folder(tmp_path / "gpt2", byte_level(["<|endoftext|>"]), {"model_type": "gpt2"})
     found = read_model_format(folder)
     assert found.family is PLAIN

@@ -22,9 +22,7 @@ LIMITS = CompletionLimits(prompt_tokens=128)
 
 @pytest.mark.parametrize("module", [json.decoder, shutil, textwrap], ids=lambda module: module.__name__)
 @pytest.mark.parametrize("lines_removed", [1, 4, 10_000], ids=["one line", "four lines", "all that follows"])
-def test_a_perfect_answer_is_shown_as_it_is(
-    cato_tokenizer: Tokenizer, module: ModuleType, lines_removed: int
-) -> None:
+def test_a_perfect_answer_is_shown_as_it_is(cato_tokenizer: Tokenizer, module: ModuleType, lines_removed: int) -> None:
     source = Path(str(module.__file__)).read_text(encoding="utf-8")
     prompter = CompletionPrompter(cato_tokenizer, CATO, LIMITS)
     chance = random.Random(7)
@@ -38,9 +36,7 @@ def test_a_perfect_answer_is_shown_as_it_is(
                 break
         document = source[:offset] + source[max(line_end, offset) :]
         answer = source[start + len(source[start:offset].rstrip()) : offset + 1200]
-        plan = prompter.plan(
-            CompletionRequest(Snapshot("file:///a.py", "python", 1, document), offset, invoked=True)
-        )
+        plan = prompter.plan(CompletionRequest(Snapshot("file:///a.py", "python", 1, document), offset, invoked=True))
         assert plan is not None
         stream = plan.stream()
         for index in range(0, len(answer), 4):

@@ -33,6 +33,8 @@ CASES = [
     ("f(‸)", "a).b\n", StopReason.LINE_END, "a).b"),
     ("x = [‸", "\n" + "    1,\n" * 5, StopReason.LOOP, "\n    1,"),
     ("x = ‸", " 1, 2, 3" * 20, StopReason.LOOP, ""),
+    ("# ‸", " " + "-" * 90, None, " " + "-" * 90),
+    ("g(\n  ‸\n  a,\n)\n", "  f(\n  a,\n  b)\n", None, "  f(\n  a,\n  b)\n"),
     ("x = ‸", " 1</s>2", StopReason.CONTROL_TOKEN, " 1"),
 ]
 

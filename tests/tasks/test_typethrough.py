@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cato_lsp.tasks.completion import Completion
+from cato_lsp.tasks.completion import Completion, CompletionRequest, SelectedCompletion
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.typethrough import TypeThroughCache
 
@@ -17,9 +17,7 @@ def document(text: str, uri: str = "file:///a.py") -> Snapshot:
 
 
 @given(before=texts, answer=st.text("ab(\n漢", min_size=2, max_size=12), after=texts, data=st.data())
-def test_typing_along_an_answer_leaves_its_rest(
-    before: str, answer: str, after: str, data: st.DataObject
-) -> None:
+def test_typing_along_an_answer_leaves_its_rest(before: str, answer: str, after: str, data: st.DataObject) -> None:
     typed = data.draw(st.integers(0, len(answer) - 1))
     cache = TypeThroughCache()
     cache.put(document(before + after), len(before), answer)
@@ -107,7 +105,15 @@ def test_hits_are_counted() -> None:
 
 def test_a_completion_is_remembered_without_the_word_before_the_cursor() -> None:
     cache = TypeThroughCache()
-    cache.put_completion(document("retu"), 4, Completion(0, 4, "return x"))
-    assert cache.lookup(document("retur"), 5) == "n x"
-    cache.put_completion(document("f()"), 2, Completion(2, 3, "x).y"))
-    assert cache.lookup(document("f(x)"), 3) is None
+    cache.put_completion(CompletionRequest(document("retu"), 4), Completion(0, 4, "return x"))
+    assert cache.complete(CompletionRequest(document("retur"), 5)) == Completion(0, 5, "return x")
+    cache.put_completion(CompletionRequest(document("f()"), 2), Completion(2, 3, "x).y"))
+    assert cache.complete(CompletionRequest(document("f(x)"), 3)) is None
+
+
+def test_an_answer_is_used_for_the_menu_item_that_it_goes_on_with() -> None:
+    cache = TypeThroughCache()
+    cache.put(document("os.\n"), 3, "path.join(a)")
+    item = SelectedCompletion(3, 5, "path")
+    completion = cache.complete(CompletionRequest(document("os.pa\n"), 5, selected=item))
+    assert completion == Completion(3, 5, "path.join(a)")

@@ -7,14 +7,19 @@ from cato_lsp.tasks.shaping.context import ShapingContext
 
 
 def drop_surplus_closers(text: str, context: ShapingContext) -> str:
-    """Cut the answer before a bracket that closes nothing, neither in it nor before the cursor."""
-    cursor = context.cursor
-    unmatched = scan(text, quotes=cursor.language.quotes, quote=cursor.quote).unmatched
+    """Cut the answer before a bracket that closes nothing, neither in it nor before the cursor.
+
+    Only in languages with a grammar: a shell's ``case`` and prose have brackets that close nothing.
+    """
+    cursor, language = context.cursor, context.cursor.language
+    if language.grammar is None:
+        return text
+    unmatched = scan(text, quotes=language.quotes, quote=cursor.quote).unmatched
     if not unmatched:
         return text
-    owed = [scan(line, quotes=cursor.language.quotes).open for line in cursor.lines_above()]
-    available = [character for line in owed for character in line]
-    available += scan(cursor.line, quotes=cursor.language.quotes).open
+    # Brackets in strings count here: rather one closer too many than a right one cut.
+    before = [*cursor.lines_above(), cursor.line]
+    available = [closer for line in before for closer in scan(line, quotes="").open]
     available += cursor.quote
     for offset, character in unmatched:
         if character not in available:

@@ -30,10 +30,10 @@ def _rescale(lines: list[str], cursor: Cursor) -> list[str]:
     base = style.of(head)
     step = 0
     for above, line in zip([head, *lines[1:]], lines[1:], strict=False):
-        if line.strip() and cursor.language.opens_block(above):
+        if line.strip() and cursor.language.opens_level(above):
             step = style.of(line) - style.of(above)
             break
-    if step <= 0 or step == style.width:
+    if step <= 1 or step == style.width or not style.observed:
         return lines
     excess = [style.of(line) - base for line in lines[1:] if line.strip()]
     if any(columns % step for columns in excess):

@@ -7,25 +7,38 @@ import re
 from cato_lsp.tasks.brackets import scan
 from cato_lsp.tasks.cursor import Cursor
 from cato_lsp.tasks.shaping.context import ShapingContext
+from cato_lsp.tasks.syntax import has_errors_within
 
 _WORD_AT_END = re.compile(r"\w+\Z")
 _DANGLING = " \t.,([{=+-*/%&|^<>!~?:@\\"
 
 
 def cut_at_sound_end(text: str, context: ShapingContext) -> str:
-    """Cut to whole lines with closed brackets; a single line, to its last whole token."""
-    if not context.cut or text.endswith("\n"):
+    """Cut to whole lines that parse, or have closed brackets; a single line, to its last whole token."""
+    if not context.cut:
         return text
     *whole, partial = text.split("\n")
     while whole and not whole[-1].strip():
         whole.pop()
     if not whole:
         return "\n" * text.count("\n") + _cut_line(partial, context.cursor)
-    for count in range(len(whole), 0, -1):
-        lines = whole[:count]
-        if not scan("\n".join(lines)).open and not context.cursor.language.opens_block(lines[-1]):
-            return "\n".join(lines)
-    return "\n".join(whole)
+    boundaries = ["\n".join(whole[:count]) for count in range(len(whole), 0, -1)]
+    closed = [lines for lines in boundaries if lines.strip() and _is_closed(lines, context.cursor)]
+    return next((lines for lines in closed if _is_sound(lines, context.cursor)), closed[0] if closed else "")
+
+
+def _is_closed(lines: str, cursor: Cursor) -> bool:
+    """No bracket and no string that spans lines is left open."""
+    quotes = cursor.language.long_quotes
+    return not scan(lines).open and not any(lines.count(quote) % 2 for quote in quotes)
+
+
+def _is_sound(lines: str, cursor: Cursor) -> bool:
+    """The lines parse where they stand, and the last one opens no block that then has no body."""
+    if cursor.language.opens_block(lines):
+        return False
+    before = cursor.above + cursor.line.rstrip(" \t")
+    return not has_errors_within(cursor.language.id, before, lines, f"{cursor.rest}\n{cursor.below}")
 
 
 def _cut_line(line: str, cursor: Cursor) -> str:

@@ -1,0 +1,58 @@
+"""A run in figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cato_lsp.bench.outcome import Outcome, Run
+from cato_lsp.scheduling.promise import TaskKind
+
+KINDS = (TaskKind.COMPLETION, TaskKind.GENERATION, TaskKind.SUMMARIZATION, TaskKind.TRANSLATION)
+
+
+def quantile(values: Sequence[float], q: float) -> float:
+    """The `q`-quantile of sorted values, by linear interpolation; NaN of none."""
+    if not values:
+        return math.nan
+    place = q * (len(values) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(values) - 1)
+    return values[low] + (values[high] - values[low]) * (place - low)
+
+
+def kind_summary(outcomes: Iterable[Outcome]) -> dict[str, float]:
+    """Attainment and latencies of calls of one kind. Cancelled calls count only if they were answered before."""
+    judged = [o for o in outcomes if math.isnan(o.cancelled) or o.kept]
+    ttft = sorted(o.ttft for o in judged if not math.isnan(o.first))
+    e2e = sorted(o.e2e for o in judged if not math.isnan(o.last))
+    summary: dict[str, float] = {
+        "n": len(judged),
+        "attained": sum(o.kept for o in judged) / len(judged) if judged else math.nan,
+    }
+    summary |= {f"ttft_p{q}": quantile(ttft, q / 100) for q in (50, 90, 95, 99)}
+    summary |= {f"e2e_p{q}": quantile(e2e, q / 100) for q in (50, 90, 95)}
+    return summary
+
+
+def run_summary(run: Run) -> dict[str, Any]:
+    """All figures of a run, ready for JSON (see `docs/benchmarks.md` for their meaning)."""
+    outcomes = run.outcomes
+    computed = sum(o.computed for o in outcomes)
+    kept = sum(o.kept for o in outcomes)
+    return {
+        "goodput_per_s": kept / run.duration,
+        "offered_per_s": len(outcomes) / run.duration,
+        "throughput_tokens_per_s": computed / run.makespan,
+        "makespan_s": run.makespan,
+        "utilization": run.busy / run.makespan,
+        "wasted_tokens": sum(o.wasted for o in outcomes),
+        "computed_tokens": computed,
+        "cancelled": sum(not math.isnan(o.cancelled) for o in outcomes),
+        "steps": len(run.steps),
+        "policy_errors": run.policy_errors,
+        "kinds": {
+            kind.value: kind_summary([o for o in outcomes if o.promise.kind is kind]) for kind in KINDS
+        },
+    }

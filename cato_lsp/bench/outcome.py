@@ -1,0 +1,70 @@
+"""What became of a run's calls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cato_lsp.scheduling.promise import Promise, ServiceClass
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one call. Times are seconds on the clock of the run."""
+
+    promise: Promise
+    prompt: int
+    first: float = math.nan
+    """When its first token was out."""
+    last: float = math.nan
+    """When its last token was out."""
+    cancelled: float = math.nan
+    """When its owner no longer wanted it."""
+    generated: int = 0
+    computed: int = 0
+    """Tokens computed for it."""
+    wasted: int = 0
+    """Those of them computed in steps that ended after it was cancelled."""
+
+    @property
+    def ttft(self) -> float:
+        """Seconds to the first token."""
+        return self.first - self.promise.arrival
+
+    @property
+    def e2e(self) -> float:
+        """Seconds to the last token."""
+        return self.last - self.promise.arrival
+
+    @property
+    def kept(self) -> bool:
+        """Whether the promise was kept."""
+        due = self.first if self.promise.service is ServiceClass.TTFT else self.last
+        return due <= self.promise.deadline
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineStep:
+    """One step of the engine: when, and how many tokens each call got (by its position in `Run.outcomes`)."""
+
+    start: float
+    end: float
+    tokens: dict[int, int]
+
+
+@dataclass(slots=True)
+class Run:
+    """One policy's run of one workload."""
+
+    policy: str
+    duration: float
+    """Seconds during which calls arrived."""
+    makespan: float
+    """Seconds until the last one ended."""
+    busy: float
+    """Seconds during which a step was being computed."""
+    outcomes: Sequence[Outcome]
+    steps: Sequence[TimelineStep] = field(default_factory=list[TimelineStep])
+    policy_errors: int = 0
+    preemptions: int = 0

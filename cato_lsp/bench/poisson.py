@@ -1,0 +1,54 @@
+"""The mix of four kinds of task, arriving independently."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from cato_lsp.bench.workload import Call, Workload, clip
+from cato_lsp.scheduling.promise import TaskKind
+
+
+@dataclass(frozen=True, slots=True)
+class KindMix:
+    """How one kind arrives: rate, and lognormal lengths by median and sigma."""
+
+    kind: TaskKind
+    per_second: float
+    prompt_median: float
+    prompt_sigma: float
+    answer_median: float
+    answer_sigma: float
+    prompt_bounds: tuple[int, int]
+    answer_bounds: tuple[int, int]
+
+
+MIX = (
+    KindMix(TaskKind.COMPLETION, 10.0, 1500, 0.8, 16, 0.8, (100, 7500), (1, 256)),
+    KindMix(TaskKind.GENERATION, 1.0, 1500, 0.6, 150, 0.5, (100, 7500), (8, 1000)),
+    KindMix(TaskKind.SUMMARIZATION, 1.0, 4000, 0.5, 120, 0.3, (500, 12000), (30, 400)),
+    KindMix(TaskKind.TRANSLATION, 0.5, 3000, 0.5, 1500, 0.4, (300, 8000), (200, 4000)),
+)
+"""The mix at rate 1. Prompts of completions have the shape of the Azure code trace (2023)."""
+
+
+def mix_calls(
+    kinds: tuple[KindMix, ...], *, rate: float, seed: int, duration: float, clients: int = 16
+) -> list[Call]:
+    """Poisson arrivals of `kinds` during `duration` seconds, from `clients` editor windows at random."""
+    calls: list[Call] = []
+    for mix in kinds:
+        rng = random.Random(f"{seed}/{mix.kind}")
+        time = rng.expovariate(mix.per_second * rate)
+        while time < duration:
+            prompt = clip(rng.lognormvariate(0, mix.prompt_sigma) * mix.prompt_median, *mix.prompt_bounds)
+            answer = clip(rng.lognormvariate(0, mix.answer_sigma) * mix.answer_median, *mix.answer_bounds)
+            calls.append(Call(time, mix.kind, f"client-{rng.randrange(clients)}", prompt, answer))
+            time += rng.expovariate(mix.per_second * rate)
+    return sorted(calls, key=lambda call: call.time)
+
+
+def poisson(*, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duration: float = 300.0) -> Workload:
+    """`rate` times the mix, all kinds at once."""
+    calls = mix_calls(MIX, rate=rate, seed=seed, duration=duration)
+    return Workload("poisson", calls, duration, sla_scale)

@@ -1,0 +1,173 @@
+"""The virtual-time twin: vLLM's real engine core and scheduler over a machine that only moves a clock."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cato_lsp.bench.executor import STOP_TOKEN, ExecutedStep, VirtualClock, make_executor_cls
+from cato_lsp.bench.hardware import HardwareProfile
+from cato_lsp.bench.outcome import Outcome, Run, TimelineStep
+from cato_lsp.bench.policies import PolicySpec
+from cato_lsp.bench.workload import MAX_ANSWER, Call, Workload, token_ids
+from cato_lsp.scheduling.promise import TaskKind
+
+BLOCK_SIZE = 32
+MAX_EMPTY_STEPS = 1000
+
+_MODEL = {
+    "architectures": ["Qwen2ForCausalLM"],
+    "model_type": "qwen2",
+    "hidden_size": 64,
+    "intermediate_size": 64,
+    "num_attention_heads": 1,
+    "num_key_value_heads": 1,
+    "num_hidden_layers": 1,
+    "vocab_size": 512,
+    "max_position_embeddings": 131072,
+    "torch_dtype": "bfloat16",
+}
+
+PRIORITY = {kind: rank for rank, kind in enumerate(TaskKind)}
+"""What the `priority` baseline tells vLLM: smaller runs first."""
+
+
+class Twin:
+    """One engine under one policy, played once."""
+
+    def __init__(self, workload: Workload, policy: PolicySpec, profile: HardwareProfile) -> None:
+        self.workload = workload
+        self.policy = policy
+        self.clock = VirtualClock()
+        self.outcomes: list[Outcome] = []
+        self.steps: list[TimelineStep] = []
+        self._answer_lengths: dict[str, int] = {}
+        self._live: dict[str, int] = {}  # client to its completion in flight or last answered
+        executor_cls = make_executor_cls(profile, self.clock, self._answer_lengths, self._executed)
+        self._core = _start_core(workload, policy, profile, executor_cls, self.clock)
+
+    def play(self, progress: Callable[[float], None] | None = None) -> Run:
+        """Play the workload to the end; `progress` is told the virtual time now and then."""
+        calls = self.workload.calls
+        core, clock, scheduler = self._core, self.clock, self._core.scheduler
+        position = empty = 0
+        while position < len(calls) or scheduler.has_unfinished_requests():
+            while position < len(calls) and calls[position].time <= clock.now:
+                self._arrive(position, calls[position])
+                position += 1
+            if not scheduler.has_unfinished_requests():
+                if position < len(calls):
+                    clock.now = max(clock.now, calls[position].time)
+                continue
+            outputs, executed = core.step()
+            empty = 0 if executed else empty + 1
+            if empty > MAX_EMPTY_STEPS:
+                raise RuntimeError(f"policy {self.policy.name} computes nothing at {clock.now:.3f} s")
+            for batch in outputs.values():
+                for output in batch.outputs:
+                    self._take(output)
+            if progress is not None and len(self.steps) % 256 == 0:
+                progress(min(clock.now, self.workload.duration))
+        core.shutdown()
+        return Run(
+            policy=self.policy.name,
+            duration=self.workload.duration,
+            makespan=clock.now,
+            busy=sum(step.end - step.start for step in self.steps),
+            outcomes=self.outcomes,
+            steps=self.steps,
+            policy_errors=getattr(scheduler, "policy_errors", 0),
+        )
+
+    def _arrive(self, index: int, call: Call) -> None:
+        from vllm import SamplingParams
+        from vllm.v1.request import Request
+
+        live = self._live.get(call.client)
+        if call.follows and live is not None and not math.isnan(self.outcomes[live].first):
+            return
+        if (call.supersedes or call.follows) and live is not None:
+            self._cancel(live, call.time)
+        if not call.prompt:
+            return
+        position = len(self.outcomes)
+        promise = self.workload.promise(call, call.time)
+        self.outcomes.append(Outcome(promise, call.prompt))
+        if call.kind is TaskKind.COMPLETION:
+            self._live[call.client] = position
+        self._answer_lengths[str(position)] = call.answer
+        params = SamplingParams(
+            temperature=0.0,
+            max_tokens=MAX_ANSWER[call.kind],
+            stop_token_ids=[STOP_TOKEN],
+            extra_args={"cato": promise},
+        )
+        request = Request(
+            request_id=str(position),
+            prompt_token_ids=token_ids(call, index) if self.workload.shares_prefixes else [3] * call.prompt,
+            sampling_params=params,
+            pooling_params=None,
+            arrival_time=call.time,
+            priority=PRIORITY[call.kind],
+            block_hasher=self._core.request_block_hasher,
+        )
+        self._core.add_request(request)
+
+    def _cancel(self, position: int, time: float) -> None:
+        del self._live[self.outcomes[position].promise.client]
+        outcome = self.outcomes[position]
+        if not math.isnan(outcome.last):
+            return
+        outcome.cancelled = time
+        if self.steps and self.steps[-1].end > time:
+            outcome.wasted = self.steps[-1].tokens.get(position, 0)
+        self._core.abort_requests([str(position)])
+
+    def _take(self, output: Any) -> None:
+        outcome = self.outcomes[int(output.request_id)]
+        outcome.generated += len(output.new_token_ids)
+        if math.isnan(outcome.first):
+            outcome.first = self.clock.now
+        if output.finish_reason is not None:
+            outcome.last = self.clock.now
+
+    def _executed(self, step: ExecutedStep) -> None:
+        tokens = {int(name): count for name, count in step.tokens.items()}
+        for position, count in tokens.items():
+            self.outcomes[position].computed += count
+        self.steps.append(TimelineStep(step.start, step.end, tokens))
+
+
+def _start_core(
+    workload: Workload, policy: PolicySpec, profile: HardwareProfile, executor_cls: type, clock: VirtualClock
+) -> Any:
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from vllm import EngineArgs
+    from vllm.v1.engine.core import EngineCore
+
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "config.json").write_text(json.dumps(_MODEL))
+        options: dict[str, Any] = {
+            "model": folder,
+            "skip_tokenizer_init": True,
+            "distributed_executor_backend": executor_cls,
+            "scheduler_cls": policy.scheduler_cls(clock),
+            "async_scheduling": False,
+            "max_model_len": profile.max_model_len,
+            "max_num_batched_tokens": profile.max_tokens,
+            "max_num_seqs": profile.max_seats,
+            "enable_prefix_caching": workload.shares_prefixes,
+            "block_size": BLOCK_SIZE,
+            "enforce_eager": True,
+            **policy.engine_options,
+        }
+        config = EngineArgs(**options).create_engine_config()
+        return EngineCore(config, executor_cls, log_stats=False)

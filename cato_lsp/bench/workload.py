@@ -1,0 +1,119 @@
+"""What a benchmark plays: calls with their arrival, size and promise, exactly repeatable."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+
+SLA_SECONDS = {
+    TaskKind.COMPLETION: 0.2,
+    TaskKind.GENERATION: 0.5,
+    TaskKind.SUMMARIZATION: 6.0,
+    TaskKind.TRANSLATION: 45.0,
+}
+"""Promised seconds per kind at scale 1: to the first token, or for the last two to the last token."""
+
+SERVICE = {
+    TaskKind.COMPLETION: ServiceClass.TTFT,
+    TaskKind.GENERATION: ServiceClass.TTFT,
+    TaskKind.SUMMARIZATION: ServiceClass.E2E,
+    TaskKind.TRANSLATION: ServiceClass.E2E,
+}
+
+MAX_ANSWER = {
+    TaskKind.COMPLETION: 512,
+    TaskKind.GENERATION: 2048,
+    TaskKind.SUMMARIZATION: 1024,
+    TaskKind.TRANSLATION: 8192,
+}
+"""The `max_tokens` a client asks for; no policy knows where an answer really ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One thing an editor does at one moment: usually a model call, or only the end of one."""
+
+    time: float
+    """Seconds since the start of the run."""
+    kind: TaskKind
+    client: str
+    prompt: int
+    """Tokens of the prompt; 0 for an event that only cancels."""
+    answer: int
+    """Tokens of the answer."""
+    document: int = -1
+    """Prompts of one document share their beginning, as far as both go; -1: shares with nobody."""
+    typed: int = 0
+    """How many of the last tokens of the prompt are its own (not shared with siblings)."""
+    supersedes: bool = False
+    """Cancels the live completion of the same client."""
+    follows: bool = False
+    """Types what the client's completion suggested: if that has been answered, nothing is asked or cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A sequence of calls in order of time, with the promises made to them."""
+
+    name: str
+    calls: Sequence[Call]
+    duration: float
+    """Seconds during which calls arrive."""
+    sla_scale: float = 1.0
+    shares_prefixes: bool = False
+    sla_seconds: dict[TaskKind, float] = field(default_factory=lambda: dict(SLA_SECONDS))
+
+    def promise(self, call: Call, arrival: float) -> Promise:
+        """The promise made to `call` when it arrives at `arrival` (on the clock of the run)."""
+        seconds = self.sla_seconds[call.kind] * self.sla_scale
+        return Promise(call.kind, SERVICE[call.kind], arrival, arrival + seconds, call.client)
+
+    def save(self, path: Path) -> None:
+        """Write the workload, one JSON object a line, so that it can be replayed exactly."""
+        head = {
+            "name": self.name,
+            "duration": self.duration,
+            "sla_scale": self.sla_scale,
+            "shares_prefixes": self.shares_prefixes,
+            "sla_seconds": self.sla_seconds,
+        }
+        lines = [json.dumps(head), *(json.dumps(asdict(call)) for call in self.calls)]
+        path.write_text("\n".join(lines) + "\n")
+
+    @staticmethod
+    def load(path: Path) -> Workload:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the file is not of that form.
+        """
+        head, *lines = [json.loads(line) for line in path.read_text().splitlines()]
+        try:
+            calls = [Call(**{**line, "kind": TaskKind(line["kind"])}) for line in lines]
+            sla = {TaskKind(kind): float(seconds) for kind, seconds in head.pop("sla_seconds").items()}
+            return Workload(calls=calls, sla_seconds=sla, **head)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{path} is not a saved workload: {error}") from error
+
+
+def token_ids(call: Call, index: int) -> list[int]:
+    """Made-up token ids of a call's prompt: siblings of a document share the beginning, others share nothing.
+
+    `index` is the call's position in its workload.
+    """
+    shared = max(0, call.prompt - call.typed) if call.document >= 0 else 0
+    base = call.document if call.document >= 0 else -1 - index
+    seed = (base * 2654435761) & 0x7FFFFFFF
+    ids = [10 + (seed + i * 40503) % 490 for i in range(shared)]
+    own = ((index + 1) * 2246822519) & 0x7FFFFFFF
+    return ids + [10 + (own + i * 30011) % 490 for i in range(call.prompt - shared)]
+
+
+def clip(value: float, low: float, high: float) -> int:
+    """`value`, rounded, within bounds."""
+    return int(min(high, max(low, math.floor(value + 0.5))))

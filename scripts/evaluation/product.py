@@ -1,0 +1,80 @@
+"""A model folder served as in the product: its engine, its prompt builder, its stop rules and shaping."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from cato_lsp.config import CompletionSettings, EngineSettings
+from cato_lsp.engine.api import Call
+from cato_lsp.engine.launch import Launch
+from cato_lsp.engine.thread import EngineThread
+from cato_lsp.orchestrator.prompters import Prompters
+from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.tasks.completion import CompletionPrompter, CompletionRequest
+from cato_lsp.tasks.snapshot import Snapshot
+from cato_lsp.tasks.tokenizer import Tokenizer
+from evaluation.places import Place
+
+
+class ProductModel:
+    """Answers of one loaded model."""
+
+    def __init__(self, engine: EngineThread, prompter: CompletionPrompter, tokenizer: Tokenizer) -> None:
+        self._engine = engine
+        self._prompter = prompter
+        self._tokenizer = tokenizer
+
+    async def complete(self, place: Place) -> str:
+        """The file with the completion accepted at a place; unchanged if there was nothing to show."""
+        snapshot = Snapshot(f"file:///{place.path}", "python", 1, place.text)
+        plan = self._prompter.plan(CompletionRequest(snapshot, place.offset, invoked=True))
+        if plan is None:
+            return place.text
+        text, complete = plan.stream(), False
+        call = Call(tuple(plan.prompt_ids), _promise(TaskKind.COMPLETION), plan.max_tokens, tuple(plan.stop_token_ids))
+        async with self._engine.submit(call) as deltas:
+            async for delta in deltas:
+                complete = text.feed(delta.text) or delta.finish_reason == "stop"
+                if complete:
+                    break
+        shown = text.result(cut=not complete)
+        return place.text if shown is None else shown.apply(place.text)
+
+    async def answer(self, kind: str, prompt: str, most_tokens: int) -> tuple[str, bool]:
+        """The answer to a task in the format of our own family, and whether the model ended it itself."""
+        ids = [self._token(f"<|{kind}|>"), *self._tokenizer.encode(prompt), self._token("<|answer|>")]
+        call = Call(tuple(ids), _promise(TaskKind.SUMMARIZATION), most_tokens, (self._token("<|endoftext|>"),))
+        parts: list[str] = []
+        ended = False
+        async with self._engine.submit(call) as deltas:
+            async for delta in deltas:
+                parts.append(delta.text)
+                ended = delta.finish_reason == "stop"
+        return "".join(parts), ended
+
+    def _token(self, token: str) -> int:
+        number = self._tokenizer.token_id(token)
+        if number is None:
+            raise ValueError(f"the model has no {token}: it is not of our family")
+        return number
+
+
+@asynccontextmanager
+async def served(folder: Path) -> AsyncIterator[ProductModel]:
+    """Load the model of ``folder`` and serve it until the context is left."""
+    engine = EngineThread(Launch(folder, EngineSettings()))
+    await engine.start()
+    try:
+        prompter = await Prompters().completion(engine.folder, CompletionSettings(), engine.context_length)
+        yield ProductModel(engine, prompter, Tokenizer.from_folder(folder))
+    finally:
+        engine.stop()
+        await engine.wait_closed()
+
+
+def _promise(kind: TaskKind) -> Promise:
+    return Promise(kind, ServiceClass.E2E, time.monotonic(), math.inf, "evaluation")
