@@ -78,10 +78,6 @@ class EngineSettings(_Section):
         default=None,
         description="Start without compiled graphs: sooner ready, slower steps; unset: on CPU only.",
     )
-    policy: NonEmpty = Field(
-        default="cato",
-        description="Scheduling policy: `cato`, or a baseline such as `fcfs`, `priority`, `edf`.",
-    )
 
 
 class CompletionSettings(_Section):

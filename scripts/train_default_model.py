@@ -3,6 +3,7 @@
 
     python scripts/train_default_model.py --route cpu --minutes 90
     python scripts/train_default_model.py --route gpu
+    python scripts/train_default_model.py --licences    # the table of the corpus in docs/default-model.md
 
 A second call resumes from the last checkpoint. See docs/default-model.md.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sysconfig
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +22,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
 from tokenizers import Tokenizer
-from training.corpus import Corpus, SourceFile, load_corpus
+from training.corpus import Corpus, SourceFile, licence_table, load_corpus
 from training.export import export_model
 from training.functions import TaskSamples, load_examples
 from training.routes import ROUTES
@@ -37,12 +39,16 @@ def main() -> None:
     route = ROUTES[options.route]
     plan = replace(route.plan, minutes=options.minutes) if options.minutes else route.plan
     corpus = load_corpus(options.site_packages, options.cache)
+    if options.licences:
+        print(licence_table(options.site_packages, corpus))
+        return
     tokenizer = load_tokenizer(corpus, options.cache, route.shape.vocab_size)
     encode = Encoder(tokenizer)
     folder = options.cache / options.name
     examples = load_examples(balanced(corpus.train, 1_000_000), options.cache / "examples.jsonl")
     source = TaskSamples(examples, CodeSamples(corpus.train, encode), encode, share=0.15)
     trainer = Trainer(route.shape, plan, source, held_out_rows(corpus, encode), folder, options.threads)
+    signal.signal(signal.SIGTERM, lambda *_: trainer.stop())
     trainer.run(
         on_save=lambda model: export_model(model, tokenizer, folder / "export"),
         say=lambda line: print(line, flush=True),
@@ -60,6 +66,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "model")
     parser.add_argument("--site-packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
     parser.add_argument("--output", type=Path, help="where the finished Hugging Face folder goes")
+    parser.add_argument("--licences", action="store_true", help="only print what the corpus is made of")
     return parser.parse_args()
 
 

@@ -11,6 +11,7 @@ import typer
 
 from cato_lsp import __version__
 from cato_lsp.cli import parse_address
+from cato_lsp.config import settings_markdown
 
 
 def cato(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -81,6 +82,11 @@ def test_settings_shows_what_holds_in_this_folder(tmp_path: Path) -> None:
     assert result.returncode == 0
     row = next(line for line in result.stdout.splitlines() if "completion.max_lines" in line)
     assert [cell.strip() for cell in row.strip("│").split("│")][1] == "7"
+
+
+def test_settings_prints_the_reference_table() -> None:
+    result = cato("settings", "--markdown")
+    assert (result.returncode, result.stdout) == (0, settings_markdown())
 
 
 def test_settings_names_wrong_keys_and_fails(tmp_path: Path) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cato_lsp.scheduling.cato import CatoPolicy
+from cato_lsp.scheduling.baselines import EarliestDeadlineFirst, PressureAdaptive
+from cato_lsp.scheduling.cato import CatoOptions, CatoPolicy
 from cato_lsp.scheduling.policy import Policy
+
+CLAIRVOYANT = "clairvoyant"
+"""Not a policy but a bound on what any can do; see `cato_lsp.bench.clairvoyant`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +19,7 @@ class PolicySpec:
     """A policy of ours or a configuration of stock vLLM."""
 
     name: str
+    summary: str
     make_policy: Callable[[], Policy] | None = None
     """None: stock vLLM, untouched."""
     engine_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -29,14 +34,53 @@ class PolicySpec:
         return make_scheduler_cls(self.make_policy(), async_scheduling=async_scheduling, clock=clock)
 
 
-SPECS = {
-    spec.name: spec
-    for spec in (
-        PolicySpec("fcfs"),
-        PolicySpec("priority", None, {"scheduling_policy": "priority"}),
-        PolicySpec("fcfs-512", None, {"max_num_batched_tokens": 512}),
-        PolicySpec("fcfs-2048", None, {"max_num_batched_tokens": 2048}),
-        PolicySpec("long-prefill", None, {"long_prefill_token_threshold": 1024}),
-        PolicySpec("cato", CatoPolicy),
-    )
-}
+def _cato(name: str, summary: str, **changes: Any) -> PolicySpec:
+    options = replace(CatoOptions(), **changes)
+    return PolicySpec(name, summary, lambda: CatoPolicy(options, name))
+
+
+_ALL = (
+    PolicySpec("fcfs", "stock vLLM, first come first served, 8,192 tokens a step"),
+    PolicySpec(
+        "priority", "stock vLLM, priority by kind of task", None, {"scheduling_policy": "priority"}
+    ),
+    PolicySpec("fcfs-512", "stock vLLM, chunks of 512", None, {"max_num_batched_tokens": 512}),
+    PolicySpec("fcfs-2048", "stock vLLM, chunks of 2,048", None, {"max_num_batched_tokens": 2048}),
+    PolicySpec(
+        "long-prefill", "stock vLLM, 1,024 tokens a prompt", None, {"long_prefill_token_threshold": 1024}
+    ),
+    PolicySpec("edf", "earliest deadline first", EarliestDeadlineFirst),
+    PolicySpec("pressure", "vLLM's order, prefill budget by pressure (P-PAS+)", PressureAdaptive),
+    _cato("cato", "ours"),
+    _cato("cato-no-feasibility", "ours, serving strictly by deadline", feasibility=False),
+    _cato("cato-no-adaptive-step", "ours, every step as full as can be", adaptive_step=False),
+    _cato("cato-no-second-chance", "ours, the late wait for planned work", second_chance=False),
+    _cato("cato-no-pace", "ours, steps blind to the pace of answers", pace=False),
+    _cato("cato-no-share", "ours, nothing kept for planned prompts", share=False),
+    _cato("cato-no-whole-prompts", "ours, long prompts always in pieces", whole_prompts=False),
+    _cato("cato-no-aim", "ours, aiming at the deadline itself", aim=False),
+    _cato("cato-no-fairness", "ours, blind to clients", fairness=False),
+)
+
+POLICIES = {spec.name: spec for spec in _ALL}
+"""Every policy by name."""
+
+BASELINES = ("fcfs", "priority", "fcfs-512", "fcfs-2048", "long-prefill", "edf", "pressure")
+ABLATIONS = tuple(name for name in POLICIES if name.startswith("cato-"))
+
+
+def parse_policies(names: str) -> list[str]:
+    """Policy names of a comma-separated list; `baselines` and `ablations` stand for all of these.
+
+    Raises:
+        ValueError: a name is unknown.
+    """
+    found: list[str] = []
+    for name in (part.strip() for part in names.split(",")):
+        group = {"baselines": BASELINES, "ablations": ABLATIONS}.get(name, (name,))
+        found += [n for n in group if n not in found]
+    unknown = [n for n in found if n not in POLICIES and n != CLAIRVOYANT]
+    if unknown:
+        known = ", ".join([*POLICIES, CLAIRVOYANT, "baselines", "ablations"])
+        raise ValueError(f"unknown policy {', '.join(unknown)}; known: {known}")
+    return found

@@ -49,7 +49,7 @@ class Call:
     document: int = -1
     """Prompts of one document share their beginning, as far as both go; -1: shares with nobody."""
     typed: int = 0
-    """How many of the prompt's last tokens are new since the document was opened (not shared with siblings)."""
+    """How many of the last tokens of the prompt are its own (not shared with siblings)."""
     supersedes: bool = False
     """Cancels the live completion of the same client."""
     follows: bool = False

@@ -70,6 +70,8 @@ class EngineStats:
 class CallUsage:
     """What a call cost the engine, counted by the engine itself until its abort is done."""
 
+    added: float | None = None
+    """When the call was handed to vLLM, on the monotonic clock."""
     tokens_computed: int = 0
     """Prefill and decode tokens."""
     tokens_after_cancel: int = 0

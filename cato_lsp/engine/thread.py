@@ -7,6 +7,7 @@ import itertools
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
@@ -224,6 +225,7 @@ class EngineThread:
         except CallRejectedError as error:
             self._post(stream.push, error)
         else:
+            stream.usage.added = time.monotonic()
             self._streams[stream.call_id] = stream
 
     def _abort(self, core: VllmCore, stream: ThreadCallStream) -> None:

@@ -38,10 +38,13 @@ class Backend:
         if session not in self._sessions:
             self._sessions.append(session)
         try:
-            launch = Launch(resolve_model(session.settings.model).path, session.settings.engine)
+            choice = resolve_model(session.settings.model)
         except EngineError as error:
+            self.host.refuse(error)
             session.status.warn(f"{error} {error.remedy}")
             return
+        logger.info("The model is %s: %s", choice.name, choice.why)
+        launch = Launch(choice.path, session.settings.engine)
         if session is self._sessions[0]:
             self.host.configure(launch)
         elif launch != self.host.launch:

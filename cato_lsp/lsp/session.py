@@ -21,6 +21,7 @@ from cato_lsp import __version__
 from cato_lsp.config import Layer, Settings, load_settings, read_settings_files, settings_files
 from cato_lsp.lsp.documents import Documents
 from cato_lsp.lsp.positions import Encoding
+from cato_lsp.lsp.process import ClientProcess
 from cato_lsp.lsp.protocol import SessionProtocol
 from cato_lsp.lsp.status import StatusReporter
 from cato_lsp.tasks.exclusion import Exclusion
@@ -61,7 +62,7 @@ class Session:
         """Set by ``exit``; the reading loop checks it."""
         self.exit_code = 1
         self.initialized = anyio.Event()
-        self.process_id: int | None = None
+        self._process: ClientProcess | None = None
         self.cancellable: dict[str, anyio.CancelScope] = {}
         """Work by the token of its progress."""
         self.group: anyio.abc.TaskGroup | None = None
@@ -84,12 +85,19 @@ class Session:
 
     def initialize(self, params: types.InitializeParams) -> None:
         """Take in what the client says of itself; the answer must not wait for anything."""
-        self.process_id = params.process_id
+        self._process = ClientProcess(params.process_id)
         self.initialized.set()
         self.documents = Documents(Encoding(self.server.workspace.position_encoding))
         self._options = params.initialization_options
         uris = [folder.uri for folder in params.workspace_folders or []] or [params.root_uri]
         self._roots = [Path(path) for uri in uris if uri and (path := to_fs_path(uri))]
+
+    async def abandoned(self) -> None:
+        """Wait for the death of the client's process."""
+        await self.initialized.wait()
+        assert self._process is not None
+        await self._process.ended()
+        logger.info("The client's process has ended")
 
     def change_roots(self, event: types.WorkspaceFoldersChangeEvent) -> None:
         """Follow the workspace's folders; their ``cato.toml`` come and go with them."""

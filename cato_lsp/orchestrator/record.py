@@ -69,6 +69,7 @@ class TaskRecord:
         """What all calls cost together; the abort latency is the longest."""
         aborts = [call.abort_latency_steps for call in self.calls if call.abort_latency_steps is not None]
         return CallUsage(
+            added=min((call.added for call in self.calls if call.added is not None), default=None),
             tokens_computed=sum(call.tokens_computed for call in self.calls),
             tokens_after_cancel=sum(call.tokens_after_cancel for call in self.calls),
             abort_latency_steps=max(aborts, default=None),

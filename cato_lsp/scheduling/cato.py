@@ -1,42 +1,84 @@
-"""Our policy (first version: earliest deadline first, background on what is left)."""
+"""Our policy: every step computes the tokens that keep the most promises.
+
+A step is planned in four moves (`StepPlanner.plan`):
+
+1. Requests in the middle of an answer ride along: beside a prefill their tokens cost next to nothing.
+2. Of the requests whose first token is due, the greatest set that can be on time is kept (Moore and Hodgson). Of a burst that
+   cannot all be on time the heaviest are served after the others; first come, first served would be late for all of them.
+3. The step gets a length. It serves kept requests as long as they need, within a part of the tightest promise, since
+   whoever arrives meanwhile waits for its end. Without kept requests it is short, and longer only as work piles up.
+4. The step is filled in order: the one that was passed over for too long, the kept, those who are late but can be answered
+   soon, prompts of planned work by slack, the late by what is left of them, the background.
+"""
 
 from __future__ import annotations
 
+import math
+
+from cato_lsp.scheduling.cost import StepCostModel
+from cato_lsp.scheduling.fairness import ClientShares
+from cato_lsp.scheduling.lengths import AnswerLengths
+from cato_lsp.scheduling.options import CatoOptions
 from cato_lsp.scheduling.plan import Plan
+from cato_lsp.scheduling.planner import StepPlanner
 from cato_lsp.scheduling.promise import ServiceClass
 from cato_lsp.scheduling.view import RequestView, StepCost, StepView
 
-
-def _urgency(request: RequestView) -> tuple[int, float, int]:
-    rank = 2 if request.promise.service is ServiceClass.BACKGROUND else int(request.answered)
-    return rank, request.promise.deadline, request.order
+_PRESSURE_SECONDS = 20.0
 
 
 class CatoPolicy:
-    """Serves unanswered requests by deadline, then decodes, then background work."""
+    """What is learned from step to step; the planning of one step is `StepPlanner`'s.
 
-    name = "cato"
+    One object plans one engine. It keeps no reference to a request.
+    """
+
+    def __init__(self, options: CatoOptions | None = None, name: str = "cato") -> None:
+        self.name = name
+        self.options = options or CatoOptions()
+        self.cost = StepCostModel()
+        self.lengths = AnswerLengths()
+        self.shares = ClientShares()
+        self.step_seconds = 0.02
+        """Mean length of the last steps."""
+        self.allowance = 0.2
+        """The tightest first-token promise seen lately, seconds."""
+        self.pressure = 0.0
+        """The part of the time, of late, in which prefill had to wait."""
+        self.last_urgent = -math.inf
+        """When somebody urgent last arrived."""
+        self._backlog = False
+        self._planned_at = 0.0
 
     def plan(self, view: StepView) -> Plan:
         """See `Policy.plan`."""
-        plan = Plan()
-        budget = view.max_tokens
-        seats = view.max_seats - len(view.running)
-        for request in sorted([*view.running, *view.waiting], key=_urgency):
-            tokens = min(request.todo, budget)
-            if tokens <= 0:
-                continue
-            if not request.running:
-                if seats == 0:
-                    continue
-                seats -= 1
-            plan.grants[request.id] = tokens
-            budget -= tokens
-        plan.held = [r.id for r in sorted(view.running, key=_urgency) if r.id not in plan.grants]
+        elapsed = max(0.0, view.now - self._planned_at)
+        self._planned_at = view.now
+        self.pressure += (1 - math.exp(-elapsed / _PRESSURE_SECONDS)) * (self._backlog - self.pressure)
+        for request in view.waiting:
+            if not request.note:
+                self._meet(request)
+        plan, self._backlog = StepPlanner(self, view).plan()
         return plan
 
     def learn(self, cost: StepCost) -> None:
         """See `Policy.learn`."""
+        self.cost.learn(cost)
+        self.step_seconds += 0.05 * (cost.seconds - self.step_seconds)
 
     def ended(self, request: RequestView, *, finished: bool) -> None:
         """See `Policy.ended`."""
+        if finished and request.generated:
+            self.lengths.add(request.promise.kind, request.generated)
+        if request.note:
+            self.shares.leave(request.promise.client)
+
+    def _meet(self, request: RequestView) -> None:
+        promise = request.promise
+        request.note["met"] = 1.0
+        self.shares.enter(promise.client)
+        if promise.service is ServiceClass.TTFT:
+            self.last_urgent = promise.arrival
+            allowed = promise.deadline - promise.arrival
+            if allowed > 0:
+                self.allowance = min(allowed, self.allowance * 1.01)

@@ -174,11 +174,10 @@ class CompletionStream:
         :param cut: the answer was ended by its deadline or its longest length, not by the model: only what
             is sound of it is given. Without meaning for an answer that the stop rules called complete.
         """
-        plan = self._plan
-        context = ShapingContext(
-            plan.cursor, plan.max_lines, cut=cut and self._rules.reason is None, markers=plan.markers
-        )
-        text = shape(self._rules.text, context)
+        plan, rules = self._plan, self._rules
+        raw = f"{rules.text}\n" if rules.broken_off else rules.text
+        unfinished = rules.broken_off or (cut and rules.reason is None)
+        text = shape(raw, ShapingContext(plan.cursor, plan.max_lines, unfinished, plan.markers))
         if not text:
             return None
         replaced = closers_to_replace(text, plan.cursor)

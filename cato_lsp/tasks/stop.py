@@ -75,6 +75,11 @@ class StopRules:
         """Why the answer is complete, ``None`` while it is not."""
         return self._reason
 
+    @property
+    def broken_off(self) -> bool:
+        """The answer is at its end, though the code is not: more would have come."""
+        return self._reason in (StopReason.MAX_LINES, StopReason.LOOP)
+
     def feed(self, delta: str) -> StopReason | None:
         """Take more of the answer; the reason to stop, if it is complete now. Text after that is ignored."""
         for piece in delta.replace("\r", "").splitlines(keepends=True):

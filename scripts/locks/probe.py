@@ -88,7 +88,8 @@ SCENARIOS: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen2": ("qwen2", {}),
     "async scheduling": ("qwen2", {"async_scheduling": True}),
     "n-gram speculation": ("qwen2", {"speculative_config": NGRAM}),
-} | {family: (family, {"load_format": "dummy"}) for family in FAMILIES if family != "qwen2"}
+    **{family: (family, {"load_format": "dummy"}) for family in FAMILIES if family != "qwen2"},
+}
 
 
 def make_model(folder: Path, family: str) -> None:

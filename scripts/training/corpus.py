@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import json
 import re
 import sysconfig
@@ -52,7 +53,7 @@ class Corpus:
 
 def load_corpus(site: Path, cache: Path) -> Corpus:
     """The corpus of ``site``; read from ``cache`` when a former run left it there."""
-    train, held_out = cache / "train.jsonl", cache / "held_out.jsonl"
+    train, held_out = cache / "train.jsonl.gz", cache / "held_out.jsonl.gz"
     if not train.exists():
         cache.mkdir(parents=True, exist_ok=True)
         corpus = build_corpus(site)
@@ -148,11 +149,11 @@ def _clean(file: Path) -> str | None:
 
 
 def _write(path: Path, files: list[SourceFile]) -> None:
-    with path.open("w", encoding="utf-8") as out:
+    with gzip.open(path, "wt", encoding="utf-8") as out:
         out.writelines(json.dumps(asdict(file)) + "\n" for file in files)
 
 
 def _read(path: Path) -> Iterator[SourceFile]:
-    with path.open(encoding="utf-8") as lines:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             yield SourceFile(**json.loads(line))

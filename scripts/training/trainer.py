@@ -21,6 +21,9 @@ from training.optimizer import make_optimizers
 from training.samples import SampleSource
 
 _SLICES = 4
+"""Parts of a batch on a CPU."""
+_GPU_SLICE_TOKENS = 65_536
+"""Tokens whose activations are held at once on a GPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +43,14 @@ class Plan:
     tokens: int | None = None
     stages: tuple[Stage, ...] = (
         Stage(0.0, 256, 16),
-        Stage(0.45, 512, 8),
+        Stage(0.42, 512, 8),
         Stage(0.75, 1024, 4),
-        Stage(0.92, 2048, 2),
+        Stage(0.94, 2048, 2),
     )
     muon_lr: float = 0.02
     adam_lr: float = 4e-3
     warmup_steps: int = 150
-    decay_share: float = 0.3
+    decay_share: float = 0.4
     workers: int = 0
     seed: int = 20260
     eval_every: int = 200
@@ -112,6 +115,7 @@ class Trainer:
         self.progress = Progress()
         self._pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
         self._shapes: set[torch.Size] = set()
+        self._stopping = False
         folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint = folder / "checkpoint.pt"
         if self.checkpoint.exists():
@@ -133,13 +137,17 @@ class Trainer:
             self.progress.seconds += min(time.monotonic() - began, 60.0)
             if self.progress.step % 20 == 0:
                 self._log(value, ids, time.monotonic() - began, say)
-            share = self.progress.share(self.plan)
-            if share >= 1.0 or time.monotonic() - saved > self.plan.save_every_s:
+            over = self._stopping or self.progress.share(self.plan) >= 1.0
+            if over or time.monotonic() - saved > self.plan.save_every_s:
                 self._save()
                 on_save(self.model)
                 saved = time.monotonic()
-            if share >= 1.0:
+            if over:
                 return
+
+    def stop(self) -> None:
+        """End the run after the step at hand, with a checkpoint."""
+        self._stopping = True
 
     @torch.no_grad()
     def held_out_loss(self) -> float:
@@ -153,10 +161,9 @@ class Trainer:
         if not self.plan.workers:
             yield from dataset
             return
-        for ids in torch.utils.data.DataLoader(
-            dataset, batch_size=None, num_workers=self.plan.workers, prefetch_factor=8, pin_memory=True
-        ):
-            yield ids.to(self.device, non_blocking=True)
+        workers = self.plan.workers
+        loader = torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=8)
+        yield from loader
 
     def _step(self, ids: Tensor, factor: float) -> float:
         for optimizer in self.optimizers:
@@ -175,8 +182,10 @@ class Trainer:
         On a CPU each worker thread takes slices of the batch as it gets free and computes on one core. When
         other work holds a core the rest goes on at full speed; a parallel region would wait for the slowest.
         """
+        ids = ids.to(self.device, non_blocking=True)
         if self.device.type != "cpu":
-            return self._backward_slice(ids, 1.0)
+            slices = ids.split(max(1, _GPU_SLICE_TOKENS // ids.shape[1]))
+            return sum(self._backward_slice(part, len(part) / len(ids)) for part in slices)
         slices = ids.split(max(1, len(ids) // _SLICES))
         share = len(slices[0]) / len(ids)
         if ids.shape not in self._shapes:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cato_lsp.tasks import window
 from cato_lsp.tasks.families import CODELLAMA, CODESTRAL, FAMILIES, PLAIN, FimFamily
 from cato_lsp.tasks.fim import FimPrompt, FimPromptBuilder
 from cato_lsp.tasks.tokenizer import Tokenizer
@@ -158,7 +159,11 @@ def test_without_fim_tokens_the_prompt_is_the_text_before_the_cursor(cato_tokeni
     assert prompt.after == ""
 
 
-def test_the_start_of_the_window_moves_in_jumps_while_lines_are_added(cato_tokenizer: Tokenizer) -> None:
+@pytest.mark.parametrize("reach", [1, 5], ids=["limited by characters", "limited by tokens"])
+def test_the_start_of_the_window_moves_in_jumps_while_lines_are_added(
+    cato_tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, reach: int
+) -> None:
+    monkeypatch.setattr(window, "MAX_CHARACTERS_PER_TOKEN", reach)
     builder = FimPromptBuilder(cato_tokenizer, FAMILIES[0], 300)
     text = "".join(f"value_{number} = compute({number})\n" for number in range(200))
     starts: list[int] = []

@@ -86,15 +86,11 @@ def function(source: str) -> ast.FunctionDef:
 
 def run_javascript(code: str, arguments: list[Any]) -> Any:
     script = f"{code}\nconsole.log(JSON.stringify(f(...{json.dumps(arguments)})))"
-    return json.loads(
-        subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True).stdout
-    )
+    return json.loads(subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True).stdout)
 
 
 @pytest.mark.parametrize(("source", "arguments"), FUNCTIONS)
-def test_the_translation_computes_what_the_python_function_computes(
-    source: str, arguments: list[Any]
-) -> None:
+def test_the_translation_computes_what_the_python_function_computes(source: str, arguments: list[Any]) -> None:
     namespace: dict[str, Any] = {}
     exec(textwrap.dedent(source), namespace)
     expected = json.loads(json.dumps(namespace["f"](*json.loads(json.dumps(arguments)))))

@@ -68,9 +68,7 @@ def test_the_rate_rises_stays_and_falls_to_zero() -> None:
 
 
 def trainer(folder: Path, tokens: int) -> Trainer:
-    plan = Plan(
-        tokens=tokens, stages=(Stage(0.0, 32, 4),), warmup_steps=5, decay_share=0.01, save_every_s=0.0
-    )
+    plan = Plan(tokens=tokens, stages=(Stage(0.0, 32, 4),), warmup_steps=5, decay_share=0.01, save_every_s=0.0)
     return Trainer(TINY, plan, CountingSource(), torch.zeros(4, 33, dtype=torch.long), folder, threads=1)
 
 

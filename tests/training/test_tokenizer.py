@@ -35,6 +35,4 @@ def test_transformers_reads_the_saved_tokenizer_as_we_do(tmp_path: Path) -> None
     loaded = transformers.AutoTokenizer.from_pretrained(tmp_path)
     text = "<|fim_prefix|>def f(x):\n    return x + 10\n<|fim_suffix|>"
     assert loaded(text).input_ids == TOKENIZER.encode(text).ids
-    assert loaded.eos_token_id == Tokenizer.from_file(str(tmp_path / "tokenizer.json")).token_to_id(
-        "<|endoftext|>"
-    )
+    assert loaded.eos_token_id == Tokenizer.from_file(str(tmp_path / "tokenizer.json")).token_to_id("<|endoftext|>")

@@ -10,4 +10,4 @@ def keep_complete_part(text: str, context: ShapingContext) -> str:
     """Cut control tokens, lines out of scope, loops, and lines beyond the limit."""
     rules = StopRules(context.cursor, max_lines=context.max_lines, markers=context.markers)
     rules.feed(text)
-    return rules.text
+    return f"{rules.text}\n" if rules.broken_off else rules.text

@@ -15,7 +15,7 @@ _DANGLING = " \t.,([{=+-*/%&|^<>!~?:@\\"
 
 def cut_at_sound_end(text: str, context: ShapingContext) -> str:
     """Cut to whole lines that parse, or have closed brackets; a single line, to its last whole token."""
-    if not context.cut or text.endswith("\n"):
+    if not context.cut:
         return text
     *whole, partial = text.split("\n")
     while whole and not whole[-1].strip():

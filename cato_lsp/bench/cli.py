@@ -1,0 +1,168 @@
+"""The commands `simulate` and `bench`. Imports nothing heavy until a command runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from cato_lsp.bench.hardware import HardwareProfile
+    from cato_lsp.bench.outcome import Run
+
+app = typer.Typer(help="Measure scheduling policies.", no_args_is_help=True)
+
+WORKLOAD = "poisson, trace:FILE (Azure form), editors:N, or replay:FILE"
+DEFAULT_POLICIES = "baselines,cato"
+
+WorkloadOption = Annotated[str, typer.Option("--workload", "-w", help=WORKLOAD)]
+PoliciesOption = Annotated[
+    str, typer.Option("--policies", "-p", help="Names, comma-separated; `baselines` and `ablations` are groups.")
+]
+RateOption = Annotated[str, typer.Option("--rate", help="Load, as a factor; several, comma-separated, for a sweep.")]
+SlaOption = Annotated[float, typer.Option("--sla-scale", help="Factor on all promised times.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Of the workload's random numbers.")]
+DurationOption = Annotated[float, typer.Option("--duration", help="Seconds during which calls arrive.")]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Write all figures here.")]
+ReportOption = Annotated[Path | None, typer.Option("--report", help="Write an HTML report with plots here.")]
+SaveOption = Annotated[Path | None, typer.Option("--save", help="Write the workload here, for replay:FILE.")]
+
+
+@app.command()
+def simulate(
+    workload: WorkloadOption = "poisson",
+    policies: PoliciesOption = DEFAULT_POLICIES,
+    rate: RateOption = "1.0",
+    sla_scale: SlaOption = 1.0,
+    seed: SeedOption = 0,
+    duration: DurationOption = 300.0,
+    profile: Annotated[
+        str, typer.Option("--profile", help="Hardware profile: a shipped name, or a TOML file.")
+    ] = "h200-qwen2.5-coder-7b",
+    json_file: JsonOption = None,
+    report: ReportOption = None,
+    save: SaveOption = None,
+) -> None:
+    """Play a workload in virtual time: vLLM's real scheduler on a machine that only moves a clock."""
+    from cato_lsp.bench.hardware import load_profile
+    from cato_lsp.bench.policies import parse_policies
+    from cato_lsp.bench.simulate import summarize
+
+    try:
+        names = parse_policies(policies)
+        hardware = load_profile(profile)
+        rates = [float(part) for part in rate.split(",")]
+        loads = [_make_workload(workload, r, sla_scale, seed, duration, save) for r in rates]
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(str(error)) from error
+    points: list[dict[str, Any]] = []
+    runs: list[Run] = []
+    for load, factor in zip(loads, rates, strict=True):
+        played = _play(load, names, hardware, f"{load.name} x{factor:g}")
+        runs = runs or played
+        figures = summarize(load, names, played, hardware)
+        points.append({"rate": factor, "policies": figures})
+        _print_table(f"{load.name}, rate {factor:g}, {hardware.name}", figures)
+    head = {
+        "workload": workload,
+        "rate": rates[0],
+        "sla_scale": sla_scale,
+        "seed": seed,
+        "duration_s": loads[0].duration,
+        "profile": hardware.name,
+        "profile_source": hardware.source,
+    }
+    _write(head, points, runs, json_file, report)
+
+
+@app.command()
+def bench(
+    workload: WorkloadOption = "poisson",
+    policies: PoliciesOption = "fcfs,priority,edf,cato",
+    rate: RateOption = "1.0",
+    sla_scale: SlaOption = 1.0,
+    seed: SeedOption = 0,
+    duration: DurationOption = 30.0,
+    model: Annotated[str, typer.Option("--model", help="Model folder; default: the bundled one.")] = "",
+    load_format: Annotated[str, typer.Option("--load-format", help="`dummy` makes weights up.")] = "auto",
+    length_scale: Annotated[
+        float, typer.Option("--length-scale", help="Factor on prompt and answer lengths.")
+    ] = 1.0,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", help="Most tokens per step.")] = 8192,
+    warmup: Annotated[float, typer.Option("--warmup", help="Seconds of the workload played beforehand.")] = 5.0,
+    json_file: JsonOption = None,
+    report: ReportOption = None,
+    save: SaveOption = None,
+) -> None:
+    """Play a workload in real time on a live engine, open loop, one engine per policy."""
+    from cato_lsp.bench.live import LiveOptions, run_live
+    from cato_lsp.bench.metrics import run_summary
+    from cato_lsp.bench.policies import parse_policies
+
+    try:
+        names = parse_policies(policies)
+        load = _make_workload(workload, float(rate), sla_scale, seed, duration, save)
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(str(error)) from error
+    options = LiveOptions(
+        model=model, load_format=load_format, length_scale=length_scale, max_tokens=max_tokens, warmup=warmup
+    )
+    runs = run_live(load, names, options)
+    figures = {run.policy: run_summary(run) for run in runs}
+    _print_table(f"{load.name}, rate {rate}, live", figures)
+    head = {"workload": workload, "rate": float(rate), "sla_scale": sla_scale, "seed": seed}
+    _write(head, [{"rate": float(rate), "policies": figures}], runs, json_file, report)
+
+
+def _make_workload(
+    spec: str, rate: float, sla_scale: float, seed: int, duration: float, save: Path | None
+) -> Any:
+    from cato_lsp.bench.specs import make_workload
+
+    load = make_workload(spec, rate=rate, sla_scale=sla_scale, seed=seed, duration=duration)
+    if save is not None:
+        load.save(save)
+    return load
+
+
+def _play(load: Any, names: list[str], hardware: HardwareProfile, title: str) -> list[Run]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from cato_lsp.bench.simulate import simulate as play
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        tasks = {name: bar.add_task(f"{title} {name}", total=load.duration) for name in names}
+
+        def tell(name: str, seconds: float) -> None:
+            bar.update(tasks[name], completed=seconds)
+
+        return play(load, names, hardware, tell)
+
+
+def _print_table(title: str, figures: dict[str, dict[str, Any]]) -> None:
+    from rich.console import Console
+
+    from cato_lsp.bench.report import summary_table
+
+    Console().print(summary_table(title, figures))
+
+
+def _write(
+    head: dict[str, Any],
+    points: list[dict[str, Any]],
+    runs: list[Run],
+    json_file: Path | None,
+    report: Path | None,
+) -> None:
+    document: dict[str, Any] = {**head, "policies": points[0]["policies"]}
+    if len(points) > 1:
+        document["sweep"] = points
+    if json_file is not None:
+        json_file.write_text(json.dumps(document, indent=2) + "\n")
+    if report is not None:
+        from cato_lsp.bench.report import html_report
+
+        report.write_text(html_report(document, points, runs))

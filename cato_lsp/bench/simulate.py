@@ -1,0 +1,61 @@
+"""Runs in virtual time, and what they add up to."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from cato_lsp.bench.clairvoyant import clairvoyant_kept
+from cato_lsp.bench.hardware import HardwareProfile
+from cato_lsp.bench.metrics import KINDS, run_summary
+from cato_lsp.bench.outcome import Run
+from cato_lsp.bench.policies import CLAIRVOYANT, POLICIES
+from cato_lsp.bench.workload import Workload
+
+Progress = Callable[[str, float], None]
+"""Told a policy's name and the virtual seconds it has played."""
+
+
+def simulate(
+    workload: Workload, policies: Iterable[str], profile: HardwareProfile, progress: Progress | None = None
+) -> list[Run]:
+    """Play the workload under each policy (the clairvoyant bound aside)."""
+    from cato_lsp.bench.twin import Twin
+
+    runs: list[Run] = []
+    for name in policies:
+        if name == CLAIRVOYANT:
+            continue
+        twin = Twin(workload, POLICIES[name], profile)
+        gc.disable()  # vLLM allocates much and frees all of it by reference counts
+        try:
+            runs.append(twin.play(None if progress is None else lambda t, n=name: progress(n, t)))
+        finally:
+            gc.enable()
+        del twin
+        gc.collect()
+    return runs
+
+
+def clairvoyant_summary(workload: Workload, profile: HardwareProfile) -> dict[str, Any]:
+    """The bound in the form of a run's summary; what a bound has no value of is left out."""
+    kept = clairvoyant_kept(workload, profile)
+    offered = {kind: sum(call.kind is kind for call in workload.calls) for kind in KINDS}
+    return {
+        "goodput_per_s": sum(kept.values()) / workload.duration,
+        "offered_per_s": sum(offered.values()) / workload.duration,
+        "kinds": {
+            kind.value: {"n": offered[kind], "attained": kept[kind] / max(1, offered[kind])} for kind in KINDS
+        },
+    }
+
+
+def summarize(
+    workload: Workload, policies: Iterable[str], runs: Iterable[Run], profile: HardwareProfile
+) -> dict[str, Any]:
+    """`{policy: figures}`, the bound among them if it was asked for."""
+    summary = {run.policy: run_summary(run) for run in runs}
+    if CLAIRVOYANT in policies:
+        summary[CLAIRVOYANT] = clairvoyant_summary(workload, profile)
+    return summary

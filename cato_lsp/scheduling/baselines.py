@@ -1,0 +1,72 @@
+"""Rival policies, for comparison on the same engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cato_lsp.scheduling.plan import Plan
+from cato_lsp.scheduling.queues import DECODE_TOKENS
+from cato_lsp.scheduling.view import RequestView, StepCost, StepView
+
+
+def serve_in_order(view: StepView, order: Iterable[RequestView], budget: int) -> Plan:
+    """Give every request all that it can use, in order, until the budget is spent; new ones need a free seat."""
+    plan = Plan()
+    seats = view.max_seats - len(view.running)
+    for request in order:
+        tokens = min(request.todo, budget)
+        if tokens <= 0:
+            continue
+        if not request.running:
+            if seats == 0:
+                continue
+            seats -= 1
+        plan.grants[request.id] = tokens
+        budget -= tokens
+    plan.held = [r.id for r in view.running if r.id not in plan.grants]
+    return plan
+
+
+class _Stateless:
+    """A policy that learns nothing."""
+
+    def learn(self, cost: StepCost) -> None:
+        """See `Policy.learn`."""
+
+    def ended(self, request: RequestView, *, finished: bool) -> None:
+        """See `Policy.ended`."""
+
+
+class EarliestDeadlineFirst(_Stateless):
+    """Everybody by deadline, whatever it is a deadline of; steps as full as they can be."""
+
+    name = "edf"
+
+    def plan(self, view: StepView) -> Plan:
+        """See `Policy.plan`."""
+        everyone = [*view.running, *view.waiting]
+        everyone.sort(key=lambda r: (r.promise.deadline, r.order))
+        return serve_in_order(view, everyone, view.max_tokens)
+
+
+class PressureAdaptive(_Stateless):
+    """vLLM's order with a token budget that shrinks under pressure, after P-PAS+ (vLLM RFC #52906, arXiv 2608.15171).
+
+    Pressure: two prefills or more beside a decode, or one long prefill beside two decodes or more.
+    """
+
+    name = "pressure"
+
+    def __init__(self, capped: int = 1280, long_prefill: int = 4096) -> None:
+        self.capped = capped
+        self.long_prefill = long_prefill
+
+    def plan(self, view: StepView) -> Plan:
+        """See `Policy.plan`."""
+        prefills = [r for r in view.running if r.todo > DECODE_TOKENS]
+        decodes = len(view.running) - len(prefills)
+        active = len(prefills) + min(len(view.waiting), max(0, view.max_seats - len(view.running)))
+        long_one = len(prefills) == 1 and decodes >= 2 and prefills[0].todo >= self.long_prefill
+        pressed = (active >= 2 and decodes > 0) or long_one
+        budget = min(view.max_tokens, max(self.capped, decodes)) if pressed else view.max_tokens
+        return serve_in_order(view, [*view.running, *view.waiting], budget)

@@ -1,0 +1,57 @@
+"""Unfinished requests, sorted by what they need from the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from cato_lsp.scheduling.promise import ServiceClass
+from cato_lsp.scheduling.view import RequestView
+
+DECODE_TOKENS = 16
+"""An answered request with no more than this to compute is decoding (perhaps with speculative tokens)."""
+
+
+def _requests() -> list[RequestView]:
+    return []
+
+
+@dataclass(slots=True)
+class Queues:
+    """Requests that could compute something, by what they need."""
+
+    decoding: list[RequestView] = field(default_factory=_requests)
+    """In the middle of an answer."""
+    yielding: list[RequestView] = field(default_factory=_requests)
+    """In the middle of an answer whose promise is broken."""
+    urgent: list[RequestView] = field(default_factory=_requests)
+    """Unanswered, first token due, and not yet late."""
+    late: list[RequestView] = field(default_factory=_requests)
+    """First token overdue, or an interrupted answer to compute again."""
+    planned: list[RequestView] = field(default_factory=_requests)
+    """Prompts whose last answer token is due."""
+    background: list[RequestView] = field(default_factory=_requests)
+    """Nobody waits for these."""
+
+
+def sort_requests(requests: Iterable[RequestView], now: float) -> Queues:
+    """Sort requests into queues, each in the order given."""
+    queues = Queues()
+    ttft, e2e = ServiceClass.TTFT, ServiceClass.E2E
+    decoding, yielding, urgent = queues.decoding, queues.yielding, queues.urgent
+    late, planned, background = queues.late, queues.planned, queues.background
+    for request in requests:
+        todo = request.todo
+        if todo <= 0:
+            continue
+        promise = request.promise
+        service = promise.service
+        if request.generated and todo <= DECODE_TOKENS:
+            (yielding if service is e2e and promise.deadline < now else decoding).append(request)
+        elif service is ttft:
+            (urgent if promise.deadline > now and not request.generated else late).append(request)
+        elif service is e2e:
+            planned.append(request)
+        else:
+            background.append(request)
+    return queues

@@ -1,0 +1,223 @@
+"""Drives the real server over stdio as an editor would, and shows what a person would see.
+
+Run it as `scripts/demo`, which sets everything up first. `--model PATH` takes another model folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcRequestCancelled
+from pygls.lsp.client import BaseLanguageClient
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+ROOT = Path(__file__).resolve().parents[1]
+FILE = ROOT / "cato_lsp" / "engine" / "model_folder.py"
+TYPED = (
+    ("    if not path.is_dir():\n", "        raise Eng"),
+    ("    weights = sorted(path.glob", "    if not weights:\n        rai"),
+    ("def _read_json(file: Path)", "    remedy = "),
+)
+"""Where the demo types (after the line that starts so), and what."""
+KEYS = 3
+"""Characters typed between two requests."""
+KEYSTROKE = 0.06
+"""Seconds between two keys; a quick typist's pace."""
+
+console = Console(highlight=False)
+
+
+@dataclass
+class Asked:
+    """One request as the person saw it."""
+
+    line: str
+    ghost: str
+    total: float
+    cancelled: bool = False
+
+
+class Editor(BaseLanguageClient):
+    """The editor's side: one document, one cursor."""
+
+    def __init__(self) -> None:
+        super().__init__("cato-demo", "1")
+        self.status = ""
+        self.failed = False
+        self.ready = asyncio.Event()
+        self.uri = FILE.as_uri()
+        self.version = 1
+        self.lines = FILE.read_text(encoding="utf-8").split("\n")
+        self.asked: list[Asked] = []
+
+        @self.feature("cato/didChangeStatus")
+        def _(status: Any) -> None:
+            self.status = status.message
+            self.failed = status.kind == "Error"
+            if self.failed or status.message.startswith("Ready"):
+                self.ready.set()
+
+    async def begin(self, model: str | None) -> float:
+        """Start the server; return the seconds that ``initialize`` took."""
+        options = {"model": model} if model else {}
+        await self.start_io(sys.executable, "-m", "cato_lsp", env={**os.environ, "OMP_NUM_THREADS": "1"})
+        params = types.InitializeParams(
+            capabilities=types.ClientCapabilities(), process_id=os.getpid(), initialization_options=options
+        )
+        start = time.perf_counter()
+        await self.initialize_async(params)
+        took = time.perf_counter() - start
+        self.initialized(types.InitializedParams())
+        document = types.TextDocumentItem(self.uri, "python", 1, "\n".join(self.lines))
+        self.text_document_did_open(types.DidOpenTextDocumentParams(document))
+        return took
+
+    def insert(self, line: int, character: int, text: str) -> None:
+        """Type at a place."""
+        rest = self.lines[line]
+        self.lines[line : line + 1] = (rest[:character] + text + rest[character:]).split("\n")
+        self.version += 1
+        at = types.Position(line, character)
+        change = types.TextDocumentContentChangePartial(range=types.Range(at, at), text=text)
+        document = types.VersionedTextDocumentIdentifier(self.version, self.uri)
+        self.text_document_did_change(types.DidChangeTextDocumentParams(document, [change]))
+
+    async def ask(self, line: int, character: int, *, cancel_after: float | None = None) -> Asked:
+        """Ask for a completion at a place, and perhaps think better of it."""
+        number = f"demo-{len(self.asked)}"
+        trigger = types.InlineCompletionTriggerKind.Automatic
+        params = types.InlineCompletionParams(
+            text_document=types.TextDocumentIdentifier(self.uri),
+            position=types.Position(line, character),
+            context=types.InlineCompletionContext(trigger),
+        )
+        start = time.perf_counter()
+        answer = self.protocol.send_request_async(types.TEXT_DOCUMENT_INLINE_COMPLETION, params, msg_id=number)
+        asked = Asked(self.lines[line][:character], "", 0.0)
+        if cancel_after is not None:
+            await asyncio.sleep(cancel_after)
+            self.cancel_request(types.CancelParams(number))
+        try:
+            result = await answer
+        except JsonRpcRequestCancelled:
+            asked.cancelled = True
+        else:
+            if isinstance(result, types.InlineCompletionList) and result.items:
+                item = result.items[0]
+                assert item.range is not None
+                asked.ghost = str(item.insert_text)[character - item.range.start.character :]
+        asked.total = time.perf_counter() - start
+        self.asked.append(asked)
+        return asked
+
+
+async def main() -> int:
+    """Run the demo; return an exit code."""
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser.add_argument("--model", help="a Hugging Face model folder instead of the bundled model")
+    model: str | None = parser.parse_args().model
+
+    console.print(Panel.fit("[bold]cato-lsp[/]  the coding assistant that never makes you wait"))
+    editor = Editor()
+    start = time.perf_counter()
+    took = await editor.begin(model)
+    console.print(f"Server started; [bold]initialize[/] answered in {took * 1000:.0f} ms, the engine loads meanwhile.")
+    with console.status("Loading vLLM…") as spinner:
+        while not editor.ready.is_set():
+            spinner.update(editor.status or "Starting…")
+            await asyncio.sleep(0.1)
+    if editor.failed:
+        console.print(f"[red]{editor.status}[/]")
+        return 1
+    console.print(f"[green]{editor.status}[/] after {time.perf_counter() - start:.1f} s.\n")
+
+    for anchor, text in TYPED:
+        await type_along(editor, anchor, text)
+    console.print("[bold]A stale request:[/] asked, and cancelled 15 ms later because the person went on.")
+    line = next(n for n, each in enumerate(editor.lines) if each.startswith("def _check_safetensors"))
+    editor.insert(line, 0, "def read_header(file: Path) -> \n\n\n")
+    await editor.ask(line, len(editor.lines[line]), cancel_after=0.015)
+
+    status = await editor.protocol.send_request_async("cato/status", None)
+    report(editor, status)
+    await editor.shutdown_async(None)
+    editor.exit(None)
+    await editor.stop()
+    return 0
+
+
+async def type_along(editor: Editor, anchor: str, text: str) -> None:
+    """Type ``text`` below the line that starts with ``anchor``, a few keys at a time, asking as an editor does."""
+    line = next(n for n, each in enumerate(editor.lines) if f"{each}\n".startswith(anchor)) + 1
+    while anchor.startswith("def ") and ":" not in editor.lines[line - 1]:
+        line += 1
+    editor.insert(line, 0, "\n")
+    console.print(f"[bold]{FILE.relative_to(ROOT)}:{line + 1}[/]")
+    context = "\n".join(editor.lines[max(0, line - 2) : line])
+    console.print(Syntax(context, "python", background_color="default"))
+    character = 0
+    for at in range(0, len(text), KEYS):
+        keys = text[at : at + KEYS]
+        editor.insert(line, character, keys)
+        if "\n" in keys:
+            line, character = line + keys.count("\n"), len(keys) - keys.rindex("\n") - 1
+        else:
+            character += len(keys)
+        await asyncio.sleep(KEYSTROKE * len(keys))
+        if not keys.strip():
+            continue
+        asked = await editor.ask(line, character)
+        ghost = Text(asked.line) + Text(asked.ghost.replace("\n", "\n" + " " * 4), style="italic dim cyan")
+        console.print(ghost)
+    console.print()
+
+
+def report(editor: Editor, status: Any) -> None:
+    """The table of all requests, and what the engine counted."""
+    promised = status.tasks[0].deadline * 1000
+    table = Table(
+        title=f"Requests as the server recorded them; first token promised within {promised:.0f} ms",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("typed so far", no_wrap=True, max_width=18)
+    table.add_column("outcome", no_wrap=True)
+    for name in ("TTFT", "total", "kept", "prompt", "cached", "computed"):
+        table.add_column(name, justify="right", no_wrap=True)
+    marks = {True: "[green]yes[/]", False: "[red]no[/]", None: "–"}
+    for asked, task in zip(editor.asked, status.tasks, strict=False):
+        table.add_row(
+            Text(asked.line.strip()),
+            task.outcome if task.source == "model" else f"from {task.source}",
+            "–" if task.ttft is None else f"{task.ttft * 1000:.0f}",
+            f"{task.e2e * 1000:.0f}",
+            marks[task.kept],
+            str(task.prompt_tokens),
+            str(task.cached_tokens),
+            str(task.usage.tokens_computed),
+        )
+    console.print(table)
+    judged = [task for task in status.tasks if task.kept is not None]
+    kept = sum(task.kept for task in judged)
+    console.print(
+        f"{kept} of {len(judged)} promises kept. The engine ran {status.stats.steps} steps and computed "
+        f"{status.stats.tokens_computed} tokens, {status.stats.tokens_wasted} of them after a cancel."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
