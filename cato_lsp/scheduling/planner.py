@@ -184,18 +184,12 @@ class StepPlanner:
         if now - policy.last_urgent > options.quiet and now > self.view.typing_until:
             return options.idle_step * allowance
         backlog = self.per_token * sum([r.todo for r in chain(planned, late, self.queues.background)])
-        return max(
-            options.least_step * allowance, min(options.calm_step * allowance, options.backlog_share * backlog)
-        )
+        return max(options.least_step * allowance, min(options.calm_step * allowance, options.backlog_share * backlog))
 
     def _overdue(self) -> RequestView | None:
         before = self.view.now - self.options.patience
         queues = self.queues
-        passed_over = (
-            r
-            for r in chain(queues.late, queues.planned, queues.background)
-            if r.promise.arrival < before
-        )
+        passed_over = (r for r in chain(queues.late, queues.planned, queues.background) if r.promise.arrival < before)
         return min(passed_over, key=lambda r: r.order, default=None)
 
     def _charge(self, plan: Plan) -> None:
