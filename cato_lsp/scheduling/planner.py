@@ -149,7 +149,8 @@ class StepPlanner:
         """Planned prompts: those that can be on time by slack, then the others as they came."""
         if len(planned) < 2:
             return planned
-        now, rate, step = self.view.now, self.options.planned_rate, self.policy.step_seconds
+        now, step = self.view.now, self.policy.step_seconds
+        rate = self.options.planned_rate if self.overloaded else 1.0
         lengths, weights = self.policy.lengths, self.weights
         jobs: Kept = []
         for request in planned:
