@@ -50,6 +50,8 @@ class CatoOptions:
     """Promises with ample time are aimed at after this part of it."""
     margin: float = 0.05
     """The others are aimed at this part of the allowance before their time."""
+    safety: float = 0.005
+    """Promises are taken to be due this part of the allowance early: no prediction is exact."""
     calm: float = 0.6
     """The machine is calm while prefill waits in less than this part of the time (of the last 20 s)."""
     overload: float = 10.0
