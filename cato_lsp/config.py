@@ -85,7 +85,14 @@ class CompletionSettings(_Section):
 
     enabled: bool = Field(default=True, description="Offer completions while typing.")
     debounce_ms: int = Field(
-        default=0, ge=0, le=5000, description="Wait for a pause this long before the model is asked, in ms."
+        default=0,
+        ge=0,
+        le=5000,
+        description="Wait for a pause this long before the model is asked, in ms, less the time it usually takes "
+        "to answer. Most editors wait by themselves.",
+    )
+    candidates: int = Field(
+        default=3, ge=1, le=8, description="Different completions for a person who asks for them, at most."
     )
     max_lines: int = Field(default=12, ge=1, le=200, description="Longest completion, in lines; 1: single-line only.")
     max_tokens: int = Field(default=128, ge=1, le=4096, description="Longest completion, in tokens.")
@@ -106,6 +113,12 @@ class SlaSettings(_Section):
     generation_ttft_ms: Milliseconds = Field(default=500, description="Generate: first token, in ms.")
     summarization_e2e_ms: Milliseconds = Field(default=6_000, description="Summarize: whole answer, in ms.")
     translation_e2e_ms: Milliseconds = Field(default=45_000, description="Translate: whole answer, in ms.")
+    summarization_token_ms: float = Field(
+        default=4.0, ge=0.0, description="Summarize: so much longer per token of the input, in ms."
+    )
+    translation_token_ms: float = Field(
+        default=20.0, ge=0.0, description="Translate: so much longer per token of the input, in ms."
+    )
 
 
 class Settings(_Section):

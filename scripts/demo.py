@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "cato_lsp" / "engine" / "model_folder.py"
 TYPED = (
     ("    if not path.is_dir():\n", "        raise Eng"),
-    ("    weights = sorted(path.glob", '    if not weights:\n        rai'),
+    ("    weights = sorted(path.glob", "    if not weights:\n        rai"),
     ("def _read_json(file: Path)", "    remedy = "),
 )
 """Where the demo types (after the line that starts so), and what."""
@@ -187,21 +187,24 @@ async def type_along(editor: Editor, anchor: str, text: str) -> None:
 
 def report(editor: Editor, status: Any) -> None:
     """The table of all requests, and what the engine counted."""
-    table = Table(title="Requests, as the server recorded them (times in ms)", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("#", justify="right")
-    table.add_column("typed so far", no_wrap=True, max_width=20)
+    promised = status.tasks[0].deadline * 1000
+    table = Table(
+        title=f"Requests as the server recorded them; first token promised within {promised:.0f} ms",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("typed so far", no_wrap=True, max_width=18)
     table.add_column("outcome", no_wrap=True)
-    for name in ("TTFT", "total", "due", "kept", "prompt", "cached", "computed"):
+    for name in ("TTFT", "total", "kept", "prompt", "cached", "computed"):
         table.add_column(name, justify="right", no_wrap=True)
     marks = {True: "[green]yes[/]", False: "[red]no[/]", None: "–"}
-    for number, (asked, task) in enumerate(zip(editor.asked, status.tasks, strict=False), 1):
+    for asked, task in zip(editor.asked, status.tasks, strict=False):
         table.add_row(
-            str(number),
             Text(asked.line.strip()),
-            task.outcome,
+            task.outcome if task.source == "model" else f"from {task.source}",
             "–" if task.ttft is None else f"{task.ttft * 1000:.0f}",
             f"{task.e2e * 1000:.0f}",
-            f"{task.deadline * 1000:.0f}",
             marks[task.kept],
             str(task.prompt_tokens),
             str(task.cached_tokens),

@@ -11,13 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import sysconfig
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
+from statistics import median
 from typing import TypeVar
 
 import anyio
+import psutil
 from evaluation.baselines import FiveGram, copy_most_similar_line
 from evaluation.measures import bits_per_byte, edit_similarity, is_one_sentence, mentions_identifier, parses
 from evaluation.places import Place, block_places, line_places
@@ -88,21 +89,37 @@ def line_figures(answers: Sequence[str], places: Sequence[Place]) -> Figures:
 async def measure_product(
     options: argparse.Namespace, files: Sequence[SourceFile], lines: Sequence[Place]
 ) -> tuple[Figures, list[dict[str, str]]]:
-    """Everything that the engine answers; also the single-line completions themselves."""
+    """Everything that the engine answers; also the completions themselves."""
+    blocks = block_places(files, options.blocks)
+    examples = list(build_examples(files))
     async with served(options.model.resolve()) as model:
-        began = time.monotonic()
-        answers = await each(lines, lambda place: complete_line(model, place))
-        figures = line_figures(answers, lines)
-        figures["single line: seconds each"] = (time.monotonic() - began) / len(lines)
-        figures |= await measure_blocks(model, block_places(files, options.blocks))
-        examples = list(build_examples(files))
+        speed = await measure_speed(model, files)
+        rests = await each(lines, lambda place: complete_line(model, place))
+        figures = line_figures(rests, lines)
+        texts = await each(blocks, model.complete)
+        figures |= block_figures(texts, blocks)
         figures |= await measure_docstrings(model, some(examples, "summarize", options.tasks))
         figures |= await measure_translations(model, some(examples, "translate", options.tasks))
-    completions = [
+    inserted = [t[p.offset : len(t) - len(p.text) + p.offset] for t, p in zip(texts, blocks, strict=True)]
+    return figures | speed, [*shown(rests, lines), *shown(inserted, blocks)]
+
+
+def shown(answers: Sequence[str], places: Sequence[Place]) -> list[dict[str, str]]:
+    """Completions with what stood at their places, for a person to read."""
+    return [
         {"path": p.path, "line": p.line, "wanted": p.wanted, "completion": a}
-        for p, a in zip(lines, answers, strict=True)
+        for p, a in zip(places, answers, strict=True)
     ]
-    return figures, completions
+
+
+async def measure_speed(model: ProductModel, files: Sequence[SourceFile]) -> Figures:
+    """Load time, memory, and the median time of 16 tokens after 500 tokens that the prefix cache does not know."""
+    runs = [await model.continue_text(f.text, 500, 16) for f in Random(4).sample(files, 24) if len(f.text) > 4000]
+    return {
+        "load: seconds": model.load_seconds,
+        "load: resident memory, GB": psutil.Process().memory_info().rss / 1e9,
+        "16 tokens after 500: seconds": median(seconds for written, seconds in runs if written == 16),
+    }
 
 
 async def complete_line(model: ProductModel, place: Place) -> str:
@@ -110,9 +127,8 @@ async def complete_line(model: ProductModel, place: Place) -> str:
     return (await model.complete(place))[place.offset :].partition("\n")[0]
 
 
-async def measure_blocks(model: ProductModel, places: Sequence[Place]) -> Figures:
+def block_figures(texts: Sequence[str], places: Sequence[Place]) -> Figures:
     """Share of files that still parse with a block completed, next to that with the block left out."""
-    texts = await each(places, model.complete)
     return {
         "blocks: file parses": sum(map(parses, texts)) / len(places),
         "blocks: file parses with nothing put in": sum(parses(p.text) for p in places) / len(places),

@@ -76,6 +76,11 @@ class EngineHost:
             self._launch = launch
             self._changed.set()
 
+    def refuse(self, error: EngineError) -> None:
+        """Say that there is nothing to start; an engine that runs goes on."""
+        if self._engine is None:
+            self._tell(EngineStatus(EnginePhase.FAILED, str(error), error.remedy))
+
     async def run(self) -> None:
         """Serve until cancelled."""
         back_off = FIRST_BACK_OFF

@@ -1,40 +1,41 @@
-"""The death of the client, noticed even when something else keeps its pipe open."""
+"""The death of the client, noticed even when something else keeps its pipe open (LSP 3.18, ``processId``)."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-from typing import TYPE_CHECKING
 
 import anyio
 import psutil
-
-if TYPE_CHECKING:
-    from cato_lsp.lsp.session import Session
-
-logger = logging.getLogger(__name__)
 
 POLL = 2.0
 """Seconds between two looks where the system cannot tell of a process's end by itself."""
 
 
-async def wait_for_exit(session: Session) -> None:
-    """Wait until the process that ``initialize`` named has ended (LSP 3.18, ``processId``).
+class ClientProcess:
+    """The process that ``initialize`` named. Make it while that request is read: its end is not missed then."""
 
-    A process that is not there from the start (another machine, another container) is not waited for.
-    """
-    await session.initialized.wait()
-    process_id = session.process_id
-    if process_id is None or not psutil.pid_exists(process_id):
-        await anyio.sleep_forever()
-        return
-    try:
-        handle = os.pidfd_open(process_id)
-    except (AttributeError, OSError):
-        while psutil.pid_exists(process_id):  # noqa: ASYNC110  there is no event to wait for
-            await anyio.sleep(POLL)
-    else:
+    def __init__(self, process_id: int | None) -> None:
+        """Take hold of the process. One that is not there (another machine or container) never ends here."""
+        self._process_id = process_id if process_id is not None and psutil.pid_exists(process_id) else None
+        self._handle: int | None = None
+        if self._process_id is not None and hasattr(os, "pidfd_open"):
+            try:
+                self._handle = os.pidfd_open(self._process_id)
+            except OSError:
+                self._process_id = None
+
+    async def ended(self) -> None:
+        """Wait for its end."""
+        if self._process_id is None:
+            await anyio.sleep_forever()
+        elif self._handle is None:
+            while psutil.pid_exists(self._process_id):  # noqa: ASYNC110  there is no event to wait for
+                await anyio.sleep(POLL)
+        else:
+            await self._readable(self._handle)
+
+    async def _readable(self, handle: int) -> None:
         loop = asyncio.get_running_loop()
         ended = anyio.Event()
         loop.add_reader(handle, ended.set)
@@ -43,4 +44,3 @@ async def wait_for_exit(session: Session) -> None:
         finally:
             loop.remove_reader(handle)
             os.close(handle)
-    logger.info("The client's process has ended")

@@ -15,7 +15,6 @@ from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.lsp.features import register_features
 from cato_lsp.lsp.privacy import keep_bodies_out_of_the_log
-from cato_lsp.lsp.process import wait_for_exit
 from cato_lsp.lsp.session import Session
 
 if TYPE_CHECKING:
@@ -90,13 +89,14 @@ async def serve_connection(session: Session, reader: AsyncReader, writer: Writer
 
     try:
         async with anyio.create_task_group() as group:
+            session.group = group
 
             async def until(ends: Callable[[], Awaitable[object]]) -> None:
                 await ends()
                 group.cancel_scope.cancel()
 
             group.start_soon(until, read)
-            group.start_soon(until, lambda: wait_for_exit(session))
+            group.start_soon(until, session.abandoned)
     finally:
         session.end(exit_code=1)
         if isinstance(writer, _StreamWriter):

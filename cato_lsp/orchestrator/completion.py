@@ -1,21 +1,32 @@
-"""One inline completion: prompt, call, stop, shape, within its promise."""
+"""One inline completion: an earlier answer if one fits, else prompt, call, stop, shape, within its promise."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from statistics import median
 
 import anyio
 
 from cato_lsp.config import Settings
-from cato_lsp.engine.api import Call, Engine, EngineError, EngineUnavailableError
-from cato_lsp.orchestrator.live import LiveTasks, Slot
-from cato_lsp.orchestrator.record import Outcome, TaskLog, TaskRecord
+from cato_lsp.engine.api import Call, Delta, Engine, EngineError, EngineUnavailableError
+from cato_lsp.orchestrator.live import LiveTask, LiveTasks, Slot
+from cato_lsp.orchestrator.record import Outcome, Source, TaskLog, TaskRecord
+from cato_lsp.orchestrator.running import RunningAnswer
 from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
 from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
+from cato_lsp.tasks.typethrough import TypeThroughCache
 
 logger = logging.getLogger(__name__)
+
+Prepare = Callable[[], Awaitable[tuple[Engine, CompletionPlan | None]]]
+"""Gives the engine and the plan when a request is due."""
+
+TEMPERATURE = 0.8
+"""Of the candidates beside the first, which is the likeliest."""
+_RECENT = 20
 
 
 class CompletionRunner:
@@ -25,32 +36,33 @@ class CompletionRunner:
         self._live = live
         self._log = log
         self._clock = clock
+        self._ttfts: list[float] = []
 
     async def run(
         self,
         client: str,
         request: CompletionRequest,
         settings: Settings,
-        prepare: Callable[[], Awaitable[tuple[Engine, CompletionPlan | None]]],
+        cache: TypeThroughCache,
+        prepare: Prepare,
     ) -> list[Completion]:
-        """Answer a request; ``prepare`` gives the engine and the plan when the request is due.
+        """Answer a request.
 
         Returns an empty list when there is nothing to show: superseded, no engine, or no sensible completion.
+        Several completions only for a person who asked.
         """
         arrival = self._clock()
         sla = settings.sla.completion_ttft_ms / 1000
         record = TaskRecord(TaskKind.COMPLETION, client, deadline=sla, outcome=Outcome.CANCELLED)
         promise = Promise(TaskKind.COMPLETION, ServiceClass.TTFT, arrival, arrival + sla, client)
-        answer: Completion | None = None
+        slot = Slot(client, request.snapshot.uri)
+        completions: list[Completion] = []
+        previous = self._live.at(slot)
         try:
-            with self._live.take(Slot(client, request.snapshot.uri)) as task:
-                if settings.completion.debounce_ms and not request.invoked:
-                    await anyio.sleep(settings.completion.debounce_ms / 1000)
-                engine, plan = await prepare()
-                if plan is not None:
-                    limit = arrival + settings.completion.answer_ms / 1000
-                    answer = await self._answer(engine, plan, promise, limit, record)
-            record.outcome = task.ended_as or (Outcome.EMPTY if answer is None else Outcome.ANSWERED)
+            with self._live.take(slot) as task:
+                job = _Job(request, settings, promise, record, prepare, self._clock)
+                completions = await self._complete(job, task, previous, cache)
+            record.outcome = task.ended_as or (Outcome.ANSWERED if completions else Outcome.EMPTY)
         except EngineUnavailableError:
             record.outcome = Outcome.UNAVAILABLE
         except EngineError as error:
@@ -59,25 +71,134 @@ class CompletionRunner:
         finally:
             record.e2e = self._clock() - arrival
             self._log.add(record)
-        return [answer] if answer is not None and record.outcome is Outcome.ANSWERED else []
+        if record.outcome is not Outcome.ANSWERED:
+            return []
+        if record.ttft is not None and record.source is Source.MODEL:
+            self._ttfts = [*self._ttfts, record.ttft][-_RECENT:]
+        cache.put_completion(request, completions[0])
+        return completions
 
-    async def _answer(
-        self, engine: Engine, plan: CompletionPlan, promise: Promise, limit: float, record: TaskRecord
+    async def _complete(
+        self, job: _Job, task: LiveTask, previous: LiveTask | None, cache: TypeThroughCache
+    ) -> list[Completion]:
+        request = job.request
+        if not request.invoked:
+            if (known := cache.complete(request)) is not None:
+                job.record.source = Source.CACHE
+                return [known]
+            if previous is not None and previous.answer is not None and previous.answer.fits(request):
+                task.answer, previous.answer = previous.answer, None
+                if (completion := await job.follow(task)) is not None:
+                    return [completion]
+            await self._debounce(job.settings)
+        engine, plan = await job.prepare()
+        if plan is None:
+            return []
+        job.record.source = Source.MODEL
+        if request.invoked and job.settings.completion.candidates > 1:
+            return await job.several(engine, plan)
+        return _present([await job.one(engine, plan, task)])
+
+    async def _debounce(self, settings: Settings) -> None:
+        """Wait for a pause in the typing, less the time that the model takes anyway."""
+        wait = settings.completion.debounce_ms / 1000
+        if wait:
+            await anyio.sleep(max(0.0, wait - (median(self._ttfts) if self._ttfts else 0.0)))
+
+
+class _Job:
+    """One request on its way."""
+
+    def __init__(
+        self,
+        request: CompletionRequest,
+        settings: Settings,
+        promise: Promise,
+        record: TaskRecord,
+        prepare: Prepare,
+        clock: Callable[[], float],
+    ) -> None:
+        self.request = request
+        self.settings = settings
+        self.record = record
+        self.prepare = prepare
+        self._promise = promise
+        self._clock = clock
+        self._limit = promise.arrival + settings.completion.answer_ms / 1000
+
+    async def follow(self, task: LiveTask) -> Completion | None:
+        """Read on in the answer that was made for an earlier request, as long as it agrees with what was typed."""
+        answer = task.answer
+        assert answer is not None
+        self.record.source = Source.STREAM
+        if answer.begun:
+            self.record.ttft = self._clock() - self._promise.arrival
+        return await self._read(answer, task)
+
+    async def one(self, engine: Engine, plan: CompletionPlan, task: LiveTask) -> Completion | None:
+        """Ask the model for one completion, which a newer request may take over."""
+        task.answer = self._start(engine, plan)
+        return await self._read(task.answer, task)
+
+    async def several(self, engine: Engine, plan: CompletionPlan) -> list[Completion]:
+        """Ask the model for distinct completions. The others start once the first has filled the prefix cache."""
+        begun = anyio.Event()
+        found: dict[int, Completion] = {}
+
+        async def candidate(number: int) -> None:
+            if number:
+                await begun.wait()
+            task = LiveTask(answer=self._start(engine, plan, number))
+            try:
+                completion = await self._read(task.answer, task, begun.set)
+            except EngineError as error:
+                failures.append(error)
+                return
+            finally:
+                begun.set()
+            if completion is not None:
+                found[number] = completion
+
+        failures: list[EngineError] = []
+        async with anyio.create_task_group() as group:
+            for number in range(self.settings.completion.candidates):
+                group.start_soon(candidate, number)
+        if failures and not found:
+            raise failures[0]
+        return _present([found.get(number) for number in range(self.settings.completion.candidates)])
+
+    def _start(self, engine: Engine, plan: CompletionPlan, number: int = 0) -> RunningAnswer:
+        prompt, stop = tuple(plan.prompt_ids), tuple(plan.stop_token_ids)
+        temperature, seed = (TEMPERATURE, number) if number else (0.0, None)
+        stream = engine.submit(Call(prompt, self._promise, plan.max_tokens, stop, temperature, seed))
+        self.record.prompt_tokens += len(prompt)
+        self.record.calls.append(stream.usage)
+        return RunningAnswer(self.request, plan, stream)
+
+    async def _read(
+        self, answer: RunningAnswer | None, task: LiveTask, on_first: Callable[[], None] = lambda: None
     ) -> Completion | None:
-        """Read the call's stream until the completion is complete or its time is up."""
-        call = Call(tuple(plan.prompt_ids), promise, plan.max_tokens, tuple(plan.stop_token_ids))
-        record.prompt_tokens = len(plan.prompt_ids)
-        text = plan.stream()
-        complete = False
-        async with engine.submit(call) as deltas:
-            record.usage = deltas.usage
-            with anyio.move_on_after(limit - self._clock()):
-                async for delta in deltas:
-                    if record.ttft is None:
-                        record.ttft = self._clock() - promise.arrival
-                        record.cached_tokens = delta.cached_prompt_tokens
-                    record.answer_tokens += delta.tokens
-                    complete = text.feed(delta.text) or delta.finish_reason == "stop"
-                    if complete:
-                        break
-        return text.result(cut=not complete)
+        """Read until the answer is complete or time is up, and abort it then unless another task took it over."""
+        assert answer is not None
+        agrees = True
+        try:
+            with anyio.move_on_after(self._limit - self._clock()):
+                agrees = await answer.read(self.request, partial(self._count, on_first))
+            return answer.completion(self.request) if agrees else None
+        finally:
+            if task.answer is answer:
+                await answer.close()
+                task.answer = None
+
+    def _count(self, on_first: Callable[[], None], delta: Delta, is_first: bool) -> None:
+        if self.record.ttft is None:
+            self.record.ttft = self._clock() - self._promise.arrival
+        self.record.answer_tokens += delta.tokens
+        if is_first:
+            self.record.cached_tokens += delta.cached_prompt_tokens
+            on_first()
+
+
+def _present(completions: Sequence[Completion | None]) -> list[Completion]:
+    """Those that are there, without repetition."""
+    return list(dict.fromkeys(completion for completion in completions if completion is not None))

@@ -10,13 +10,18 @@ from typing import NamedTuple
 import anyio
 
 from cato_lsp.orchestrator.record import Outcome
+from cato_lsp.orchestrator.running import RunningAnswer
+from cato_lsp.scheduling.promise import TaskKind
 
 
 class Slot(NamedTuple):
-    """Where at most one completion is live: a document in an editor window."""
+    """Where at most one task is live: completion in a document, or one kind of work on one place of it."""
 
     client: str
     uri: str
+    kind: TaskKind = TaskKind.COMPLETION
+    place: int = 0
+    """Offset in the document, for tasks other than completion."""
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +31,8 @@ class LiveTask:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     ended_as: Outcome | None = None
     """Set when the task was ended from outside."""
+    answer: RunningAnswer | None = None
+    """What a completion reads; a newer task may take it over."""
 
     def end(self, outcome: Outcome) -> None:
         """Cancel the task; its request is answered with nothing."""
@@ -59,8 +66,13 @@ class LiveTasks:
 
     def end_document(self, client: str, uri: str) -> None:
         """End what runs for a document that was closed."""
-        if (task := self._tasks.get(Slot(client, uri))) is not None:
-            task.end(Outcome.CANCELLED)
+        for slot, task in list(self._tasks.items()):
+            if slot.client == client and slot.uri == uri:
+                task.end(Outcome.CANCELLED)
+
+    def at(self, slot: Slot) -> LiveTask | None:
+        """The task that has ``slot``."""
+        return self._tasks.get(slot)
 
     def end_client(self, client: str) -> None:
         """End all that an editor owned."""

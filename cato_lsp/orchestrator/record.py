@@ -23,9 +23,22 @@ class Outcome(StrEnum):
     """A newer request of the same client and document took its place."""
     CANCELLED = "cancelled"
     """The client cancelled it, closed the document or went away."""
+    REFUSED = "refused"
+    """Not admitted: the person was told why."""
     FAILED = "failed"
     UNAVAILABLE = "unavailable"
     """No engine was running yet, or any more."""
+
+
+class Source(StrEnum):
+    """Where an answer came from."""
+
+    MODEL = "model"
+    """Calls of its own."""
+    CACHE = "cache"
+    """Type-through of an earlier answer: no call."""
+    STREAM = "stream"
+    """Type-through of an answer that was still being written: no call of its own."""
 
 
 @dataclass(slots=True)
@@ -36,26 +49,42 @@ class TaskRecord:
     client: str
     deadline: float
     """When the first (TTFT) or the last (E2E) token was due."""
+    e2e_promised: bool = False
+    """Whether the deadline is about the whole answer."""
     outcome: Outcome = Outcome.FAILED
+    source: Source = Source.MODEL
     ttft: float | None = None
     """``None``: cancelled or failed before the first token, or answered without a model call."""
     e2e: float = 0.0
     prompt_tokens: int = 0
+    """Over all calls, as are the other counts."""
     cached_tokens: int = 0
     """Prompt tokens found in the prefix cache."""
     answer_tokens: int = 0
-    usage: CallUsage = field(default_factory=CallUsage)
+    calls: list[CallUsage] = field(default_factory=list[CallUsage])
+    """What each call cost."""
+
+    @property
+    def usage(self) -> CallUsage:
+        """What all calls cost together; the abort latency is the longest."""
+        aborts = [call.abort_latency_steps for call in self.calls if call.abort_latency_steps is not None]
+        return CallUsage(
+            added=min((call.added for call in self.calls if call.added is not None), default=None),
+            tokens_computed=sum(call.tokens_computed for call in self.calls),
+            tokens_after_cancel=sum(call.tokens_after_cancel for call in self.calls),
+            abort_latency_steps=max(aborts, default=None),
+        )
 
     @property
     def kept(self) -> bool | None:
         """Whether the promise was kept; ``None`` where nobody waited for the answer any more."""
         match self.outcome:
-            case Outcome.SUPERSEDED | Outcome.CANCELLED | Outcome.UNAVAILABLE:
+            case Outcome.SUPERSEDED | Outcome.CANCELLED | Outcome.UNAVAILABLE | Outcome.REFUSED:
                 return None
             case Outcome.FAILED:
                 return False
             case Outcome.ANSWERED | Outcome.EMPTY:
-                settled = self.e2e if self.ttft is None else self.ttft
+                settled = self.e2e if self.ttft is None or self.e2e_promised else self.ttft
                 return settled <= self.deadline
 
 

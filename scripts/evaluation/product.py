@@ -21,9 +21,12 @@ from evaluation.places import Place
 
 
 class ProductModel:
-    """Answers of one loaded model."""
+    """Answers of one loaded model, which took ``load_seconds`` to load."""
 
-    def __init__(self, engine: EngineThread, prompter: CompletionPrompter, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, engine: EngineThread, prompter: CompletionPrompter, tokenizer: Tokenizer, load_seconds: float
+    ) -> None:
+        self.load_seconds = load_seconds
         self._engine = engine
         self._prompter = prompter
         self._tokenizer = tokenizer
@@ -56,6 +59,16 @@ class ProductModel:
                 ended = delta.finish_reason == "stop"
         return "".join(parts), ended
 
+    async def continue_text(self, text: str, prompt_tokens: int, answer_tokens: int) -> tuple[int, float]:
+        """Continue the first ``prompt_tokens`` of a text; the number of tokens written and the seconds it took."""
+        ids = self._tokenizer.encode(text)[:prompt_tokens]
+        began = time.monotonic()
+        written = 0
+        async with self._engine.submit(Call(tuple(ids), _promise(TaskKind.COMPLETION), answer_tokens)) as deltas:
+            async for delta in deltas:
+                written += delta.tokens
+        return written, time.monotonic() - began
+
     def _token(self, token: str) -> int:
         number = self._tokenizer.token_id(token)
         if number is None:
@@ -66,11 +79,13 @@ class ProductModel:
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[ProductModel]:
     """Load the model of ``folder`` and serve it until the context is left."""
+    began = time.monotonic()
     engine = EngineThread(Launch(folder, EngineSettings()))
     await engine.start()
+    load_seconds = time.monotonic() - began
     try:
         prompter = await Prompters().completion(engine.folder, CompletionSettings(), engine.context_length)
-        yield ProductModel(engine, prompter, Tokenizer.from_folder(folder))
+        yield ProductModel(engine, prompter, Tokenizer.from_folder(folder), load_seconds)
     finally:
         engine.stop()
         await engine.wait_closed()

@@ -67,7 +67,9 @@ class CodeSamples:
         if room < 24:
             return self._plain(file, rng, budget, [])
         if rng.random() < self._fim_share:
-            return self._fim(file, rng, room, header)
+            # Mostly short contexts, so that a long row holds several holes.
+            short = int(96 * 16 ** rng.random()) if rng.random() < 0.7 else room
+            return self._fim(file, rng, min(room, short), header)
         return self._plain(file, rng, room, header)
 
     def _file(self, rng: Random) -> SourceFile:

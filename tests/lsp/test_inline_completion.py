@@ -66,7 +66,7 @@ async def test_typing_on_a_line_reuses_the_prefix_cache(wire: Wire) -> None:
     wire.notify("textDocument/didChange", change(3, (line + 1, len(typed)), (line + 1, len(typed)), "self"))
     await wire.complete(line + 1, len(typed) + 4)
     task = (await wire.status())["tasks"][-1]
-    assert task["cached_tokens"] >= 0.9 * task["prompt_tokens"] - 32
+    assert task["cached_tokens"] >= 0.9 * task["prompt_tokens"] - 32 * task["calls"], task
     assert task["usage"]["tokens_computed"] <= task["prompt_tokens"] - task["cached_tokens"] + task["answer_tokens"] + 1
 
 
@@ -189,7 +189,7 @@ async def test_a_file_of_a_hundred_thousand_lines_is_served(wire: Wire) -> None:
     await wire.complete(80_000, 8)
     task = (await wire.status())["tasks"][-1]
     assert task["outcome"] in ("answered", "empty")
-    assert 0 < task["prompt_tokens"] <= 1500
+    assert 0 < task["prompt_tokens"] <= 1500 * task["calls"]
 
 
 async def test_completion_can_be_switched_off(wire: Wire) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
+from cato_lsp.lsp.methods.feedback import accept_command
 from cato_lsp.lsp.protocol import snapshot_first
-from cato_lsp.tasks.completion import CompletionRequest, SelectedCompletion
+from cato_lsp.tasks.completion import Completion, CompletionRequest, SelectedCompletion
 
 if TYPE_CHECKING:
     from cato_lsp.lsp.documents import Document
@@ -44,11 +45,23 @@ async def _complete(session: Session, document: Document, request: CompletionReq
     return types.InlineCompletionList(
         items=[
             types.InlineCompletionItem(
-                insert_text=completion.text, range=document.range(completion.start, completion.end)
+                insert_text=completion.text,
+                filter_text=_filter_text(completion, request),
+                range=document.range(completion.start, completion.end),
+                command=accept_command(session, completion.text),
             )
             for completion in completions
         ]
     )
+
+
+def _filter_text(completion: Completion, request: CompletionRequest) -> str | None:
+    """What the editor compares with the text in the range, where that is not how the completion begins.
+
+    So it is where the completion takes the place of a closing bracket behind the cursor.
+    """
+    replaced = request.snapshot.text[completion.start : completion.end]
+    return None if completion.text.startswith(replaced) else replaced
 
 
 async def _nothing() -> types.InlineCompletionList:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
+from cato_lsp.orchestrator.record import TaskRecord
+from cato_lsp.orchestrator.summary import summarize_tasks
+
 if TYPE_CHECKING:
+    from cato_lsp.lsp.backend import Backend
     from cato_lsp.lsp.session import Session
 
 STATUS = "cato/status"
@@ -13,15 +19,41 @@ RECENT = 100
 
 
 def status(session: Session, _params: Any) -> dict[str, Any]:
-    """Answer ``{engine, model, stats, tasks, sessions}``; ``tasks`` are this session's last ones, oldest first."""
-    backend = session.backend
+    """Answer what `backend_status` says, and of this session ``{tasks, completions, typeThrough}``.
+
+    ``tasks`` are the last ones, oldest first.
+    """
+    orchestrator = session.backend.orchestrator
+    own = [record for record in orchestrator.log if record.client == session.client]
+    counters, reuse = orchestrator.counters(session.client), orchestrator.cache(session.client).stats
+    return {
+        **backend_status(session.backend),
+        "tasks": [_shown(record) for record in own[-RECENT:]],
+        "completions": {
+            "offered": counters.offered,
+            "shown": counters.shown,
+            "accepted": counters.accepted,
+            "acceptedCharacters": counters.accepted_characters,
+        },
+        "typeThrough": {"lookups": reuse.lookups, "hits": reuse.hits, "hitRate": reuse.hit_rate},
+    }
+
+
+def backend_status(backend: Backend) -> dict[str, Any]:
+    """``{engine, model, stats, kinds, live, memory}`` of all sessions together; ``memory`` is in bytes."""
     engine = backend.host.status
     launch = backend.host.launch
-    own = [record for record in backend.orchestrator.log if record.client == session.client]
     return {
         "engine": {"phase": engine.phase.value, "message": engine.message, "remedy": engine.remedy},
         "model": str(launch.model) if launch is not None else None,
         "stats": asdict(backend.orchestrator.engine_stats()),
-        "tasks": [{**asdict(record), "kept": record.kept} for record in own[-RECENT:]],
+        "kinds": {kind: asdict(each) for kind, each in summarize_tasks(backend.orchestrator.log).items()},
         "live": backend.orchestrator.live_count,
+        "memory": psutil.Process().memory_info().rss,
     }
+
+
+def _shown(record: TaskRecord) -> dict[str, Any]:
+    fields = asdict(record)
+    del fields["calls"]
+    return {**fields, "usage": asdict(record.usage), "calls": len(record.calls), "kept": record.kept}

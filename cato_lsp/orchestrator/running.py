@@ -1,0 +1,86 @@
+"""An answer that is being written, and that may be read by several requests in turn.
+
+While a person types, each keystroke brings a new request. As long as the typed text agrees with what the model is
+writing, the newer request goes on reading the running call instead of starting another (the idea is Continue's
+``GeneratorReuseManager``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cato_lsp.engine.api import CallStream, Delta
+from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
+from cato_lsp.tasks.window import plain
+
+
+class RunningAnswer:
+    """One call's answer as it grows.
+
+    :param request: what the call was made for.
+    """
+
+    def __init__(self, request: CompletionRequest, plan: CompletionPlan, stream: CallStream) -> None:
+        self._request = request
+        self._base, self._offset = request.composed()
+        self._line = plan.cursor.line
+        self._text = plan.stream()
+        self._stream = stream
+        self.begun = False
+        """Whether the first token is there."""
+        self.complete = False
+        """Whether the model or a stop rule has ended the answer."""
+
+    def fits(self, request: CompletionRequest) -> bool:
+        """Whether the request differs only by typed text that agrees with the answer so far."""
+        typed = self._typed(request)
+        return typed is not None and self._agrees(typed)
+
+    async def read(self, request: CompletionRequest, on_delta: Callable[[Delta, bool], None]) -> bool:
+        """Read until the answer is complete (true) or disagrees with what was typed (false).
+
+        Can be cancelled and called again, for another request too, without losing anything.
+
+        :param on_delta: is told each delta, and whether it is the answer's first.
+        """
+        typed = self._typed(request)
+        if typed is None or not self._agrees(typed):
+            return False
+        if not self.complete:
+            async for delta in self._stream:
+                on_delta(delta, not self.begun)
+                self.begun = True
+                self.complete = self._text.feed(delta.text) or delta.finish_reason == "stop"
+                if not self._agrees(typed):
+                    return False
+                if self.complete:
+                    break
+        return True
+
+    def completion(self, request: CompletionRequest) -> Completion | None:
+        """What is sound of the answer so far, for a request that fits."""
+        completion = self._text.result(cut=not self.complete)
+        typed = self._typed(request)
+        if completion is None or not typed:
+            return completion if typed is not None else None
+        inserted = completion.inserted(self._request)
+        if inserted is None or not inserted.startswith(typed) or len(inserted) == len(typed):
+            return None
+        return Completion.of(request, inserted[len(typed) :])
+
+    async def close(self) -> None:
+        """Abort what still runs."""
+        await self._stream.__aexit__(None, None, None)
+
+    def _typed(self, request: CompletionRequest) -> str | None:
+        """What was typed at the gap since the call was made; ``None`` if anything else has changed."""
+        snapshot, offset = request.composed()
+        text, base = snapshot.text, self._base.text
+        if offset < self._offset or text[offset:] != base[self._offset :]:
+            return None
+        return text[self._offset : offset] if text[: self._offset] == base[: self._offset] else None
+
+    def _agrees(self, typed: str) -> bool:
+        written = self._line.rstrip(" \t") + self._text.text
+        wanted = self._line + plain(typed)
+        return not typed or written.startswith(wanted) or wanted.startswith(written)

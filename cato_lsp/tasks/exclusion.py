@@ -1,0 +1,127 @@
+"""Which documents are never shown to the model: switched off by a person, or likely to hold secrets.
+
+What cannot be judged counts as secret: a URI that cannot be read, a link that cannot be followed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+SECRET_GLOBS = (
+    ".env",
+    ".env.*",
+    "*.env",
+    ".envrc",
+    "*.pem",
+    "*.key",
+    "*.p12",
+    "*.pfx",
+    "*.jks",
+    "*.keystore",
+    "*.kdbx",
+    "*.ppk",
+    "*.asc",
+    "*.gpg",
+    "*.tfvars",
+    "*.tfstate",
+    "id_rsa*",
+    "id_dsa*",
+    "id_ecdsa*",
+    "id_ed25519*",
+    "credentials",
+    "credentials.*",
+    "secrets.*",
+    "*.secret",
+    "*.secrets",
+    ".netrc",
+    "_netrc",
+    ".pgpass",
+    ".pypirc",
+    ".npmrc",
+    ".htpasswd",
+    ".git-credentials",
+    "**/.ssh/**",
+    "**/.aws/**",
+    "**/.gnupg/**",
+    "**/.kube/config",
+    "**/.docker/config.json",
+)
+"""Names of files that hold keys and passwords; letter case does not matter."""
+
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")
+_HEAD = 4096
+"""Characters at the start of a document that are looked at for a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """What a person has switched off, besides what is secret anyway."""
+
+    languages: tuple[str, ...] = ()
+    """LSP language ids that get no completions."""
+    globs: tuple[str, ...] = ()
+    """Files that are never read. A pattern without a slash means a file's name, anywhere."""
+
+    def forbids_reading(self, uri: str, text: str = "") -> bool:
+        """Whether nothing of the document may go to the model, whoever asks."""
+        return _is_secret(uri) or _matches(uri, self.globs) or _PRIVATE_KEY.search(text[:_HEAD]) is not None
+
+    def forbids_completion(self, uri: str, language: str, text: str = "") -> bool:
+        """Whether the document gets no completions."""
+        return language in {each.lower() for each in self.languages} or self.forbids_reading(uri, text)
+
+
+@lru_cache(maxsize=256)
+def _is_secret(uri: str) -> bool:
+    return _matches(uri, SECRET_GLOBS)
+
+
+@lru_cache(maxsize=256)
+def _matches(uri: str, globs: tuple[str, ...]) -> bool:
+    paths = _paths(uri)
+    if paths is None:
+        return True
+    return any(_pattern(glob).fullmatch(path) for glob in globs for path in paths)
+
+
+def _paths(uri: str) -> tuple[str, ...] | None:
+    """The document's path, and the one that a link leads to; ``None`` if they cannot be told."""
+    try:
+        parts = urlsplit(uri)
+        path = unquote(parts.path, errors="strict")
+        if parts.scheme != "file":
+            return (path,)
+        return path, Path(path).resolve().as_posix()
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=256)
+def _pattern(glob: str) -> re.Pattern[str]:
+    """``**`` is any number of folders, ``*`` and ``?`` stay within a name, ``{a,b}`` is either."""
+    anchored = glob.startswith("/")
+    pieces = re.split(r"(\*\*/|\*\*|\*|\?|\{[^{}]*\}|\[!?[^\]/]+\])", glob.lstrip("/"))
+    expression = "".join(_expression(piece) for piece in pieces)
+    return re.compile(("/" if anchored else "(?:.*/)?") + expression, re.IGNORECASE | re.DOTALL)
+
+
+def _expression(piece: str) -> str:
+    simple = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    if piece in simple:
+        return simple[piece]
+    if piece.startswith("{") and piece.endswith("}"):
+        return f"(?:{'|'.join(re.escape(each) for each in piece[1:-1].split(','))})"
+    if piece.startswith("[") and piece.endswith("]"):
+        inner = piece[1:-1]
+        negated = inner.startswith("!")
+        inner = inner[negated:].replace("\\", r"\\").replace("^", r"\^").replace("[", r"\[")
+        try:
+            re.compile(f"[{inner}]")
+        except re.error:
+            return ".*"  # what cannot be read excludes rather too much
+        return f"[{'^' if negated else ''}{inner}]"
+    return re.escape(piece)
