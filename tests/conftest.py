@@ -54,6 +54,7 @@ async def backend(launch: Launch) -> AsyncIterator[Backend]:
         group.start_soon(backend.run)
         backend.host.configure(launch)
         await phase(backend, EnginePhase.READY)
+        await backend.orchestrator.acquainted.wait()
         yield backend
         engine = backend.host.engine
         group.cancel_scope.cancel()

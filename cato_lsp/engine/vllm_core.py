@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -15,10 +16,12 @@ from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.model_folder import ModelFolder
 from cato_lsp.engine.scheduler import StepRecord, make_scheduler_cls
 from cato_lsp.scheduling.policy import Policy
+from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
 
 MAX_SEQUENCES = 64
 CPU_CHUNK = 512
 """Most tokens in a step on a CPU: a cancel waits for the step that runs, so a step must stay short."""
+WARM_UP_TOKENS = 256
 CPU_BLOCK = 32
 """Tokens in a KV block, the unit of prefix reuse: the smallest that vLLM's CPU attention takes."""
 
@@ -36,6 +39,7 @@ class VllmCore:
         core = cast("Any", self._llm.engine_core).engine_core
         self._scheduler = core.scheduler
         self.context_length = int(self._llm.model_config.max_model_len)
+        self._warm_up()
 
     @property
     def busy(self) -> bool:
@@ -101,6 +105,14 @@ class VllmCore:
             calls_waiting=len(scheduler.waiting),
             kv_cache_usage=float(scheduler.kv_cache_manager.usage),
         )
+
+    def _warm_up(self) -> None:
+        """Run one prompt, so that the first person does not wait for what is set up on first use."""
+        promise = Promise(TaskKind.WARMUP, ServiceClass.BACKGROUND, 0.0, math.inf, client="")
+        length = min(WARM_UP_TOKENS, self.context_length // 2)
+        self.add("warm-up", Call((0,) * length, promise, max_tokens=4))
+        while self.busy:
+            self.step()
 
     def close(self) -> None:
         """Free the model and its KV cache."""

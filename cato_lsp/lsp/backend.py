@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import anyio
+
 from cato_lsp.engine.api import EngineError
 from cato_lsp.engine.host import EngineHost
 from cato_lsp.engine.launch import Launch
@@ -26,22 +28,28 @@ class Backend:
         self._sessions: list[Session] = []
 
     async def run(self) -> None:
-        """Keep the engine going."""
-        await self.host.run()
+        """Keep the engine going, and know it."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self.host.run)
+            group.start_soon(self.orchestrator.run)
 
     def use(self, session: Session) -> None:
-        """Act on a session's settings. The engine follows the first session; a later one cannot change it."""
+        """Act on a session's settings. Engine and log follow the first session; a later one cannot change them."""
         if session not in self._sessions:
             self._sessions.append(session)
+        settings = session.settings
+        is_first = session is self._sessions[0]
+        if is_first:
+            logging.getLogger().setLevel(settings.log_level.upper())
         try:
-            choice = resolve_model(session.settings.model)
+            choice = resolve_model(settings.model)
         except EngineError as error:
             self.host.refuse(error)
             session.status.warn(f"{error} {error.remedy}")
             return
-        logger.info("The model is %s: %s", choice.name, choice.why)
-        launch = Launch(choice.path, session.settings.engine)
-        if session is self._sessions[0]:
+        launch = Launch(choice.path, settings.engine)
+        if is_first:
+            logger.info("The model is %s: %s", choice.name, choice.why)
             self.host.configure(launch)
         elif launch != self.host.launch:
             session.status.warn("Another window uses this server with another model or engine; its settings hold.")

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lsprotocol import types
 
-from cato_lsp.lsp.methods import configuration, feedback, inline_completion, lifecycle, status
+from cato_lsp.lsp import progress
+from cato_lsp.lsp.assist import Assist
+from cato_lsp.lsp.methods import (
+    code_action,
+    configuration,
+    execute_command,
+    feedback,
+    inline_completion,
+    lifecycle,
+    status,
+)
 
 if TYPE_CHECKING:
     from cato_lsp.lsp.session import Session
@@ -41,12 +51,18 @@ FEATURES = (
         inline_completion.inline_completion,
         types.InlineCompletionOptions(),
     ),
+    Feature(types.TEXT_DOCUMENT_CODE_ACTION, code_action.code_action, code_action.OPTIONS),
+    Feature(types.CODE_ACTION_RESOLVE, code_action.resolve),
+    Feature(types.WINDOW_WORK_DONE_PROGRESS_CANCEL, progress.cancel),
     Feature(feedback.DID_SHOW, feedback.did_show),
     Feature(feedback.DID_PARTIALLY_ACCEPT, feedback.did_partially_accept),
     Feature(status.STATUS, status.status),
 )
 
-COMMANDS = (Command(feedback.DID_ACCEPT, feedback.did_accept),)
+COMMANDS = (
+    Command(feedback.DID_ACCEPT, feedback.did_accept),
+    *(Command(execute_command.COMMAND_OF[assist], execute_command.command(assist)) for assist in Assist),
+)
 
 
 def register_features(session: Session) -> None:
@@ -54,8 +70,11 @@ def register_features(session: Session) -> None:
     for feature in FEATURES:
         session.server.feature(feature.method, feature.options)(partial(feature.handler, session))
     for command in COMMANDS:
-        session.server.command(command.name)(partial(_run_command, command.handler, session))
+        session.server.command(command.name)(_runner(command.handler, session))
 
 
-def _run_command(handler: Callable[[Session, list[Any]], Any], session: Session, *arguments: Any) -> Any:
-    return handler(session, list(arguments))
+def _runner(handler: Callable[[Session, list[Any]], Any], session: Session) -> Callable[..., Any]:
+    def run(*arguments: Any) -> Any:  # pygls fits a command's arguments to the parameters of a plain function
+        return handler(session, list(arguments))
+
+    return run

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Coroutine[Any, Any, Any]])
 
+_Value = TypeVar("_Value")
+
 _SNAPSHOT_FIRST = "cato_snapshot_first"
 
 
@@ -65,6 +67,10 @@ class SessionProtocol(LanguageServerProtocol):
             self.refuse_message("A message without `jsonrpc` is not JSON-RPC.")
         else:
             super().handle_message(message)
+
+    def structure(self, value: Any, kind: type[_Value]) -> _Value:
+        """A JSON value as a type of the protocol."""
+        return self._converter.structure(value, kind)
 
     def refuse_message(self, why: str) -> None:
         """Answer what could not be read as a message (JSON-RPC 2.0, "Response object")."""

@@ -89,6 +89,7 @@ async def serve_connection(session: Session, reader: AsyncReader, writer: Writer
 
     try:
         async with anyio.create_task_group() as group:
+            session.group = group
 
             async def until(ends: Callable[[], Awaitable[object]]) -> None:
                 await ends()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 import logging
+import shutil
+import tempfile
 import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
+import anyio.abc
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
@@ -20,6 +24,7 @@ from cato_lsp.lsp.positions import Encoding
 from cato_lsp.lsp.process import ClientProcess
 from cato_lsp.lsp.protocol import SessionProtocol
 from cato_lsp.lsp.status import StatusReporter
+from cato_lsp.tasks.exclusion import Exclusion
 
 if TYPE_CHECKING:
     from cato_lsp.lsp.backend import Backend
@@ -58,6 +63,11 @@ class Session:
         self.exit_code = 1
         self.initialized = anyio.Event()
         self._process: ClientProcess | None = None
+        self.cancellable: dict[str, anyio.CancelScope] = {}
+        """Work by the token of its progress."""
+        self.group: anyio.abc.TaskGroup | None = None
+        """What the session started runs in it; it lives as long as the connection."""
+        self._scratch: Path | None = None
         self._roots: list[Path] = []
         self._options: object = None
         self._pulled: object = None
@@ -114,6 +124,29 @@ class Session:
             self.status.warn(f"cato settings: {problem}")
         self.backend.use(self)
 
+    @property
+    def exclusion(self) -> Exclusion:
+        """Which documents are not shown to the model."""
+        return Exclusion(self.settings.disabled_languages, self.settings.disabled_globs)
+
+    def start(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run ``work`` beside the reading of messages. It ends with the session; its errors end nothing else."""
+
+        async def guarded() -> None:
+            try:
+                await work()
+            except Exception as error:  # whatever goes wrong in it, the session lives on
+                logger.error("Work failed: %s", type(error).__name__)
+
+        if self.group is not None:
+            self.group.start_soon(guarded)
+
+    def scratch_folder(self) -> Path:
+        """A folder that only this user can read, removed when the session ends."""
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="cato-"))
+        return self._scratch
+
     def typed(self) -> None:
         """A document was edited: an urgent request is likely."""
         self.backend.orchestrator.typing(self.client)
@@ -129,3 +162,5 @@ class Session:
             self.exit_code = exit_code
             self.status.close()
             self.backend.leave(self)
+            if self._scratch is not None:
+                shutil.rmtree(self._scratch, ignore_errors=True)

@@ -151,14 +151,20 @@ class _Job:
             task = LiveTask(answer=self._start(engine, plan, number))
             try:
                 completion = await self._read(task.answer, task, begun.set)
+            except EngineError as error:
+                failures.append(error)
+                return
             finally:
                 begun.set()
             if completion is not None:
                 found[number] = completion
 
+        failures: list[EngineError] = []
         async with anyio.create_task_group() as group:
             for number in range(self.settings.completion.candidates):
                 group.start_soon(candidate, number)
+        if failures and not found:
+            raise failures[0]
         return _present([found.get(number) for number in range(self.settings.completion.candidates)])
 
     def _start(self, engine: Engine, plan: CompletionPlan, number: int = 0) -> RunningAnswer:

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
+import anyio
+
 from cato_lsp.config import Settings
-from cato_lsp.engine.api import Engine, EngineStats
-from cato_lsp.engine.host import EngineHost, EnginePhase
+from cato_lsp.engine.api import Engine, EngineError, EngineStats
+from cato_lsp.engine.host import EngineHost, EnginePhase, EngineStatus
 from cato_lsp.orchestrator.completion import CompletionRunner
 from cato_lsp.orchestrator.counters import AcceptCounters
-from cato_lsp.orchestrator.live import LiveTasks
+from cato_lsp.orchestrator.live import LiveTasks, Slot
 from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.orchestrator.record import TaskLog
+from cato_lsp.orchestrator.work import Plan, Watcher, WorkRunner
+from cato_lsp.scheduling.promise import TaskKind
 from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
+from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.exclusion import Exclusion
+from cato_lsp.tasks.generation import Generated, Generation, GenerationTarget
+from cato_lsp.tasks.prompts import Prompter
+from cato_lsp.tasks.snapshot import Snapshot
+from cato_lsp.tasks.summarization import Explanation, Summarization
+from cato_lsp.tasks.symbols import Span, Symbol
+from cato_lsp.tasks.translation import Translated, Translation, translations
 from cato_lsp.tasks.typethrough import TypeThroughCache
+
+logger = logging.getLogger(__name__)
+
+Preview = Callable[[str], None]
+"""Is given the whole text so far."""
 
 TYPING_HINT = 1.0
 """Seconds after a keystroke in which the next request of that editor is likely."""
@@ -26,13 +43,42 @@ class Orchestrator:
 
     def __init__(self, host: EngineHost, clock: Callable[[], float] = time.monotonic) -> None:
         self.log = TaskLog()
+        self.acquainted = anyio.Event()
+        """Set when the first engine is known."""
         self._host = host
         self._clock = clock
         self._live = LiveTasks()
         self._completions = CompletionRunner(self._live, self.log, clock)
+        self._work = WorkRunner(self._live, self.log, clock)
         self._prompters = Prompters()
         self._caches: dict[str, TypeThroughCache] = {}
         self._counters: dict[str, AcceptCounters] = {}
+
+    async def run(self) -> None:
+        """Get to know every engine that is started: load its prompts' formats, measure how fast it answers."""
+        while True:
+            await self._until(ready=True)
+            try:
+                engine, prompter = await self._prepare_work()
+                await self._work.calibrate(engine, prompter)
+            except EngineError as error:
+                logger.warning("%s %s", error, error.remedy)
+            self.acquainted.set()
+            await self._until(ready=False)
+
+    async def _until(self, *, ready: bool) -> None:
+        """Wait until the engine is ready, or is not."""
+        reached = anyio.Event()
+
+        def look(status: EngineStatus) -> None:
+            if (status.phase is EnginePhase.READY) is ready:
+                reached.set()
+
+        unwatch = self._host.watch(look)
+        try:
+            await reached.wait()
+        finally:
+            unwatch()
 
     async def complete(self, client: str, request: CompletionRequest, settings: Settings) -> list[Completion]:
         """Complete at a position; see `CompletionRunner.run`. Documents that are excluded get nothing."""
@@ -47,6 +93,79 @@ class Orchestrator:
             return engine, prompter.plan(request)
 
         return await self._completions.run(client, request, settings, self.cache(client), prepare)
+
+    async def generate(
+        self,
+        client: str,
+        snapshot: Snapshot,
+        target: GenerationTarget,
+        settings: Settings,
+        preview: Preview,
+        watcher: Watcher,
+    ) -> Generated | None:
+        """Write the code that a target calls for. Raises what `WorkRunner.run` raises, as do the following."""
+
+        def plan(prompter: Prompter) -> Plan[Generated | None]:
+            task = Generation(snapshot, target, prompter)
+            return Plan([task.call().work], lambda calls: task.run(calls, preview))
+
+        slot = Slot(client, snapshot.uri, TaskKind.GENERATION, target.start)
+        return await self._work.run(slot, settings.sla, self._prepare_work, plan, watcher)
+
+    async def summarize(
+        self, client: str, snapshot: Snapshot, symbol: Symbol, settings: Settings, watcher: Watcher
+    ) -> Edit | None:
+        """Document a function or type."""
+
+        def plan(prompter: Prompter) -> Plan[Edit | None]:
+            task = Summarization(snapshot, symbol, prompter)
+            return Plan(task.foresee(), task.run)
+
+        slot = Slot(client, snapshot.uri, TaskKind.SUMMARIZATION, symbol.span.start)
+        return await self._work.run(slot, settings.sla, self._prepare_work, plan, watcher)
+
+    async def explain(
+        self, client: str, snapshot: Snapshot, span: Span, settings: Settings, preview: Preview, watcher: Watcher
+    ) -> str:
+        """Explain a part of a document, in Markdown."""
+
+        def plan(prompter: Prompter) -> Plan[str]:
+            task = Explanation(snapshot, span.start, span.end, prompter)
+            return Plan(task.foresee(), lambda calls: task.run(calls, preview))
+
+        slot = Slot(client, snapshot.uri, TaskKind.SUMMARIZATION, -1 - span.start)
+        return await self._work.run(slot, settings.sla, self._prepare_work, plan, watcher)
+
+    async def translate(
+        self,
+        client: str,
+        snapshot: Snapshot,
+        span: Span,
+        language: str,
+        settings: Settings,
+        preview: Preview,
+        watcher: Watcher,
+    ) -> Translated:
+        """Translate a part of a document to a language (an LSP language id)."""
+
+        def plan(prompter: Prompter) -> Plan[Translated]:
+            task = Translation(snapshot, span.start, span.end, language, prompter)
+            return Plan(task.foresee(), lambda calls: task.run(calls, preview))
+
+        slot = Slot(client, snapshot.uri, TaskKind.TRANSLATION, span.start)
+        return await self._work.run(slot, settings.sla, self._prepare_work, plan, watcher)
+
+    async def _prepare_work(self) -> tuple[Engine, Prompter]:
+        engine = self._host.engine
+        return engine, await self._prompters.coding(engine.folder, engine.context_length)
+
+    def translations(self, language: str) -> list[str]:
+        """The languages that the model at hand can translate to, as far as it is known already."""
+        if self._host.status.phase is not EnginePhase.READY:
+            return []
+        engine = self._host.engine
+        prompter = self._prompters.known(engine.folder)
+        return [] if prompter is None else translations(prompter, language)
 
     def cache(self, client: str) -> TypeThroughCache:
         """A client's last answers."""

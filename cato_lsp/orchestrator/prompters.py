@@ -11,8 +11,11 @@ import anyio.to_thread
 from cato_lsp.config import CompletionSettings
 from cato_lsp.engine.api import EngineError
 from cato_lsp.engine.model_folder import ModelFolder
+from cato_lsp.tasks.chat_template import ChatTemplateError, read_chat_template
 from cato_lsp.tasks.completion import CompletionLimits, CompletionPrompter
+from cato_lsp.tasks.families import CATO
 from cato_lsp.tasks.model_format import ModelFormat, read_model_format
+from cato_lsp.tasks.prompts import CatoPrompter, ChatPrompter, PlainPrompter, Prompter
 from cato_lsp.tasks.tokenizer import TokenizerError
 
 logger = logging.getLogger(__name__)
@@ -23,6 +26,7 @@ class Prompters:
 
     def __init__(self) -> None:
         self._prompters: dict[tuple[ModelFolder, CompletionSettings], CompletionPrompter] = {}
+        self._coding: dict[ModelFolder, Prompter] = {}
         self._loading = anyio.Lock()
 
     async def completion(
@@ -38,6 +42,39 @@ class Prompters:
                 found = await anyio.to_thread.run_sync(_load, folder, settings, context_length)
                 self._prompters[folder, settings] = found
         return found
+
+    async def coding(self, folder: ModelFolder, context_length: int) -> Prompter:
+        """What builds the prompts of code actions for the model in ``folder``.
+
+        Raises:
+            EngineError: the tokenizer cannot be read.
+        """
+        async with self._loading:
+            if (found := self._coding.get(folder)) is None:
+                found = await anyio.to_thread.run_sync(_load_coding, folder, context_length)
+                self._coding[folder] = found
+        return found
+
+    def known(self, folder: ModelFolder) -> Prompter | None:
+        """What `coding` gives, if it is loaded already."""
+        return self._coding.get(folder)
+
+
+def _load_coding(folder: ModelFolder, context_length: int) -> Prompter:
+    try:
+        form = _format(folder)
+    except TokenizerError as error:
+        raise EngineError(f"{folder.path.name} cannot be used: {error}.", "Choose another model.") from error
+    if form.family is CATO:
+        return CatoPrompter(form.tokenizer, context_length, form.eos_token_ids)
+    try:
+        template = read_chat_template(folder.path, form.tokenizer)
+    except ChatTemplateError as error:
+        logger.warning("%s: its chat template is not used: %s", folder.path.name, error)
+        template = None
+    if template is None:
+        return PlainPrompter(form.tokenizer, context_length, form.eos_token_ids)
+    return ChatPrompter(form.tokenizer, template, context_length, form.eos_token_ids)
 
 
 def _load(folder: ModelFolder, settings: CompletionSettings, context_length: int) -> CompletionPrompter:

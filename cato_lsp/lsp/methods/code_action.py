@@ -1,0 +1,135 @@
+"""``textDocument/codeAction`` and ``codeAction/resolve``: cheap to offer, worked out when chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from cato_lsp.lsp.assist import Assist, NotPossibleError, Request, carry_out, workspace_edit
+from cato_lsp.lsp.methods.execute_command import COMMAND_OF, arguments_for
+from cato_lsp.lsp.protocol import snapshot_first
+from cato_lsp.tasks.generation import generation_target
+from cato_lsp.tasks.prompts import language_name
+from cato_lsp.tasks.summarization import documentable
+
+if TYPE_CHECKING:
+    from cato_lsp.lsp.documents import Document
+    from cato_lsp.lsp.session import Session
+
+KINDS = {
+    Assist.GENERATE: "refactor.rewrite.cato.generate",
+    Assist.SUMMARIZE: "refactor.rewrite.cato.document",
+    Assist.EXPLAIN: "refactor.cato.explain",
+    Assist.TRANSLATE: "refactor.cato.translate",
+}
+OPTIONS = types.CodeActionOptions(code_action_kinds=list(KINDS.values()), resolve_provider=True)
+_LARGE = 400_000
+"""Characters from which on a document is not parsed to find out what can be offered."""
+
+
+def code_action(session: Session, params: types.CodeActionParams) -> list[types.CodeAction]:
+    """Offer what can be done at a place. No model is asked."""
+    uri = params.text_document.uri
+    if uri not in session.documents:
+        return []
+    document = session.documents[uri]
+    if session.exclusion.forbids_reading(uri, document.snapshot().text):
+        return []
+    return [
+        _action(session, document, params.range, assist, title, language)
+        for assist, title, language in _offers(session, document, params.range)
+        if _wanted(KINDS[assist], params.context.only)
+    ]
+
+
+@snapshot_first
+def resolve(session: Session, action: types.CodeAction) -> Coroutine[Any, Any, types.CodeAction]:
+    """Work out the edit of a chosen action."""
+    data = cast("dict[str, Any]", action.data if isinstance(action.data, dict) else {})
+    uri = str(data.get("uri"))
+    assist = next((each for each in Assist if each.value == data.get("assist")), None)
+    if assist is None or uri not in session.documents:
+        raise JsonRpcException("The document of this action is not open.", types.LSPErrorCodes.ContentModified.value)
+    document = session.documents[uri]
+    if document.version != data.get("version"):
+        raise _modified()
+    where = session.protocol.structure(data["range"], types.Range)
+    return _resolve(session, document, action, Request.at(assist, document, where))
+
+
+async def _resolve(
+    session: Session, document: Document, action: types.CodeAction, request: Request
+) -> types.CodeAction:
+    try:
+        edit = await carry_out(session, request)
+    except NotPossibleError as error:
+        raise JsonRpcException(str(error), types.LSPErrorCodes.RequestFailed.value) from error
+    if document.version != request.snapshot.version or document.uri not in session.documents:
+        raise _modified()
+    if edit is not None:
+        action.edit = workspace_edit(session, document, edit)
+    return action
+
+
+def _offers(session: Session, document: Document, where: types.Range) -> Iterator[tuple[Assist, str, str]]:
+    snapshot = document.snapshot()
+    start, end = document.offset(where.start), document.offset(where.end)
+    if len(snapshot.text) <= _LARGE:
+        if generation_target(snapshot, end) is not None:
+            yield Assist.GENERATE, "Generate the code", ""
+        symbol = documentable(snapshot, start, end)
+        if symbol is not None:
+            yield Assist.SUMMARIZE, f"Document {symbol.name}" if symbol.name else "Document this", ""
+    if start != end:
+        yield Assist.EXPLAIN, "Explain the selection", ""
+        for language in session.backend.orchestrator.translations(snapshot.language):
+            yield Assist.TRANSLATE, f"Translate the selection to {language_name(language)}", language
+
+
+def _action(
+    session: Session, document: Document, where: types.Range, assist: Assist, title: str, language: str
+) -> types.CodeAction:
+    action = types.CodeAction(title=f"Cato: {title}", kind=KINDS[assist])
+    action.tags = [types.CodeActionTag.LlmGenerated] if _knows_tag(session) else None
+    plain = {"start": _position(where.start), "end": _position(where.end)}
+    if assist.edits and _resolves(session):
+        action.data = {"assist": assist.value, "uri": document.uri, "version": document.version, "range": plain}
+    else:
+        arguments = arguments_for(document.uri, plain, language)
+        action.command = types.Command(title=action.title, command=COMMAND_OF[assist], arguments=[arguments])
+    return action
+
+
+def _position(position: types.Position) -> dict[str, int]:
+    return {"line": position.line, "character": position.character}
+
+
+def _wanted(kind: str, only: Any) -> bool:
+    """Kinds are hierarchical: ``refactor`` means ``refactor.rewrite.…`` too."""
+    return not only or any(
+        kind == str(getattr(each, "value", each)) or kind.startswith(f"{getattr(each, 'value', each)}.")
+        for each in only
+    )
+
+
+def _client(session: Session) -> types.CodeActionClientCapabilities | None:
+    document = session.capabilities.text_document
+    return document.code_action if document is not None else None
+
+
+def _resolves(session: Session) -> bool:
+    client = _client(session)
+    return client is not None and client.resolve_support is not None and "edit" in client.resolve_support.properties
+
+
+def _knows_tag(session: Session) -> bool:
+    client = _client(session)
+    support = client.tag_support if client is not None else None
+    return support is not None and types.CodeActionTag.LlmGenerated in support.value_set
+
+
+def _modified() -> JsonRpcException:
+    return JsonRpcException("The document has changed.", types.LSPErrorCodes.ContentModified.value)

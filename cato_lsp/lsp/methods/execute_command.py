@@ -1,0 +1,104 @@
+"""``workspace/executeCommand``: the commands start work and answer at once with its progress token.
+
+The work goes on as a task of the session. Its progress can be cancelled, which the request could not be: pygls does not
+deliver that.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
+
+from cato_lsp.lsp.assist import Assist, NotPossibleError, Request, carry_out, workspace_edit
+
+if TYPE_CHECKING:
+    from cato_lsp.lsp.documents import Document
+    from cato_lsp.lsp.session import Session
+
+logger = logging.getLogger(__name__)
+
+COMMAND_OF = {assist: f"cato.{assist.value}" for assist in Assist}
+"""``cato.generate`` and its likes take one argument ``{uri, range?, language?}``."""
+
+
+def command(assist: Assist) -> Callable[[Session, list[Any]], str]:
+    """The handler of an assist's command."""
+    return partial(_start, assist)
+
+
+def arguments_for(uri: str, where: dict[str, Any], language: str = "") -> dict[str, Any]:
+    """The argument of a command."""
+    return {"uri": uri, "range": where, **({"language": language} if language else {})}
+
+
+def _start(assist: Assist, session: Session, arguments: list[Any]) -> str:
+    document, where, language = _arguments(session, arguments)
+    if assist is Assist.TRANSLATE and not language:
+        raise JsonRpcInvalidParams("cato.translate needs `language`, an LSP language id.")
+    if session.exclusion.forbids_reading(document.uri, document.snapshot().text):
+        message = "This file is excluded: it may hold secrets, or the settings say so."
+        raise JsonRpcException(message, types.LSPErrorCodes.RequestFailed.value)
+    request = Request.at(assist, document, where or _whole(document), language)
+    if request.start == request.end and not assist.edits:
+        request = Request.at(assist, document, _whole(document), language)
+    token = str(uuid.uuid4())
+    session.start(partial(_run, session, document, request, token))
+    return token
+
+
+async def _run(session: Session, document: Document, request: Request, token: str) -> None:
+    try:
+        edit = await carry_out(session, request, token)
+    except NotPossibleError as error:
+        session.server.window_show_message(types.ShowMessageParams(types.MessageType.Warning, f"Cato: {error}"))
+        return
+    if edit is None:
+        return
+    if document.uri not in session.documents or document.version != request.snapshot.version:
+        message = "Cato: the document has changed meanwhile, nothing was inserted."
+        session.server.window_show_message(types.ShowMessageParams(types.MessageType.Warning, message))
+        return
+    params = types.ApplyWorkspaceEditParams(edit=workspace_edit(session, document, edit), label=request.title)
+    result = await session.server.workspace_apply_edit_async(params)
+    if not result.applied:
+        logger.info("The client did not apply an edit")
+
+
+def _arguments(session: Session, arguments: list[Any]) -> tuple[Document, types.Range | None, str]:
+    """The document, range and language that a command is about."""
+    given = _table(arguments[0]) if arguments else {}
+    uri, language = given.get("uri"), given.get("language") or ""
+    if not isinstance(uri, str) or not isinstance(language, str):
+        raise JsonRpcInvalidParams("The command takes one argument {uri, range, language?}.")
+    if uri not in session.documents:
+        raise JsonRpcException("The document is not open.", types.LSPErrorCodes.RequestFailed.value)
+    where = given.get("range")
+    try:
+        structured = None if where is None else session.protocol.structure(_table(where), types.Range)
+    except Exception as error:
+        raise JsonRpcInvalidParams("`range` is not a range.") from error
+    return session.documents[uri], structured, language.lower()
+
+
+def _table(value: Any) -> dict[str, Any]:
+    """An object, as pygls hands it over: a dictionary or a named tuple."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in cast("dict[str, Any]", value).items()}
+    fields = getattr(value, "_asdict", None)
+    if fields is None:
+        raise JsonRpcInvalidParams("The command takes one argument {uri, range, language?}.")
+    return {key: _plain(each) for key, each in cast("dict[str, Any]", fields()).items()}
+
+
+def _plain(value: Any) -> Any:
+    return _table(value) if isinstance(value, dict) or hasattr(value, "_asdict") else value
+
+
+def _whole(document: Document) -> types.Range:
+    return document.range(0, len(document.snapshot().text))

@@ -1,0 +1,115 @@
+"""Results that grow while a person looks on: ``cato/preview``, or a file that the editor is asked to show."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from lsprotocol import types
+from pygls.uris import from_fs_path
+
+from cato_lsp.scheduling.promise import TaskKind
+
+if TYPE_CHECKING:
+    from cato_lsp.lsp.session import Session
+
+PREVIEW = "cato/preview"
+"""Notification ``{id, kind, title, language, uri, range, text, done, error?, unverified?}``; ``text`` is all so far."""
+CAPABILITY = "catoPreview"
+"""In the client's ``capabilities.experimental``: it shows previews."""
+_PAUSE = 0.05
+"""Seconds between two previews of the same text, at least."""
+
+_EXTENSIONS = {
+    "python": "py",
+    "javascript": "js",
+    "typescript": "ts",
+    "java": "java",
+    "go": "go",
+    "rust": "rs",
+    "c": "c",
+    "cpp": "cpp",
+    "csharp": "cs",
+    "kotlin": "kt",
+    "swift": "swift",
+    "ruby": "rb",
+    "php": "php",
+    "lua": "lua",
+    "markdown": "md",
+}
+
+
+def shows_previews(session: Session) -> bool:
+    """Whether the client announced `CAPABILITY`."""
+    experimental: Any = session.capabilities.experimental
+    if isinstance(experimental, dict):
+        return cast("dict[str, Any]", experimental).get(CAPABILITY) is True
+    return getattr(experimental, CAPABILITY, None) is True
+
+
+class Preview:
+    """The preview of one task. Silent for clients that show none; told to be done exactly once."""
+
+    def __init__(
+        self, session: Session, number: str, kind: TaskKind, title: str, language: str, uri: str, where: types.Range
+    ) -> None:
+        self._session = session
+        self._fixed = {
+            "id": number,
+            "kind": kind.value,
+            "title": title,
+            "language": language,
+            "uri": uri,
+            "range": _plain_range(where),
+        }
+        self._text = ""
+        self._done = not shows_previews(session)
+        self._sent = 0.0
+
+    def show(self, text: str) -> None:
+        """Show the whole text so far."""
+        self._text = text
+        if not self._done and time.monotonic() - self._sent >= _PAUSE:
+            self._sent = time.monotonic()
+            self._send(done=False)
+
+    def finish(self, text: str | None = None, *, error: str = "", unverified: bool = False) -> None:
+        """Show the last text."""
+        if not self._done:
+            self._done = True
+            self._text = self._text if text is None else text
+            extra: dict[str, Any] = {"error": error} if error else {}
+            self._send(done=True, **extra, **({"unverified": True} if unverified else {}))
+
+    def _send(self, *, done: bool, **extra: Any) -> None:
+        if not self._session.ended.is_set():
+            self._session.protocol.notify(PREVIEW, {**self._fixed, "text": self._text, "done": done, **extra})
+
+
+async def show_document(session: Session, name: str, language: str, text: str) -> None:
+    """Show a text in a document of its own, for clients without previews.
+
+    It lies in a folder that only this user can read, until the session ends. A client that cannot show documents is
+    told where.
+    """
+    path = session.scratch_folder() / f"{name}.{_EXTENSIONS.get(language, 'txt')}"
+    number = 1
+    while path.exists():
+        number += 1
+        path = path.with_name(f"{name}-{number}.{_EXTENSIONS.get(language, 'txt')}")
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    window = session.capabilities.window
+    if window is not None and window.show_document is not None and window.show_document.support:
+        params = types.ShowDocumentParams(uri=from_fs_path(str(path)) or path.as_uri(), take_focus=True)
+        await session.server.window_show_document_async(params)
+    else:
+        session.server.window_show_message(types.ShowMessageParams(types.MessageType.Info, f"Cato wrote {path}"))
+
+
+def _plain_range(where: types.Range) -> dict[str, dict[str, int]]:
+    return {
+        "start": {"line": where.start.line, "character": where.start.character},
+        "end": {"line": where.end.line, "character": where.end.character},
+    }

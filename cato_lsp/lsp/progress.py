@@ -1,0 +1,83 @@
+"""Server-created work-done progress (LSP 3.18, "Work Done Progress"), which a person can cancel."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from lsprotocol import types
+
+if TYPE_CHECKING:
+    from cato_lsp.lsp.session import Session
+
+_PAUSE = 0.1
+"""Seconds between two reports, at least."""
+
+
+class Progress:
+    """One progress, from `begin` to `end`. Clients that know none are told nothing.
+
+    :param scope: what the person's cancel ends.
+    """
+
+    def __init__(self, session: Session, title: str, scope: anyio.CancelScope, token: str = "") -> None:
+        self.token = token or str(uuid.uuid4())
+        self._session = session
+        self._title = title
+        self._scope = scope
+        self._begun = self._ended = False
+        self._note = ""
+        self._tokens = 0
+        self._reported = 0.0
+
+    def begin(self) -> None:
+        """Ask the client for the progress. Nobody waits for it to agree."""
+        self._session.cancellable[self.token] = self._scope
+        window = self._session.capabilities.window
+        if window is not None and window.work_done_progress:
+            created = types.WorkDoneProgressCreateParams(token=self.token)
+            self._session.protocol.send_request(types.WINDOW_WORK_DONE_PROGRESS_CREATE, created, self._created)
+
+    def note(self, text: str) -> None:
+        """Say something that stays: why it takes longer, say."""
+        self._note = text
+        self._report()
+
+    def tokens(self, count: int) -> None:
+        """Say how many tokens there are so far."""
+        self._tokens = count
+        if self._begun and time.monotonic() - self._reported >= _PAUSE:
+            self._report()
+
+    def end(self, message: str = "") -> None:
+        """Close the progress."""
+        self._session.cancellable.pop(self.token, None)
+        if self._begun and not self._ended and not self._session.ended.is_set():
+            end = types.WorkDoneProgressEnd(message=message or None)
+            self._session.server.work_done_progress.end(self.token, end)
+        self._ended = True
+
+    def _created(self, _result: Any) -> None:
+        if not self._ended:
+            self._begun = True
+            begin = types.WorkDoneProgressBegin(title=self._title, message=self._message(), cancellable=True)
+            self._session.server.work_done_progress.begin(self.token, begin)
+
+    def _report(self) -> None:
+        if self._begun and not self._ended:
+            self._reported = time.monotonic()
+            report = types.WorkDoneProgressReport(message=self._message(), cancellable=True)
+            self._session.server.work_done_progress.report(self.token, report)
+
+    def _message(self) -> str | None:
+        parts = [self._note, f"{self._tokens} tokens" if self._tokens else ""]
+        return " · ".join(part for part in parts if part) or None
+
+
+def cancel(session: Session, params: types.WorkDoneProgressCancelParams) -> None:
+    """``window/workDoneProgress/cancel``: end the work, down to the engine."""
+    scope = session.cancellable.get(str(params.token))
+    if scope is not None:
+        scope.cancel()

@@ -1,0 +1,204 @@
+"""The planning of one step of `CatoPolicy`."""
+
+from __future__ import annotations
+
+import math
+from heapq import nsmallest
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from cato_lsp.scheduling.feasible import Job, keep_most
+from cato_lsp.scheduling.fill import StepFiller
+from cato_lsp.scheduling.plan import Plan
+from cato_lsp.scheduling.promise import ServiceClass
+from cato_lsp.scheduling.queues import sort_requests
+from cato_lsp.scheduling.view import RequestView, StepView
+
+if TYPE_CHECKING:
+    from cato_lsp.scheduling.cato import CatoPolicy
+
+_LATE_CONSIDERED = 32
+"""More of the late than this never fit a step."""
+
+Kept = list[Job[RequestView]]
+
+
+class StepPlanner:
+    """Plans one step; see `cato_lsp.scheduling.cato` for the idea.
+
+    Times are seconds, and seconds from now where they are due times.
+    """
+
+    def __init__(self, policy: CatoPolicy, view: StepView) -> None:
+        self.policy = policy
+        self.options = policy.options
+        self.view = view
+        self.queues = sort_requests(chain(view.running, view.waiting), view.now)
+        self.riders = self.queues.decoding + self.queues.yielding
+        cost = policy.cost
+        self.per_token = cost.per_token
+        self.per_context = cost.per_context
+        self.base = cost.seconds(
+            sum([r.todo for r in self.riders]), len(self.riders), sum([r.computed for r in self.riders])
+        )
+        self.weights = self._client_weights()
+        late_work = self.per_token * sum([r.todo for r in self.queues.late])
+        self.overloaded = late_work > self.options.overload * policy.allowance
+        self.urgent_step = self._urgent_step()
+        self.reserved = self._reserved_for_planned()
+        self.overdue = self._overdue()
+        first = 0 if self.overdue is None else min(self.overdue.todo, self.options.reserve)
+        self.before = (self.reserved + first) * self.per_token
+
+    def plan(self) -> tuple[Plan, bool]:
+        """The plan, and whether prefill has to wait for a later step."""
+        queues, options = self.queues, self.options
+        kept, dropped = self._keep()
+        late = dropped + queues.late
+        chances = self._chances(kept, late) if options.second_chance and not self.overloaded else []
+        if chances:
+            chosen = {r.id for r in chances}
+            late = [r for r in late if r.id not in chosen]
+        planned = self._by_slack(queues.planned)
+        late = nsmallest(_LATE_CONSIDERED, late, key=lambda r: (r.todo, r.order))
+        length = self._length(kept, chances, planned, late)
+        filler = StepFiller(self.view, base=self.base, per_token=self.per_token, length=length)
+        filler.ride(self.riders)
+        if self.overdue is not None:
+            filler.add(self.overdue, at_most=options.reserve, by_force=True)
+        if self.reserved:
+            filler.share(planned, self.reserved)
+        for job in kept:
+            filler.add_urgent(job.item, options.safety * self.policy.allowance)
+        for request in chain(chances, planned, late, queues.background):
+            if not filler.add(request):
+                break
+        plan = filler.finish(self.queues)
+        self._charge(plan)
+        return plan, filler.waits(chain(queues.urgent, queues.planned, queues.late))
+
+    def _urgent_step(self) -> float:
+        options, allowance = self.options, self.policy.allowance
+        longest = options.urgent_step * allowance
+        if not (self.overloaded and options.pace):
+            return longest
+        lengths, now, feasible = self.policy.lengths, self.view.now, 1.5 * self.base
+        paces = (
+            (r.promise.deadline - now) / lengths.remaining(r.promise.kind, r.generated, 0.8)
+            for r in self.queues.decoding
+            if r.promise.service is ServiceClass.E2E
+        )
+        pace = min((p for p in paces if p > feasible), default=math.inf)
+        return max(options.pace_floor * allowance, min(longest, pace))
+
+    def _reserved_for_planned(self) -> int:
+        options = self.options
+        if not (options.share and self.overloaded and self.queues.planned and self.queues.urgent):
+            return 0
+        return int(options.planned_share * max(0.0, self.urgent_step - self.base) / self.per_token)
+
+    def _client_weights(self) -> dict[str, float]:
+        if not self.options.fairness:
+            return {}
+        fair = self.options.fair_tokens
+        return {c: more / fair for c, more in self.policy.shares.excess().items() if more > fair}
+
+    def _keep(self) -> tuple[Kept, list[RequestView]]:
+        """Those whose first token can be on time, by due time; and the others that still hoped for it."""
+        if not self.queues.urgent:
+            return [], []
+        jobs = [self._urgent_job(request) for request in self.queues.urgent]
+        if not self.options.feasibility:
+            return sorted(jobs, key=lambda job: job.due), []
+        before = self.before
+        kept, lost, _ = keep_most(jobs, overhead=self.base, step=self.urgent_step, before=before)
+        if lost and self.options.whole_prompts and self.policy.pressure < self.options.calm:
+            whole = self.options.whole_step * self.policy.allowance
+            more, fewer, _ = keep_most(jobs, overhead=self.base, step=whole, before=before)
+            if len(more) > len(kept):
+                self.urgent_step, kept, lost = whole, more, fewer
+        return kept, [job.item for job in lost]
+
+    def _urgent_job(self, request: RequestView) -> Job[RequestView]:
+        promise, options, allowance = request.promise, self.options, self.policy.allowance
+        work = self.per_token * request.todo + self.per_context * (request.computed + request.todo)
+        due = promise.deadline - self.view.now - options.safety * allowance
+        if options.aim:
+            allowed = promise.deadline - promise.arrival
+            early = min(
+                due - options.margin * allowance,
+                due - allowed + max(allowance, options.generous_aim * allowed),
+            )
+            if self.base + work <= early:
+                due = early
+        return Job(request, work, due, work * self.weights.get(promise.client, 1.0))
+
+    def _chances(self, kept: Kept, late: list[RequestView]) -> list[RequestView]:
+        """Those who cannot be on time, but can be answered soon after the kept."""
+        before = sum([job.work for job in kept])
+        jobs: Kept = []
+        for request in late:
+            promise = request.promise
+            due = promise.arrival + self.options.lateness * (promise.deadline - promise.arrival) - self.view.now
+            work = self.per_token * request.todo
+            if not request.generated and self.base + before + work <= due:
+                jobs.append(Job(request, work, due, work))
+        chosen, _, _ = keep_most(jobs, overhead=self.base, step=self.urgent_step, before=before)
+        return [job.item for job in chosen]
+
+    def _by_slack(self, planned: list[RequestView]) -> list[RequestView]:
+        """Planned prompts: those that can be on time by slack, then the others as they came."""
+        if len(planned) < 2:
+            return planned
+        now, step = self.view.now, self.policy.step_seconds
+        rate = self.options.planned_rate if self.overloaded else 1.0
+        lengths, weights = self.policy.lengths, self.weights
+        jobs: Kept = []
+        for request in planned:
+            promise = request.promise
+            decoding = step * lengths.remaining(promise.kind, request.generated)
+            work = self.per_token * request.todo
+            due = promise.deadline - now - decoding
+            jobs.append(Job(request, work / rate, due, work * weights.get(promise.client, 1.0)))
+        hopeful, others, _ = keep_most(jobs, overhead=0.0, step=1.0)
+        if weights:
+            hopeful.sort(key=lambda job: weights.get(job.item.promise.client, 1.0) >= 2.0)
+        others.sort(key=lambda job: job.item.order)
+        return [job.item for job in chain(hopeful, others)]
+
+    def _length(
+        self,
+        kept: Kept,
+        chances: list[RequestView],
+        planned: list[RequestView],
+        late: list[RequestView],
+    ) -> float:
+        options, policy = self.options, self.policy
+        if not options.adaptive_step:
+            return math.inf
+        allowance = policy.allowance
+        if kept:
+            need = self.base + self.before + sum([job.work for job in kept])
+            return min(self.urgent_step, max(options.fill_step * allowance, need))
+        if chances:
+            return options.chance_step * allowance
+        now = self.view.now
+        if now - policy.last_urgent > options.quiet and now > self.view.typing_until:
+            return options.idle_step * allowance
+        backlog = self.per_token * sum([r.todo for r in chain(planned, late, self.queues.background)])
+        return max(options.least_step * allowance, min(options.calm_step * allowance, options.backlog_share * backlog))
+
+    def _overdue(self) -> RequestView | None:
+        before = self.view.now - self.options.patience
+        queues = self.queues
+        passed_over = (r for r in chain(queues.late, queues.planned, queues.background) if r.promise.arrival < before)
+        return min(passed_over, key=lambda r: r.order, default=None)
+
+    def _charge(self, plan: Plan) -> None:
+        if not self.options.fairness:
+            return
+        shares, grants = self.policy.shares, plan.grants
+        for request in chain(self.view.running, self.view.waiting):
+            tokens = grants.get(request.id)
+            if tokens:
+                shares.charge(request.promise.client, tokens)

@@ -1,0 +1,127 @@
+"""A model's own chat template, rendered so that what a person wrote cannot become a control token.
+
+The template is run with stand-ins for the contents, in jinja2's sandbox. Only the text between the stand-ins, which is
+the template's own, is read with the vocabulary's control tokens; the contents are encoded as plain text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from jinja2 import TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from cato_lsp.tasks.tokenizer import Tokenizer
+
+_STAND_IN = "\ue000{}\ue001"
+_STAND_IN_PATTERN = re.compile("\ue000(\\d+)\ue001")
+
+
+class ChatTemplateError(ValueError):
+    """The template cannot be used; the message says why."""
+
+
+class ChatTemplate:
+    """One model's template.
+
+    :param source: the jinja2 template (``chat_template`` of ``tokenizer_config.json``).
+    :param tokens: ``bos_token``, ``eos_token``... as the template may name them.
+    :raises ChatTemplateError: if it is no template.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, source: str, tokens: Mapping[str, str] | None = None) -> None:
+        self._tokenizer = tokenizer
+        self._tokens = dict(tokens or {})
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
+        cast("dict[str, Any]", environment.globals)["raise_exception"] = _raise
+        try:
+            self._template = environment.from_string(source)
+        except TemplateError as error:
+            raise ChatTemplateError(f"not a template: {error}") from error
+        spellings = [name for name in tokenizer.vocabulary if tokenizer.token_id(name) in tokenizer.control_ids]
+        spellings.sort(key=len, reverse=True)
+        self._control = re.compile("(" + "|".join(map(re.escape, spellings)) + ")") if spellings else None
+
+    def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
+        """The prompt's tokens for messages ``(role, content)``, up to where the answer begins.
+
+        :raises ChatTemplateError: if the template refuses the messages, loses one or changes it.
+        """
+        try:
+            return self._encode(messages)
+        except TemplateError as error:
+            if len(messages) > 1 and messages[0][0] == "system":  # some templates know no system role
+                (_, system), (role, content), *rest = messages
+                return self.encode([(role, f"{system}\n\n{content}"), *rest])
+            raise ChatTemplateError(f"the template refuses: {error}") from error
+
+    def _encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
+        stand_ins = [{"role": role, "content": _STAND_IN.format(n)} for n, (role, _) in enumerate(messages)]
+        try:
+            rendered = self._template.render(
+                messages=stand_ins, add_generation_prompt=True, enable_thinking=False, **self._tokens
+            )
+        except TemplateError:
+            raise
+        except Exception as error:  # a template is a program: it may fail in any way
+            raise TemplateError(f"{type(error).__name__}: {error}") from error
+        pieces = _STAND_IN_PATTERN.split(rendered)
+        if [int(each) for each in pieces[1::2]] != list(range(len(messages))):
+            raise TemplateError("not every message is shown once, in order")
+        ids: list[int] = []
+        for number, piece in enumerate(pieces):
+            if number % 2:
+                ids += self._tokenizer.encode(messages[int(piece)][1].strip(), continues=bool(ids))
+            else:
+                ids += self._encode_template(piece, begins=not ids)
+        return ids
+
+    def _encode_template(self, text: str, *, begins: bool) -> list[int]:
+        ids: list[int] = []
+        for piece in self._control.split(text) if self._control is not None else [text]:
+            number = self._tokenizer.token_id(piece)
+            if number is not None and number in self._tokenizer.control_ids:
+                ids.append(number)
+            else:
+                ids += self._tokenizer.encode(piece, continues=not begins or bool(ids))
+        return ids
+
+
+def read_chat_template(folder: Path, tokenizer: Tokenizer) -> ChatTemplate | None:
+    """The template of a model folder; ``None`` if it has none.
+
+    :raises ChatTemplateError: if it has one that cannot be used.
+    """
+    config = _read(folder / "tokenizer_config.json")
+    source: object = config.get("chat_template")
+    if isinstance(source, list):  # several, by name
+        named = cast("list[dict[str, Any]]", source)
+        source = next((each.get("template") for each in named if each.get("name") == "default"), None)
+    if source is None and (folder / "chat_template.jinja").is_file():
+        source = (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    if not isinstance(source, str):
+        return None
+    tokens: dict[str, str] = {}
+    for name in ("bos_token", "eos_token", "pad_token", "unk_token"):
+        value: object = config.get(name)
+        spelled = cast("dict[str, Any]", value).get("content") if isinstance(value, dict) else value
+        tokens[name] = spelled if isinstance(spelled, str) else ""
+    return ChatTemplate(tokenizer, source, tokens)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content: object = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return cast("dict[str, Any]", content) if isinstance(content, dict) else {}
+
+
+def _raise(message: str) -> None:
+    raise TemplateError(message)

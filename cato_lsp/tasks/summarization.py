@@ -1,0 +1,182 @@
+"""Summarize: documentation for one symbol, or an explanation of a selection or a file.
+
+What is too long for one call is mapped over its parts (members, or pieces) and reduced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cato_lsp.tasks.calls import Answer, Calls, CannotDoError, ModelCall, Work, call_for, is_stuck
+from cato_lsp.tasks.doc_comments import document, has_convention, without_doc
+from cato_lsp.tasks.edit import Edit
+from cato_lsp.tasks.prompts import Ask, Prompter, combine, explain, prose_of, summarize
+from cato_lsp.tasks.snapshot import Snapshot
+from cato_lsp.tasks.symbols import Outline, Symbol, SymbolKind, outline_of
+
+EXPECTED_TOKENS = 40
+MOST_TOKENS = 160
+EXPLANATION_TOKENS = 240
+MOST_PARTS = 64
+_PIECE_TOKENS = 1200
+"""Parts of a long input are at most this long, so that no single call holds up the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    name: str
+    """Empty for a piece that is no symbol."""
+    source: str
+
+
+def documentable(snapshot: Snapshot, start: int, end: int) -> Symbol | None:
+    """The function or type around a selection that can be documented."""
+    if not has_convention(snapshot.language):
+        return None
+    outline = outline_of(snapshot.text, snapshot.language)
+    line = snapshot.text[start : snapshot.line_end(start)]
+    start += len(line) - len(line.lstrip())
+    chosen = outline.within(start, end)
+    return chosen[0] if len(chosen) == 1 else outline.enclosing(start, min(max(start, end), len(snapshot.text)))
+
+
+class Summarization:
+    """The documentation of one symbol."""
+
+    def __init__(self, snapshot: Snapshot, symbol: Symbol, prompter: Prompter) -> None:
+        self._outline = outline_of(snapshot.text, snapshot.language)
+        self._symbol = symbol
+        self._digest = _Digest(prompter, snapshot.language, summarize, MOST_TOKENS)
+        self._parts = _parts_of(self._outline, symbol, self._digest)
+
+    def foresee(self) -> list[Work]:
+        """What it will probably cost."""
+        return self._digest.foresee(self._parts)
+
+    async def run(self, calls: Calls) -> Edit | None:
+        """Ask, and put the answer where it belongs; ``None`` for an empty answer."""
+        _, prose = await self._digest.run(calls, self._parts, lambda _prose: None)
+        return document(self._outline, self._symbol, prose) if prose else None
+
+
+class Explanation:
+    """The explanation of a selection, or of a file, as Markdown."""
+
+    def __init__(self, snapshot: Snapshot, start: int, end: int, prompter: Prompter) -> None:
+        self._title = snapshot.uri.rpartition("/")[2]
+        self._digest = _Digest(prompter, snapshot.language, explain, EXPLANATION_TOKENS)
+        outline = outline_of(snapshot.text, snapshot.language)
+        self._parts = _parts_between(outline, start, end, self._digest)
+
+    def foresee(self) -> list[Work]:
+        """What it will probably cost."""
+        return self._digest.foresee(self._parts)
+
+    async def run(self, calls: Calls, preview: Callable[[str], None]) -> str:
+        """Ask; ``preview`` is given the text so far."""
+        details, prose = await self._digest.run(calls, self._parts, lambda text: preview(self._shown([], text)))
+        return self._shown(details, prose)
+
+    def _shown(self, details: Sequence[tuple[str, str]], prose: str) -> str:
+        listed = "".join(f"\n- `{name}`: {text}" for name, text in details if name and text)
+        return f"# {self._title}\n\n{prose}\n{listed}\n" if listed else f"# {self._title}\n\n{prose}\n"
+
+
+class _Digest:
+    """Map and reduce: an answer for each part, then one for all."""
+
+    def __init__(self, prompter: Prompter, language: str, ask: Callable[[str, str], Ask], most_tokens: int) -> None:
+        self.prompter = prompter
+        self._language = language
+        self._ask = ask
+        self._most = most_tokens
+
+    def fits(self, source: str) -> bool:
+        """Whether one call holds it."""
+        room = self.prompter.context_tokens - EXPECTED_TOKENS * 2 - 200
+        return self.prompter.count(source) <= min(room, _PIECE_TOKENS)
+
+    def foresee(self, parts: Sequence[_Part]) -> list[Work]:
+        each = [Work(self.prompter.count(part.source), EXPECTED_TOKENS) for part in parts]
+        return [*each, self._reduction(len(parts))] if len(parts) > 1 else each
+
+    async def run(
+        self, calls: Calls, parts: Sequence[_Part], preview: Callable[[str], None]
+    ) -> tuple[list[tuple[str, str]], str]:
+        """What each part was said to do, and what the whole does."""
+        if len(parts) == 1:
+            return [], _prose(
+                await calls.call(self._call(self._ask(parts[0].source, self._language)), on_text=_watch(preview))
+            )
+        mapped = [self._call(summarize(part.source, self._language)) for part in parts]
+        answers = await calls.map(
+            mapped, then=[self._reduction(len(parts))], on_text=lambda _number, text: is_stuck(text)
+        )
+        details = [(part.name, _prose(answer)) for part, answer in zip(parts, answers, strict=True)]
+        whole = await calls.call(self._call(combine(self._listed(details), self._language)), on_text=_watch(preview))
+        return details, _prose(whole)
+
+    def _call(self, ask: Ask) -> ModelCall:
+        prompt = self.prompter.prompt(ask)
+        call = call_for(prompt, self.prompter.context_tokens, EXPECTED_TOKENS, self._most) if prompt else None
+        if call is None:
+            raise CannotDoError("This is too long for the model.")
+        return call
+
+    def _reduction(self, parts: int) -> Work:
+        return Work(min(parts * (EXPECTED_TOKENS + 8), _PIECE_TOKENS), 2 * EXPECTED_TOKENS)
+
+    def _listed(self, details: Sequence[tuple[str, str]]) -> str:
+        """The parts' summaries, shortened until one call holds them."""
+        length = 400
+        while True:
+            listed = "\n".join(f"{name}: {text[:length]}" if name else text[:length] for name, text in details)
+            if self.fits(listed) or length < 20:
+                return listed
+            length //= 2
+
+
+def _parts_of(outline: Outline, symbol: Symbol, digest: _Digest) -> list[_Part]:
+    """The symbol in one part, or by its members, or in pieces."""
+    source = without_doc(outline, symbol)
+    if digest.fits(source):
+        return [_Part(symbol.name, source)]
+    members = [each for each in symbol.children if each.kind is not SymbolKind.CONTAINER]
+    parts = [part for member in members for part in _parts_of(outline, member, digest)]
+    return (parts or _pieces(symbol.name, source, digest))[:MOST_PARTS]
+
+
+def _parts_between(outline: Outline, start: int, end: int, digest: _Digest) -> list[_Part]:
+    symbols = outline.within(start, end)
+    source = outline.text[start:end].replace("\r\n", "\n").strip("\n")
+    if len(symbols) < 2 and digest.fits(source):
+        return [_Part("", source)]
+    parts = [part for symbol in symbols for part in _parts_of(outline, symbol, digest)]
+    return (parts or _pieces("", source, digest))[:MOST_PARTS]
+
+
+def _pieces(name: str, source: str, digest: _Digest) -> list[_Part]:
+    """``source`` cut at line ends into parts that fit."""
+    lines = source.split("\n")
+    if digest.fits(source) or len(lines) == 1:
+        return [_Part(name, source if digest.fits(source) else source[:_PIECE_TOKENS])]
+    middle = len(lines) // 2
+    return [*_pieces(name, "\n".join(lines[:middle]), digest), *_pieces(name, "\n".join(lines[middle:]), digest)]
+
+
+def _prose(answer: Answer) -> str:
+    """The answer's sentences; a last one that is cut is left out if there are others."""
+    text = prose_of(answer.text)
+    if not answer.complete:
+        end = max(text.rfind(". "), text.rfind(".\n"), len(text) - 1 if text.endswith(".") else -1)
+        text = text[: end + 1] if end > 0 else text
+    return text.strip()
+
+
+def _watch(preview: Callable[[str], None]) -> Callable[[str], bool]:
+    def on_text(text: str) -> bool:
+        preview(prose_of(text))
+        return is_stuck(text)
+
+    return on_text

@@ -1,0 +1,169 @@
+"""Translate: code to another language, symbol by symbol, with the grammar's word on every piece."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cato_lsp.tasks.calls import Answer, Calls, CannotDoError, ModelCall, Work, call_for, is_stuck
+from cato_lsp.tasks.languages import language_of, parser_of
+from cato_lsp.tasks.prompts import Prompter, code_of, language_name, repair, translate
+from cato_lsp.tasks.snapshot import Snapshot
+from cato_lsp.tasks.symbols import Outline, SymbolKind, outline_of, syntax_errors
+
+OFFERED = ("python", "typescript", "javascript", "java", "go", "rust", "cpp")
+"""Targets that are offered; any other can be asked for by command."""
+PIECE_TOKENS = 800
+"""Small neighbours are translated together up to this length."""
+GROWTH = 1.3
+"""Tokens of a translation per token of the source, as a first guess."""
+MOST_PIECES = 200
+SECOND_TRY = 0.6
+"""Temperature of a second attempt, for a model that cannot be told its errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """A translation, perhaps unfinished."""
+
+    text: str
+    unverified: bool
+    """Part of it, marked by comments, does not parse or was not translated; or there is no grammar here to tell."""
+
+
+@dataclass(slots=True)
+class _Piece:
+    source: str
+    call: ModelCall | None
+    """``None``: the model does not take it; it is carried over as a comment."""
+    text: str = ""
+    remark: str = ""
+    """What a person has to know of it."""
+
+
+class Translation:
+    """The translation of a selection or a whole file.
+
+    :raises CannotDoError: if the model at hand does not know these languages, or the input is too long.
+    """
+
+    def __init__(self, snapshot: Snapshot, start: int, end: int, target: str, prompter: Prompter) -> None:
+        self._language = snapshot.language
+        self._target = target
+        self._prompter = prompter
+        if prompter.prompt(translate("", snapshot.language, target)) is None:
+            raise CannotDoError(
+                f"The model cannot translate {language_name(snapshot.language)} to {language_name(target)}; "
+                "the bundled one knows Python to JavaScript. Choose another in the settings."
+            )
+        self._pieces = self._cut(snapshot, start, end)
+        if len(self._pieces) > MOST_PIECES:
+            raise CannotDoError("This is too long to be translated at once; select a part of it.")
+
+    def foresee(self) -> list[Work]:
+        """What it will probably cost."""
+        return [piece.call.work for piece in self._pieces if piece.call is not None]
+
+    async def run(self, calls: Calls, preview: Callable[[str], None]) -> Translated:
+        """Translate all pieces; ``preview`` is given the text so far, in the order of the source."""
+        asked = [piece for piece in self._pieces if piece.call is not None]
+
+        def on_text(number: int, text: str) -> bool:
+            asked[number].text = code_of(text)
+            preview(self._joined())
+            return is_stuck(text)
+
+        answers = await calls.map([piece.call for piece in asked if piece.call is not None], on_text=on_text)
+        for piece, answer in zip(asked, answers, strict=True):
+            await self._settle(piece, answer, calls)
+            preview(self._joined())
+        text = self._joined()
+        broken = any(piece.remark for piece in self._pieces) or parser_of(self._target) is None
+        return Translated(text, broken or bool(syntax_errors(text, self._target)))
+
+    async def _settle(self, piece: _Piece, answer: Answer, calls: Calls) -> None:
+        """Take the answer, or that of one repair if it does not parse and there is time."""
+        piece.text = code_of(answer.text)
+        errors = self._errors(piece.text, answer)
+        if not errors:
+            return
+        call = self._repair(piece, errors)
+        if call is not None and calls.has_time_for(call.work):
+            again = await calls.call(call, on_text=is_stuck)
+            mended = code_of(again.text)
+            if mended and not self._errors(mended, again):
+                piece.text = mended
+                return
+        piece.remark = f"cato: not verified, please check: {errors[0]}"
+
+    def _errors(self, text: str, answer: Answer) -> list[str]:
+        if not text:
+            return ["the model gave no translation"]
+        return syntax_errors(text, self._target) or ([] if answer.complete else ["it may not be whole"])
+
+    def _repair(self, piece: _Piece, errors: Sequence[str]) -> ModelCall | None:
+        prompt = self._prompter.prompt(repair(piece.text, self._target, "; ".join(errors)))
+        if prompt is None:
+            return (
+                None
+                if piece.call is None
+                else ModelCall(piece.call.prompt, piece.call.max_tokens, piece.call.expected_tokens, SECOND_TRY)
+            )
+        expected = self._prompter.count(piece.text)
+        return call_for(prompt, self._prompter.context_tokens, expected, 2 * expected + 64)
+
+    def _cut(self, snapshot: Snapshot, start: int, end: int) -> list[_Piece]:
+        outline = outline_of(snapshot.text, snapshot.language)
+        start = snapshot.line_start(start)
+        pieces: list[_Piece] = []
+        gathered = ""
+        for first, last in outline.pieces(start, end):
+            source = outline.text[first:last].replace("\r\n", "\n")
+            together = gathered + source
+            if gathered and (self._prompter.one_function_only or self._prompter.count(together) > PIECE_TOKENS):
+                pieces.append(self._piece(gathered))
+                together = source
+            gathered = together
+        return [*pieces, *([self._piece(gathered)] if gathered.strip() else [])]
+
+    def _piece(self, source: str) -> _Piece:
+        source = textwrap.dedent(source).strip("\n").rstrip()
+        if self._prompter.one_function_only and not _is_function(source, self._language):
+            return _Piece(source, None, self._commented(source), "cato: not translated")
+        tokens = self._prompter.count(source)
+        prompt = self._prompter.prompt(translate(source, self._language, self._target))
+        expected = int(tokens * GROWTH) + 16
+        call = call_for(prompt, self._prompter.context_tokens, expected, 2 * expected + 64) if prompt else None
+        if call is None:
+            return _Piece(source, None, self._commented(source), "cato: too long for the model, not translated")
+        return _Piece(source, call)
+
+    def _joined(self) -> str:
+        shown: list[str] = []
+        for piece in self._pieces:
+            if piece.remark:
+                shown.append(f"{self._commented(piece.remark)}\n{piece.text}")
+            elif piece.text:
+                shown.append(piece.text)
+        return "\n\n".join(shown) + "\n"
+
+    def _commented(self, text: str) -> str:
+        known = language_of(self._target)
+        if known.line_comments:
+            return "\n".join(f"{known.line_comments[0]} {line}".rstrip() for line in text.split("\n"))
+        begin, end = known.block_comments[0] if known.block_comments else ("/*", "*/")
+        return f"{begin} {text} {end}"
+
+
+def _is_function(source: str, language: str) -> bool:
+    outline = Outline(source, language)
+    return len(outline.top) == 1 and outline.top[0].kind is SymbolKind.FUNCTION
+
+
+def translations(prompter: Prompter, language: str) -> list[str]:
+    """The languages to offer, of those that the model can translate ``language`` to."""
+    if parser_of(language) is None:
+        return []
+    others = [each for each in OFFERED if each != language]
+    return [each for each in others if prompter.prompt(translate("", language, each)) is not None]

@@ -1,0 +1,65 @@
+"""Where the editors and our server are, for tests that drive them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EDITORS = ROOT / ".editors"
+VSIX = ROOT / "editors" / "vscode" / "dist" / "cato.vsix"
+PATIENCE = 90.0
+"""Seconds after which something that has not happened fails a test; no test measures time by it."""
+
+T = TypeVar("T")
+
+
+def need(*paths: Path) -> None:
+    """Skip where an editor is not installed."""
+    missing = [str(path.relative_to(ROOT)) for path in paths if path.is_relative_to(ROOT) and not path.exists()]
+    missing += [str(path) for path in paths if not path.is_relative_to(ROOT) and not path.exists()]
+    if missing:
+        pytest.skip(f"{missing[0]} is not there: scripts/editors installs the editors")
+
+
+def server_script(folder: Path) -> Path:
+    """An executable ``cato-lsp`` of this checkout, on the interpreter that runs the tests."""
+    script = folder / "cato-lsp"
+    script.write_text(
+        "#!/bin/sh\n"
+        f"PYTHONPATH={shlex.quote(str(ROOT))} OMP_NUM_THREADS=1 "
+        f'exec {shlex.quote(sys.executable)} -m cato_lsp "$@"\n'
+    )
+    script.chmod(0o755)
+    return script
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """The environment of somebody who has just come: a home of their own, no settings of this machine's person."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "VIRTUAL_ENV"))}
+    return {
+        **environment,
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_DATA_HOME": str(home / ".local" / "share"),
+        "XDG_STATE_HOME": str(home / ".local" / "state"),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+    }
+
+
+def eventually(what: str, attempt: Callable[[], T | None], pause: float = 0.1, patience: float = PATIENCE) -> T:
+    """The first true value that `attempt` gives."""
+    deadline = time.monotonic() + patience
+    while True:
+        value = attempt()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"it did not come about that {what}; last seen: {value!r}"
+        time.sleep(pause)

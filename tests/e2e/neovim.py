@@ -1,0 +1,119 @@
+"""Drives a headless Neovim over its socket: real keys go in, what it shows comes out."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+from msgspec import msgpack
+
+from tests.e2e.editors import EDITORS, ROOT, clean_environment, eventually
+
+NVIM = EDITORS / "neovim" / "nvim"
+PLUGIN = ROOT / "editors" / "neovim"
+
+
+class Neovim:
+    """One Neovim with our plugin, installed as a folder on the runtime path."""
+
+    def __init__(self, folder: Path, options: str) -> None:
+        path = folder / "nvim.sock"
+        self.folder = folder
+        config = folder / "init.lua"
+        config.write_text(f"vim.opt.rtp:prepend([[{PLUGIN}]])\nrequire('cato').setup({options})\n")
+        self._errors = (folder / "nvim.log").open("w")
+        self._process = subprocess.Popen(
+            [NVIM, "--headless", "--clean", "-n", "-i", "NONE", "--listen", path, "-u", config],
+            env=clean_environment(folder),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=self._errors,
+            stderr=self._errors,
+        )
+        self._channel = socket.socket(socket.AF_UNIX)
+        eventually("Neovim listens", lambda: self._channel.connect_ex(str(path)) == 0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.keys("<C-\\><C-n>:qall!<CR>")
+            self._process.wait(20)
+        except (AssertionError, OSError, subprocess.SubprocessError):
+            self._process.kill()
+            self._process.wait()
+        self._channel.close()
+        self._errors.close()
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        """One msgpack-RPC call; nothing else is ever sent to us, so an answer is complete when it can be read."""
+        self._channel.sendall(msgpack.encode([0, 0, method, arguments]))
+        received = b""
+        while True:
+            received += (chunk := self._channel.recv(1 << 16))
+            assert chunk, "Neovim has ended"
+            try:
+                _, _, error, result = msgpack.decode(received)
+            except msgspec.DecodeError:
+                continue
+            assert error is None, error
+            return result
+
+    def keys(self, keys: str) -> None:
+        """Press keys, in Vim's notation."""
+        self._call("nvim_input", keys)
+
+    def type(self, text: str) -> None:
+        """Type text."""
+        self.keys(text.replace("<", "<lt>"))
+
+    def lua(self, expression: str) -> Any:
+        """The value of a Lua expression."""
+        return json.loads(self._call("nvim_exec_lua", f"return vim.json.encode({{ {expression} }})", []))[0]
+
+    def open(self, path: Path) -> None:
+        """Edit a file."""
+        self.keys(f"<C-\\><C-n>:edit {path}<CR>")
+
+    def lines(self) -> list[str]:
+        """The current buffer."""
+        return self.lua("vim.api.nvim_buf_get_lines(0, 0, -1, false)")
+
+    def ghost(self) -> str:
+        """What is shown as a suggestion, empty if nothing is."""
+        shown: list[list[Any]] = self.lua(
+            "vim.iter(vim.api.nvim_get_namespaces()):map(function(name, ns)"
+            " if name ~= 'nvim.lsp.inline_completion' and name ~= 'cato.completion' then return nil end"
+            " local mark = vim.api.nvim_buf_get_extmarks(0, ns, 0, -1, { details = true })[1]"
+            " return mark and { mark[4].virt_text or {}, mark[4].virt_lines or {} } end):totable()"
+        )
+        if not shown:
+            return ""
+        first, below = shown[0]
+        return "\n".join("".join(chunk for chunk, *_ in line) for line in [first, *below])
+
+    def wait_for_ghost(self) -> str:
+        """The suggestion, once there is one."""
+        return eventually("a suggestion is shown", self.ghost)
+
+    def wait_until_ready(self) -> None:
+        """Wait for the engine."""
+
+        def ready() -> bool:
+            state = self.lua("require('cato.status').state")
+            assert state["kind"] != "Error", state
+            return not state["busy"] and state["kind"] == "Normal"
+
+        eventually("the engine is ready", ready)
+
+    def status(self) -> dict[str, Any]:
+        """The answer to ``cato/status``."""
+        answer: dict[str, Any] = self.lua(
+            "vim.lsp.get_clients({ name = 'cato' })[1]:request_sync('cato/status', vim.empty_dict(), 20000).result"
+        )
+        return answer

@@ -1,0 +1,159 @@
+"""Neovim with our plugin, a real server and the bundled model."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.editors import eventually, need, server_script
+from tests.e2e.neovim import NVIM, Neovim
+
+SOURCE = '''def add(first, second):
+    """Add two numbers."""
+
+'''
+
+
+def first_word(text: str) -> str:
+    """What is accepted as a word."""
+    match = re.match(r"\s*\w+|\s*[^\w\s]+", text)
+    return match[0] if match else text
+
+
+@pytest.fixture(scope="module", params=["builtin", "extmarks"])
+def neovim(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neovim]:
+    """A Neovim whose server is ready; once with Neovim's own completion, once with ours."""
+    need(NVIM)
+    folder = tmp_path_factory.mktemp("neovim")
+    options = (
+        f"{{ cmd = {{ [[{server_script(folder)}]] }}, completion = '{request.param}',"
+        " settings = { model = 'bundled', engine = { threads = 1, kv_cache_gb = 0.25 } } }"
+    )
+    with Neovim(folder, options) as neovim:
+        first = folder / "first.py"
+        first.write_text(SOURCE)
+        neovim.open(first)
+        neovim.wait_until_ready()
+        yield neovim
+
+
+@pytest.fixture
+def file(neovim: Neovim, tmp_path: Path) -> Path:
+    """A file open in Neovim, the cursor on its empty last line."""
+    path = tmp_path / "numbers.py"
+    path.write_text(SOURCE)
+    neovim.open(path)
+    eventually("the file is shown", lambda: neovim.lines() == SOURCE.split("\n")[:-1])
+    neovim.keys("G")
+    return path
+
+
+BEGINNINGS = ("    return ", "    return first", "    if ", "    for ", "    return sum(", "    self.", "    while ")
+"""What is typed until the model offers something; which of them it answers depends on the model."""
+
+
+def suggestion(neovim: Neovim, fits: Callable[[str], bool] = bool) -> tuple[str, str]:
+    """Type until a suggestion that fits is shown: the typed line and the suggestion."""
+    for typed in BEGINNINGS:
+        neovim.keys("<Esc>cc")
+        asked = len(neovim.status()["tasks"])
+        neovim.type(typed)
+        eventually("the model was asked", lambda asked=asked: len(neovim.status()["tasks"]) > asked)
+        eventually("the model is done", lambda: neovim.status()["live"] == 0)
+        if fits(ghost := neovim.ghost()):
+            return typed, ghost
+    pytest.fail("the model offers nothing that fits anywhere")
+
+
+def written(neovim: Neovim, file: Path) -> str:
+    """The file once it is saved."""
+    neovim.keys("<Esc>:write<CR>")
+    eventually("the file is saved", lambda: neovim.lua("not vim.bo.modified"))
+    return file.read_text()
+
+
+def test_tab_writes_the_ghost_text_to_the_file(neovim: Neovim, file: Path) -> None:
+    typed, ghost = suggestion(neovim)
+    neovim.keys("<Tab>")
+    eventually("the suggestion is inserted", lambda: len("\n".join(neovim.lines())) >= len(SOURCE + typed + ghost) - 1)
+    assert written(neovim, file) == f"{SOURCE.removesuffix(chr(10))}{typed}{ghost}\n"
+
+
+def test_a_key_accepts_one_word_and_the_rest_stays_on_offer(neovim: Neovim, file: Path) -> None:
+    typed, ghost = suggestion(neovim, lambda ghost: first_word(ghost) != ghost)
+    neovim.keys("<M-Right>")
+    eventually("a word is inserted", lambda: neovim.lines()[2] == (typed + first_word(ghost)).split("\n")[0])
+    assert eventually("the rest is shown", neovim.ghost) == ghost.removeprefix(first_word(ghost))
+    assert written(neovim, file) == f"{SOURCE.removesuffix(chr(10))}{typed}{first_word(ghost)}\n"
+
+
+def test_a_key_accepts_one_line(neovim: Neovim, file: Path) -> None:
+    typed, ghost = suggestion(neovim)
+    line = ghost.split("\n")[0]
+    neovim.keys("<M-Down>")
+    eventually("a line is inserted", lambda: neovim.lines()[2] == typed + line)
+    assert written(neovim, file) == f"{SOURCE.removesuffix(chr(10))}{typed}{line}\n"
+
+
+def test_tab_without_a_suggestion_is_a_tab(neovim: Neovim, file: Path) -> None:
+    suggestion(neovim)
+    neovim.keys("<C-]>")
+    eventually("the suggestion is gone", lambda: not neovim.ghost())
+    before = neovim.lines()[2]
+    neovim.keys("<Tab>")
+    eventually("a tab is typed", lambda: neovim.lines()[2] != before)
+    assert neovim.lines()[2].rstrip() == before.rstrip()
+
+
+def test_what_is_typed_against_a_suggestion_stands_alone_in_the_file(neovim: Neovim, file: Path) -> None:
+    typed, _ = suggestion(neovim)
+    neovim.type("QQ")
+    neovim.keys("<Esc>")
+    assert written(neovim, file) == f"{SOURCE.removesuffix(chr(10))}{typed}QQ\n"
+
+
+def test_typing_on_stops_the_older_request_in_the_server(neovim: Neovim, file: Path) -> None:
+    def stopped() -> int:
+        return sum(task["outcome"] in ("superseded", "cancelled") for task in neovim.status()["tasks"])
+
+    before = stopped()
+    neovim.keys("<Esc>cc    value = ")
+    for letter in "first_number_of_all_the_numbers_that_were_given_to_this_function" * 3:
+        neovim.type(letter)
+        time.sleep(0.25 if neovim.lua("require('cato.completion').provider_name()") == "builtin" else 0.01)
+        if stopped() > before:
+            break
+    assert stopped() > before
+    eventually("nothing is left running", lambda: neovim.status()["live"] == 0)
+
+
+def test_a_pause_asks_the_server_nothing_until_it_ends(neovim: Neovim, file: Path) -> None:
+    neovim.keys("<Esc>:Cato pause 10<CR>")
+    eventually("the statusline says so", lambda: neovim.lua("require('cato').statusline()") == "cato ‖")
+    before = len(neovim.status()["tasks"])
+    neovim.type("cc    return first")
+    assert neovim.lines()[2] == "    return first"
+    assert len(neovim.status()["tasks"]) == before
+    neovim.keys("<Esc>:Cato resume<CR>")
+    eventually("the statusline says so", lambda: neovim.lua("require('cato').statusline()") == "cato ✓")
+    suggestion(neovim)
+
+
+def test_the_status_window_and_the_health_check_tell_of_the_engine(neovim: Neovim, file: Path) -> None:
+    neovim.keys("<Esc>:Cato status<CR>")
+    eventually("the window is open", lambda: "ready" in neovim.lines()[0])
+    neovim.keys("q")
+    neovim.keys(":checkhealth cato<CR>")
+
+    def report() -> str:
+        text = "\n".join(neovim.lines())
+        return text if "cato-lsp doctor" in text else ""
+
+    text = eventually("the report is open", report)
+    assert "ERROR" not in text
+    assert "cato-lsp" in text
+    neovim.keys(":close<CR>")
