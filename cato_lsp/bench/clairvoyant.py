@@ -1,15 +1,17 @@
 """A bound on goodput that no policy can beat.
 
-Whoever knew every arrival and every answer's length still could not compute more than one second of work a second. Take from a
-real schedule everything but the calls that kept their promise, and let go of the fixed cost of steps, of whole tokens and of the
-order of decoding: what is left is, for each kept call, an amount of work (its tokens, and the context that they attend to) done
-between its arrival and its deadline, on one machine that may switch at any instant. So the most calls that such a machine can
-keep is a bound; and letting it keep *parts* of calls only raises it.
+Whoever knew every arrival and every answer's length still could not compute more than one second of work a
+second. Take from a real schedule everything but the calls that kept their promise, and let go of the fixed
+cost of steps, of whole tokens and of the order of decoding: what is left is, for each kept call, an amount of
+work (its tokens, and the context that they attend to) done between its arrival and its deadline, on one
+machine that may switch at any instant. So the most calls that such a machine can keep is a bound; and letting
+it keep *parts* of calls only raises it.
 
-That problem is solved exactly. The amounts of time that can be given to calls within their windows form a polymatroid (they are
-flows from time to calls), so the greedy rule is optimal: go through calls from the lightest to the heaviest, give each as much as
-still fits. What still fits is the least slack `t - s - (work given within [s, t])` over the intervals from an arrival s to a
-deadline t that contain the call's window (Hall's condition for flows on intervals).
+That problem is solved exactly. The amounts of time that can be given to calls within their windows form a
+polymatroid (they are flows from time to calls), so the greedy rule is optimal: go through calls from the
+lightest to the heaviest, give each as much as still fits. What still fits is the least slack `t - s - (work
+given within [s, t])` over the intervals from an arrival s to a deadline t that contain the call's window
+(Hall's condition for flows on intervals).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from cato_lsp.bench.hardware import HardwareProfile
     from cato_lsp.bench.outcome import Run
+    from cato_lsp.bench.workload import Workload
 
 app = typer.Typer(help="Measure scheduling policies.", no_args_is_help=True)
 
@@ -37,7 +38,7 @@ def simulate(
     rate: RateOption = "1.0",
     sla_scale: SlaOption = 1.0,
     seed: SeedOption = 0,
-    duration: DurationOption = 300.0,
+    duration: DurationOption = 120.0,
     profile: Annotated[
         str, typer.Option("--profile", help="Hardware profile: a shipped name, or a TOML file.")
     ] = "h200-qwen2.5-coder-7b",
@@ -79,46 +80,67 @@ def simulate(
 
 @app.command()
 def bench(
-    workload: WorkloadOption = "poisson",
+    workload: WorkloadOption = "contention",
     policies: PoliciesOption = "fcfs,priority,edf,cato",
-    rate: RateOption = "1.0",
+    rate: Annotated[float, typer.Option("--rate", help="Load, as a factor.")] = 1.0,
     sla_scale: SlaOption = 1.0,
     seed: SeedOption = 0,
-    duration: DurationOption = 30.0,
+    duration: Annotated[float, typer.Option("--duration", help="Seconds during which calls arrive.")] = 30.0,
     model: Annotated[str, typer.Option("--model", help="Model folder; default: the bundled one.")] = "",
     load_format: Annotated[str, typer.Option("--load-format", help="`dummy` makes weights up.")] = "auto",
-    length_scale: Annotated[
-        float, typer.Option("--length-scale", help="Factor on prompt and answer lengths.")
-    ] = 1.0,
-    max_tokens: Annotated[int, typer.Option("--max-tokens", help="Most tokens per step.")] = 8192,
-    warmup: Annotated[float, typer.Option("--warmup", help="Seconds of the workload played beforehand.")] = 5.0,
+    length_scale: Annotated[float, typer.Option("--length-scale", help="Factor on prompts and answers.")] = 1.0,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", help="Most tokens per step.")] = 512,
+    max_model_len: Annotated[int, typer.Option("--max-model-len", help="Context window.")] = 4096,
+    async_scheduling: Annotated[bool, typer.Option(help="Plan a step while another runs (GPU).")] = False,
+    warmup: Annotated[float, typer.Option("--warmup", help="Seconds played beforehand, not counted.")] = 5.0,
     json_file: JsonOption = None,
     report: ReportOption = None,
     save: SaveOption = None,
 ) -> None:
-    """Play a workload in real time on a live engine, open loop, one engine per policy."""
+    """Play a workload in real time on a live engine, open loop, one engine per policy.
+
+    The workload `contention` plays completions alone, then the same beside more background work than the
+    machine can do.
+    """
     from cato_lsp.bench.live import LiveOptions, run_live
     from cato_lsp.bench.metrics import run_summary
     from cato_lsp.bench.policies import parse_policies
 
     try:
         names = parse_policies(policies)
-        load = _make_workload(workload, float(rate), sla_scale, seed, duration, save)
+        loads = _live_loads(workload, rate, sla_scale, seed, duration, save)
     except (ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from error
     options = LiveOptions(
-        model=model, load_format=load_format, length_scale=length_scale, max_tokens=max_tokens, warmup=warmup
+        model=model,
+        load_format=load_format,
+        length_scale=length_scale,
+        max_tokens=max_tokens,
+        max_model_len=max_model_len,
+        async_scheduling=async_scheduling,
+        warmup=warmup,
     )
-    runs = run_live(load, names, options)
-    figures = {run.policy: run_summary(run) for run in runs}
-    _print_table(f"{load.name}, rate {rate}, live", figures)
-    head = {"workload": workload, "rate": float(rate), "sla_scale": sla_scale, "seed": seed}
-    _write(head, [{"rate": float(rate), "policies": figures}], runs, json_file, report)
+    by_load = run_live(loads, names, options)
+    points: list[dict[str, Any]] = []
+    for load, runs in zip(loads, by_load, strict=True):
+        figures = {run.policy: run_summary(run) for run in runs}
+        points.append({"load": load.name, "rate": rate, "policies": figures})
+        _print_table(f"{load.name}, rate {rate:g}, live", figures)
+    head = {"workload": workload, "rate": rate, "sla_scale": sla_scale, "seed": seed, "live": True}
+    _write(head, points, by_load[0], json_file, report)
 
 
-def _make_workload(
+def _live_loads(
     spec: str, rate: float, sla_scale: float, seed: int, duration: float, save: Path | None
-) -> Any:
+) -> list[Workload]:
+    from cato_lsp.bench.contention import contention
+
+    if spec == "contention":
+        return list(contention(rate=rate, sla_scale=sla_scale, seed=seed, duration=duration))
+    return [_make_workload(spec, rate, sla_scale, seed, duration, save)]
+
+
+def _make_workload(spec: str, rate: float, sla_scale: float, seed: int, duration: float, save: Path | None) -> Workload:
     from cato_lsp.bench.specs import make_workload
 
     load = make_workload(spec, rate=rate, sla_scale=sla_scale, seed=seed, duration=duration)
@@ -127,7 +149,7 @@ def _make_workload(
     return load
 
 
-def _play(load: Any, names: list[str], hardware: HardwareProfile, title: str) -> list[Run]:
+def _play(load: Workload, names: list[str], hardware: HardwareProfile, title: str) -> list[Run]:
     from rich.console import Console
     from rich.progress import Progress
 

@@ -1,14 +1,16 @@
 """People who type.
 
-Every editor runs through bursts of typing with pauses between them. Each key asks for a completion and cancels the one before; a
-key that types what the suggestion said asks for nothing, if the suggestion had come. After some pauses a person asks for a
-longer piece: a generation, a summary, a translation. All that happens is drawn beforehand, so every policy meets the same
-people; only whether a suggestion had come in time to be followed depends on the run.
+Every editor runs through bursts of typing with pauses between them. Each key asks for a completion and
+cancels the one before; a key that types what the suggestion said asks for nothing, if the suggestion had
+come. After some pauses a person asks for a longer piece: a generation, a summary, a translation. All that
+happens is drawn beforehand, so every policy meets the same people; only whether a suggestion had come in time
+to be followed depends on the run.
 
-Figures: gaps between keys have mean 239 ms and standard deviation 112 ms, and 6.3 % of keys delete (Dhakal, Feit, Kristensson,
-Oulasvirta: Observations on Typing from 136 Million Keystrokes, CHI 2018). Suggestions are accepted 27 % of the time (Ziegler et
-al.: Productivity Assessment of Neural Code Completion, MAPS 2022). The length of bursts and pauses is our own choice: 12 keys and
-6 s in the mean, so that an editor types about a third of the time.
+Figures: gaps between keys have mean 239 ms and standard deviation 112 ms, and 6.3 % of keys delete (Dhakal,
+Feit, Kristensson, Oulasvirta: Observations on Typing from 136 Million Keystrokes, CHI 2018). Suggestions are
+accepted 27 % of the time (Ziegler et al.: Productivity Assessment of Neural Code Completion, MAPS 2022). The
+length of bursts and pauses is our own choice: 12 keys and 6 s in the mean, so that an editor types about a
+third of the time.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ _VARIANCE = math.log(1 + (KEY_GAP_DEVIATION / KEY_GAP_MEAN) ** 2)
 
 
 def editors(
-    count: int, *, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duration: float = 300.0
+    count: int, *, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duration: float = 120.0
 ) -> Workload:
     """`count` editors; `rate` scales how fast everybody types."""
     calls: list[Call] = []

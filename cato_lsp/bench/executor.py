@@ -48,7 +48,7 @@ class ExecutedStep:
 class VirtualExecutor(Executor):
     """Base of the classes that `make_executor_cls` makes (vLLM wants a class and makes the instance itself)."""
 
-    profile: HardwareProfile
+    hardware: HardwareProfile
     virtual_clock: VirtualClock
     answer_lengths: dict[str, int]
     on_step: Callable[[ExecutedStep], None]
@@ -70,7 +70,7 @@ class VirtualExecutor(Executor):
     def determine_available_memory(self) -> list[int]:
         """Bytes that hold the profile's `kv_tokens`."""
         page = self.get_kv_cache_specs()[0]["layer"].page_size_bytes
-        return [self.profile.kv_tokens // self.cache_config.block_size * page]
+        return [self.hardware.kv_tokens // self.cache_config.block_size * page]
 
     def get_supported_kv_cache_layouts(self) -> list[list[str]]:
         """Layouts make no difference here."""
@@ -131,7 +131,7 @@ class VirtualExecutor(Executor):
 
         clock = self.virtual_clock
         start = clock.now
-        clock.now += self.profile.step(scheduled.total_num_scheduled_tokens, len(ids), context)
+        clock.now += self.hardware.step(scheduled.total_num_scheduled_tokens, len(ids), context)
         self.on_step(ExecutedStep(start, clock.now, tokens, context))
         return ModelRunnerOutput(req_ids=ids, req_id_to_index=index, sampled_token_ids=sampled)
 
@@ -147,7 +147,7 @@ def make_executor_cls(
     `answer_lengths` maps a request's id to the tokens of its answer; it may grow during the run.
     """
     body = {
-        "profile": profile,
+        "hardware": profile,
         "virtual_clock": clock,
         "answer_lengths": answer_lengths,
         "on_step": staticmethod(on_step),

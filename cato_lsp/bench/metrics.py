@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cato_lsp.bench.outcome import Outcome, Run
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.promise import ServiceClass, TaskKind
 
 KINDS = (TaskKind.COMPLETION, TaskKind.GENERATION, TaskKind.SUMMARIZATION, TaskKind.TRANSLATION)
 
@@ -40,19 +40,20 @@ def run_summary(run: Run) -> dict[str, Any]:
     """All figures of a run, ready for JSON (see `docs/benchmarks.md` for their meaning)."""
     outcomes = run.outcomes
     computed = sum(o.computed for o in outcomes)
-    kept = sum(o.kept for o in outcomes)
+    promised = [o for o in outcomes if o.promise.service is not ServiceClass.BACKGROUND]
+    background = computed - sum(o.computed for o in promised)
+    kept = sum(o.kept for o in promised)
     return {
         "goodput_per_s": kept / run.duration,
-        "offered_per_s": len(outcomes) / run.duration,
+        "offered_per_s": len(promised) / run.duration,
         "throughput_tokens_per_s": computed / run.makespan,
         "makespan_s": run.makespan,
         "utilization": run.busy / run.makespan,
+        "background_tokens_per_s": background / run.makespan,
         "wasted_tokens": sum(o.wasted for o in outcomes),
         "computed_tokens": computed,
         "cancelled": sum(not math.isnan(o.cancelled) for o in outcomes),
         "steps": len(run.steps),
         "policy_errors": run.policy_errors,
-        "kinds": {
-            kind.value: kind_summary([o for o in outcomes if o.promise.kind is kind]) for kind in KINDS
-        },
+        "kinds": {kind.value: kind_summary([o for o in outcomes if o.promise.kind is kind]) for kind in KINDS},
     }

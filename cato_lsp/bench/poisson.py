@@ -32,9 +32,7 @@ MIX = (
 """The mix at rate 1. Prompts of completions have the shape of the Azure code trace (2023)."""
 
 
-def mix_calls(
-    kinds: tuple[KindMix, ...], *, rate: float, seed: int, duration: float, clients: int = 16
-) -> list[Call]:
+def mix_calls(kinds: tuple[KindMix, ...], *, rate: float, seed: int, duration: float, clients: int = 16) -> list[Call]:
     """Poisson arrivals of `kinds` during `duration` seconds, from `clients` editor windows at random."""
     calls: list[Call] = []
     for mix in kinds:
@@ -48,7 +46,7 @@ def mix_calls(
     return sorted(calls, key=lambda call: call.time)
 
 
-def poisson(*, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duration: float = 300.0) -> Workload:
+def poisson(*, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duration: float = 120.0) -> Workload:
     """`rate` times the mix, all kinds at once."""
     calls = mix_calls(MIX, rate=rate, seed=seed, duration=duration)
     return Workload("poisson", calls, duration, sla_scale)

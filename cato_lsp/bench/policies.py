@@ -41,14 +41,10 @@ def _cato(name: str, summary: str, **changes: Any) -> PolicySpec:
 
 _ALL = (
     PolicySpec("fcfs", "stock vLLM, first come first served, 8,192 tokens a step"),
-    PolicySpec(
-        "priority", "stock vLLM, priority by kind of task", None, {"scheduling_policy": "priority"}
-    ),
+    PolicySpec("priority", "stock vLLM, priority by kind of task", None, {"scheduling_policy": "priority"}),
     PolicySpec("fcfs-512", "stock vLLM, chunks of 512", None, {"max_num_batched_tokens": 512}),
     PolicySpec("fcfs-2048", "stock vLLM, chunks of 2,048", None, {"max_num_batched_tokens": 2048}),
-    PolicySpec(
-        "long-prefill", "stock vLLM, 1,024 tokens a prompt", None, {"long_prefill_token_threshold": 1024}
-    ),
+    PolicySpec("long-prefill", "stock vLLM, 1,024 tokens a prompt", None, {"long_prefill_token_threshold": 1024}),
     PolicySpec("edf", "earliest deadline first", EarliestDeadlineFirst),
     PolicySpec("pressure", "vLLM's order, prefill budget by pressure (P-PAS+)", PressureAdaptive),
     _cato("cato", "ours"),

@@ -23,6 +23,13 @@ COLORS = {
     TaskKind.WARMUP: "#999999",
 }
 
+
+def _wasted(figures: dict[str, Any]) -> float | None:
+    if not figures.get("cancelled"):
+        return None
+    return figures["wasted_tokens"] / figures["computed_tokens"]
+
+
 COLUMNS: tuple[tuple[str, Callable[[dict[str, Any]], float | None], str], ...] = (
     ("goodput/s", lambda f: f["goodput_per_s"], "{:.2f}"),
     ("offered/s", lambda f: f.get("offered_per_s"), "{:.2f}"),
@@ -31,20 +38,14 @@ COLUMNS: tuple[tuple[str, Callable[[dict[str, Any]], float | None], str], ...] =
     ("summ. kept", lambda f: f["kinds"]["summarization"]["attained"], "{:.1%}"),
     ("transl. kept", lambda f: f["kinds"]["translation"]["attained"], "{:.1%}"),
     ("compl. TTFT P50", lambda f: f["kinds"]["completion"].get("ttft_p50"), "{:.3f}"),
-    ("P90", lambda f: f["kinds"]["completion"].get("ttft_p90"), "{:.3f}"),
-    ("P95", lambda f: f["kinds"]["completion"].get("ttft_p95"), "{:.3f}"),
+    ("compl. TTFT P90", lambda f: f["kinds"]["completion"].get("ttft_p90"), "{:.3f}"),
+    ("compl. TTFT P95", lambda f: f["kinds"]["completion"].get("ttft_p95"), "{:.3f}"),
     ("gener. TTFT P95", lambda f: f["kinds"]["generation"].get("ttft_p95"), "{:.3f}"),
     ("summ. E2E P95", lambda f: f["kinds"]["summarization"].get("e2e_p95"), "{:.2f}"),
     ("transl. E2E P95", lambda f: f["kinds"]["translation"].get("e2e_p95"), "{:.1f}"),
     ("makespan", lambda f: f.get("makespan_s"), "{:.1f}"),
-    ("wasted", lambda f: _wasted(f), "{:.2%}"),
+    ("wasted", _wasted, "{:.2%}"),
 )
-
-
-def _wasted(figures: dict[str, Any]) -> float | None:
-    if not figures.get("cancelled"):
-        return None
-    return figures["wasted_tokens"] / figures["computed_tokens"]
 
 
 def rows(figures: dict[str, dict[str, Any]]) -> list[list[str]]:
@@ -60,10 +61,11 @@ def rows(figures: dict[str, dict[str, Any]]) -> list[list[str]]:
 
 
 def summary_table(title: str, figures: dict[str, dict[str, Any]]) -> Table:
-    """The figures of all policies, for a terminal. Times are seconds."""
-    table = Table("policy", *(name for name, _, _ in COLUMNS), title=title)
-    for cells in rows(figures):
-        table.add_row(*cells)
+    """The figures of all policies, a column each, for a terminal. Times are seconds."""
+    table = Table("", *figures, title=title, show_edge=False)
+    names = ("policy", *(name for name, _, _ in COLUMNS))
+    for name, *cells in list(zip(names, *rows(figures), strict=True))[1:]:
+        table.add_row(name, *cells)
     return table
 
 
@@ -96,8 +98,7 @@ def _settings(document: dict[str, Any]) -> str:
 def _html_table(figures: dict[str, dict[str, Any]]) -> str:
     head = "".join(f"<th>{html.escape(name)}</th>" for name in ("policy", *(c[0] for c in COLUMNS)))
     body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
-        for cells in rows(figures)
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>" for cells in rows(figures)
     )
     return f"<table><tr>{head}</tr>{body}</table>"
 
@@ -139,9 +140,7 @@ def _latency_plots(runs: Sequence[Run]) -> str:
     for axis, kind in zip(axes, KINDS, strict=True):
         first_token = kind in (TaskKind.COMPLETION, TaskKind.GENERATION)
         for run in runs:
-            seconds = sorted(
-                o.ttft if first_token else o.e2e for o in run.outcomes if o.promise.kind is kind
-            )
+            seconds = sorted(o.ttft if first_token else o.e2e for o in run.outcomes if o.promise.kind is kind)
             seconds = [s for s in seconds if not math.isnan(s)]
             if seconds:
                 share = [(i + 1) / len(seconds) for i in range(len(seconds))]
@@ -165,9 +164,7 @@ def _timeline(run: Run) -> str:
         floor = 0
         for kind in TaskKind:
             tokens = sum(n for i, n in step.tokens.items() if run.outcomes[i].promise.kind is kind)
-            axis.bar(
-                step.start, tokens, step.end - step.start, floor, align="edge", color=COLORS[kind], linewidth=0
-            )
+            axis.bar(step.start, tokens, step.end - step.start, floor, align="edge", color=COLORS[kind], linewidth=0)
             floor += tokens
     handles = [axis.bar(start, 0, color=COLORS[kind], label=kind.value) for kind in KINDS]
     axis.set(title=run.policy, xlabel="s", ylabel="tokens", xlim=(start, start + TIMELINE_SECONDS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from cato_lsp.bench.clairvoyant import clairvoyant_kept
@@ -30,7 +31,7 @@ def simulate(
         twin = Twin(workload, POLICIES[name], profile)
         gc.disable()  # vLLM allocates much and frees all of it by reference counts
         try:
-            runs.append(twin.play(None if progress is None else lambda t, n=name: progress(n, t)))
+            runs.append(twin.play(None if progress is None else partial(progress, name)))
         finally:
             gc.enable()
         del twin
@@ -45,9 +46,7 @@ def clairvoyant_summary(workload: Workload, profile: HardwareProfile) -> dict[st
     return {
         "goodput_per_s": sum(kept.values()) / workload.duration,
         "offered_per_s": sum(offered.values()) / workload.duration,
-        "kinds": {
-            kind.value: {"n": offered[kind], "attained": kept[kind] / max(1, offered[kind])} for kind in KINDS
-        },
+        "kinds": {kind.value: {"n": offered[kind], "attained": kept[kind] / max(1, offered[kind])} for kind in KINDS},
     }
 
 

@@ -11,7 +11,7 @@ from cato_lsp.bench.workload import Workload
 
 
 def make_workload(
-    spec: str, *, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duration: float = 300.0
+    spec: str, *, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duration: float = 120.0
 ) -> Workload:
     """`poisson`, `trace:FILE`, `editors:N`, or `replay:FILE` (saved by `--save`; other options do not apply to it).
 

@@ -39,7 +39,7 @@ def trace(
     rate: float = 1.0,
     sla_scale: float = 1.0,
     seed: int = 0,
-    duration: float = 300.0,
+    duration: float = 120.0,
     clients: int = 16,
 ) -> Workload:
     """`rate` times as fast as recorded, as far as it goes within `duration`; the other kinds at their usual rate."""

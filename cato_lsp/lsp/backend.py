@@ -34,18 +34,22 @@ class Backend:
             group.start_soon(self.orchestrator.run)
 
     def use(self, session: Session) -> None:
-        """Act on a session's settings. The engine follows the first session; a later one cannot change it."""
+        """Act on a session's settings. Engine and log follow the first session; a later one cannot change them."""
         if session not in self._sessions:
             self._sessions.append(session)
+        settings = session.settings
+        is_first = session is self._sessions[0]
+        if is_first:
+            logging.getLogger().setLevel(settings.log_level.upper())
         try:
-            choice = resolve_model(session.settings.model)
+            choice = resolve_model(settings.model)
         except EngineError as error:
             self.host.refuse(error)
             session.status.warn(f"{error} {error.remedy}")
             return
-        logger.info("The model is %s: %s", choice.name, choice.why)
-        launch = Launch(choice.path, session.settings.engine)
-        if session is self._sessions[0]:
+        launch = Launch(choice.path, settings.engine)
+        if is_first:
+            logger.info("The model is %s: %s", choice.name, choice.why)
             self.host.configure(launch)
         elif launch != self.host.launch:
             session.status.warn("Another window uses this server with another model or engine; its settings hold.")

@@ -3,12 +3,14 @@
 A step is planned in four moves (`StepPlanner.plan`):
 
 1. Requests in the middle of an answer ride along: beside a prefill their tokens cost next to nothing.
-2. Of the requests whose first token is due, the greatest set that can be on time is kept (Moore and Hodgson). Of a burst that
-   cannot all be on time the heaviest are served after the others; first come, first served would be late for all of them.
-3. The step gets a length. It serves kept requests as long as they need, within a part of the tightest promise, since
-   whoever arrives meanwhile waits for its end. Without kept requests it is short, and longer only as work piles up.
-4. The step is filled in order: the one that was passed over for too long, the kept, those who are late but can be answered
-   soon, prompts of planned work by slack, the late by what is left of them, the background.
+2. Of the requests whose first token is due, the greatest set that can be on time is kept (Moore and Hodgson).
+   Of a burst that cannot all be on time the heaviest are served after the others; first come, first served
+   would be late for all of them.
+3. The step gets a length. It serves kept requests as long as they need, within a part of the tightest
+   promise, since whoever arrives meanwhile waits for its end. Without kept requests it is short, and longer
+   only as work piles up.
+4. The step is filled in order: the one that was passed over for too long, the kept, those who are late but
+   can be answered soon, prompts of planned work by slack, the late by what is left of them, the background.
 """
 
 from __future__ import annotations

@@ -56,9 +56,4 @@ class StepCostModel:
 
     def seconds(self, tokens: int, sequences: int, context: int) -> float:
         """Predicted seconds of a step."""
-        return (
-            self.fixed
-            + self.per_token * tokens
-            + self.per_sequence * sequences
-            + self.per_context * context
-        )
+        return self.fixed + self.per_token * tokens + self.per_sequence * sequences + self.per_context * context

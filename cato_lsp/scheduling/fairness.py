@@ -6,8 +6,8 @@ from __future__ import annotations
 class ClientShares:
     """How much service each client has had, after the Virtual Token Counter (Sheng et al., OSDI 2024).
 
-    A counter grows with the tokens computed for the client; a client that comes back from a pause is lifted to the least
-    of the active ones, so that idleness earns no credit.
+    A counter grows with the tokens computed for the client; a client that comes back from a pause is lifted
+    to the least of the active ones, so that idleness earns no credit.
     """
 
     def __init__(self) -> None:

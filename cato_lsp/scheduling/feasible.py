@@ -29,9 +29,10 @@ def keep_most(
 ) -> tuple[list[Job[T]], list[Job[T]], float]:
     """Split jobs into those to keep, in order of due time, and those to give up; and the work kept.
 
-    Moore and Hodgson's rule (1968): take jobs by due time; whenever one would be late, give up the heaviest taken so far.
-    With weight = work this keeps the greatest number that one machine can. The machine works in steps of at most `step`
-    seconds, each of which spends `overhead` seconds on other things; `before` is work that goes first.
+    Moore and Hodgson's rule (1968): take jobs by due time; whenever one would be late, give up the heaviest
+    taken so far. With weight = work this keeps the greatest number that one machine can. The machine works in
+    steps of at most `step` seconds, each of which spends `overhead` seconds on other things; `before` is work
+    that goes first.
     """
     heap: list[tuple[float, int, Job[T]]] = []
     given_up: set[int] = set()

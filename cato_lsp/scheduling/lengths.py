@@ -20,8 +20,8 @@ _WINDOW = 128
 class AnswerLengths:
     """Running quantiles of the answer lengths of each kind, over the last answers.
 
-    Long answers end late, so the first ones seen are short; a prior of `weight` answers of a typical length holds against
-    that until it is outnumbered.
+    Long answers end late, so the first ones seen are short; a prior of `weight` answers of a typical length
+    holds against that until it is outnumbered.
     """
 
     def __init__(self, weight: int = 8) -> None:

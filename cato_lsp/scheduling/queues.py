@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -14,6 +15,10 @@ DECODE_TOKENS = 16
 
 def _requests() -> list[RequestView]:
     return []
+
+
+def _queue() -> deque[RequestView]:
+    return deque()
 
 
 @dataclass(slots=True)
@@ -30,14 +35,14 @@ class Queues:
     """First token overdue, or an interrupted answer to compute again."""
     planned: list[RequestView] = field(default_factory=_requests)
     """Prompts whose last answer token is due."""
-    background: list[RequestView] = field(default_factory=_requests)
-    """Nobody waits for these."""
+    background: deque[RequestView] = field(default_factory=_queue)
+    """Nobody waits for these; those already answering come first."""
 
 
 def sort_requests(requests: Iterable[RequestView], now: float) -> Queues:
     """Sort requests into queues, each in the order given."""
     queues = Queues()
-    ttft, e2e = ServiceClass.TTFT, ServiceClass.E2E
+    ttft, e2e, nobody = ServiceClass.TTFT, ServiceClass.E2E, ServiceClass.BACKGROUND
     decoding, yielding, urgent = queues.decoding, queues.yielding, queues.urgent
     late, planned, background = queues.late, queues.planned, queues.background
     for request in requests:
@@ -46,12 +51,15 @@ def sort_requests(requests: Iterable[RequestView], now: float) -> Queues:
             continue
         promise = request.promise
         service = promise.service
-        if request.generated and todo <= DECODE_TOKENS:
+        if service is nobody:
+            if request.generated:
+                background.appendleft(request)
+            else:
+                background.append(request)
+        elif request.generated and todo <= DECODE_TOKENS:
             (yielding if service is e2e and promise.deadline < now else decoding).append(request)
         elif service is ttft:
             (urgent if promise.deadline > now and not request.generated else late).append(request)
-        elif service is e2e:
-            planned.append(request)
         else:
-            background.append(request)
+            planned.append(request)
     return queues

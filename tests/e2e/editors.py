@@ -54,9 +54,9 @@ def clean_environment(home: Path) -> dict[str, str]:
     }
 
 
-def eventually(what: str, attempt: Callable[[], T | None], pause: float = 0.1) -> T:
+def eventually(what: str, attempt: Callable[[], T | None], pause: float = 0.1, patience: float = PATIENCE) -> T:
     """The first true value that `attempt` gives."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while True:
         value = attempt()
         if value:

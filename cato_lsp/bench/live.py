@@ -1,0 +1,227 @@
+"""Runs on a live engine, in real time: open loop, one engine per policy, all in one process."""
+
+from __future__ import annotations
+
+import gc
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import resources
+from typing import Any
+
+from cato_lsp.bench.outcome import Outcome, Run, TimelineStep
+from cato_lsp.bench.policies import POLICIES, PolicySpec
+from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY, Call, Workload, token_ids
+from cato_lsp.scheduling.promise import TaskKind
+
+CPU_BLOCK = 32
+IDLE_SLEEP = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """How the engine under test is started."""
+
+    model: str = ""
+    """A model folder; empty: the bundled one."""
+    load_format: str = "auto"
+    length_scale: float = 1.0
+    """Factor on prompt and answer lengths, to fit small models and machines."""
+    max_tokens: int = 512
+    max_seats: int = 64
+    max_model_len: int = 4096
+    warmup: float = 5.0
+    """Seconds of the workload that are played beforehand and not counted."""
+    async_scheduling: bool = False
+    dtype: str = "auto"
+
+
+class LiveEngine:
+    """One vLLM engine in this process under one policy."""
+
+    def __init__(self, policy: PolicySpec, options: LiveOptions) -> None:
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        from vllm import EngineArgs
+        from vllm.platforms import current_platform
+        from vllm.v1.engine.llm_engine import LLMEngine
+
+        self.options = options
+        arguments: dict[str, Any] = {
+            "model": options.model or str(resources.files("cato_lsp.models") / "default"),
+            "skip_tokenizer_init": True,
+            "load_format": options.load_format,
+            "dtype": options.dtype,
+            "max_model_len": options.max_model_len,
+            "max_num_batched_tokens": options.max_tokens,
+            "max_num_seqs": options.max_seats,
+            "async_scheduling": options.async_scheduling,
+            "scheduler_cls": policy.scheduler_cls(time.monotonic, async_scheduling=options.async_scheduling),
+            "disable_log_stats": True,
+            "enable_prefix_caching": True,
+        }
+        if current_platform.is_cpu():
+            arguments |= {"enforce_eager": True, "block_size": CPU_BLOCK, "async_scheduling": False}
+        llm: Any = LLMEngine.from_engine_args(EngineArgs(**{**arguments, **policy.engine_options}))
+        self._llm = llm
+        self._core = llm.engine_core.engine_core
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is unfinished."""
+        return self._llm.has_unfinished_requests()
+
+    @property
+    def scheduler(self) -> Any:
+        """vLLM's scheduler."""
+        return self._core.scheduler
+
+    def add(self, name: str, ids: list[int], answer: int, workload: Workload, call: Call, arrival: float) -> None:
+        """Submit a call; its answer has exactly `answer` tokens."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        params = SamplingParams(
+            temperature=0.0,
+            max_tokens=answer,
+            ignore_eos=True,
+            detokenize=False,
+            output_kind=RequestOutputKind.DELTA,
+            extra_args={"cato": workload.promise(call, arrival)},
+        )
+        self._llm.add_request(
+            name, {"prompt_token_ids": ids}, params, arrival_time=arrival, priority=PRIORITY[call.kind]
+        )
+
+    def abort(self, name: str) -> None:
+        """Cancel a call."""
+        self._llm.abort_request([name])
+
+    def step(self) -> list[tuple[str, int, bool]]:
+        """Run one step: name, new tokens and whether it ended, of each call that got tokens."""
+        return [(o.request_id, len(o.outputs[0].token_ids), o.finished) for o in self._llm.step()]
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._llm.engine_core.shutdown()
+        del self._llm, self._core
+        gc.collect()
+
+
+class LivePlayer:
+    """Plays one workload on a live engine."""
+
+    def __init__(self, engine: LiveEngine, policy: str, workload: Workload) -> None:
+        self.engine = engine
+        self.policy = policy
+        self.workload = workload
+        self.outcomes: list[Outcome] = []
+        self.steps: list[TimelineStep] = []
+        self._live: dict[str, int] = {}
+        self._start = 0.0
+
+    def play(self, progress: Callable[[float], None] | None = None) -> Run:
+        """Play the workload to the end."""
+        calls, engine = self.workload.calls, self.engine
+        self._start = time.monotonic()
+        position = 0
+        busy = 0.0
+        while position < len(calls) or engine.busy:
+            now = time.monotonic() - self._start
+            while position < len(calls) and calls[position].time <= now:
+                self._arrive(position, calls[position])
+                position += 1
+            if not engine.busy:
+                time.sleep(IDLE_SLEEP)
+                continue
+            outputs = engine.step()
+            end = time.monotonic() - self._start
+            busy += end - now
+            tokens: dict[int, int] = {}
+            for name, count, ended in outputs:
+                tokens[int(name)] = self._take(int(name), count, ended, end)
+            self.steps.append(TimelineStep(now, end, tokens))
+            if progress is not None and len(self.steps) % 32 == 0:
+                progress(min(end, self.workload.duration))
+        makespan = time.monotonic() - self._start
+        for outcome in self.outcomes:
+            outcome.promise = replace(
+                outcome.promise,
+                arrival=outcome.promise.arrival - self._start,
+                deadline=outcome.promise.deadline - self._start,
+            )
+        errors = getattr(engine.scheduler, "policy_errors", 0)
+        return Run(self.policy, self.workload.duration, makespan, busy, self.outcomes, self.steps, errors)
+
+    def _arrive(self, index: int, call: Call) -> None:
+        live = self._live.get(call.client)
+        if call.follows and live is not None and not math.isnan(self.outcomes[live].first):
+            return
+        if (call.supersedes or call.follows) and live is not None:
+            self._cancel(live, call.time)
+        if not call.prompt:
+            return
+        scale, limit = self.engine.options.length_scale, self.engine.options.max_model_len
+        prompt = max(1, min(int(call.prompt * scale), limit * 3 // 4))
+        answer = max(1, min(int(call.answer * scale), MAX_ANSWER[call.kind], limit - prompt - 1))
+        arrival = self._start + call.time
+        position = len(self.outcomes)
+        self.outcomes.append(Outcome(self.workload.promise(call, arrival), prompt))
+        if call.kind is TaskKind.COMPLETION:
+            self._live[call.client] = position
+        ids = token_ids(replace(call, prompt=prompt), index)
+        self.engine.add(str(position), ids, answer, self.workload, call, arrival)
+
+    def _cancel(self, position: int, when: float) -> None:
+        del self._live[self.outcomes[position].promise.client]
+        outcome = self.outcomes[position]
+        if math.isnan(outcome.last):
+            outcome.cancelled = when
+            self.engine.abort(str(position))
+
+    def _take(self, position: int, count: int, ended: bool, now: float) -> int:
+        outcome = self.outcomes[position]
+        computed = count
+        if math.isnan(outcome.first):
+            outcome.first = now
+            computed = outcome.prompt
+        outcome.computed += computed
+        outcome.generated += count
+        if ended:
+            outcome.last = now
+        return computed
+
+
+def run_live(
+    loads: Sequence[Workload],
+    policies: Sequence[str],
+    options: LiveOptions,
+    progress: Callable[[str, float], None] | None = None,
+) -> list[list[Run]]:
+    """Play every load under every policy, one engine per policy; runs by load, then by policy."""
+    runs: list[list[Run]] = [[] for _ in loads]
+    for name in policies:
+        engine = LiveEngine(POLICIES[name], options)
+        try:
+            warm = loads[-1].part(options.warmup)
+            if warm.calls:
+                LivePlayer(engine, name, warm).play()
+            for index, load in enumerate(loads):
+                tell = None if progress is None else partial(progress, name)
+                runs[index].append(LivePlayer(engine, name, load).play(tell))
+        finally:
+            engine.close()
+    return runs
+
+
+_ENVIRONMENT = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "HF_HUB_OFFLINE": "1",
+}

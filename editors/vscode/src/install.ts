@@ -1,0 +1,114 @@
+/** Makes a Python environment of our own with the server in it. */
+
+import { execFile, spawn } from "node:child_process";
+import * as fs from "node:fs/promises";
+import * as path from "node:path";
+import { promisify } from "node:util";
+import * as vscode from "vscode";
+import { privateEnvironment, programIn } from "./server";
+
+const run = promisify(execFile);
+const PYTHONS = ["python3.13", "python3.12", "python3.11", "python3", "python"];
+
+/** Install the server, with progress; true when it is there afterwards. */
+export async function installServer(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): Promise<boolean> {
+  const python = await findPython();
+  if (!python) {
+    void vscode.window.showErrorMessage("Cato needs Python 3.11 or newer with the venv module. Install it, then try again.");
+    return false;
+  }
+  const options = { location: vscode.ProgressLocation.Notification, title: "Installing the Cato server", cancellable: true };
+  try {
+    await vscode.window.withProgress(options, (progress, token) => install(context, log, python, progress, token));
+    return true;
+  } catch (error) {
+    if (error instanceof vscode.CancellationError) {
+      return false;
+    }
+    log.error(String(error));
+    const choice = await vscode.window.showErrorMessage(`The Cato server could not be installed. ${String(error)}`, "Open Log");
+    if (choice) {
+      log.show();
+    }
+    return false;
+  }
+}
+
+async function findPython(): Promise<string | undefined> {
+  for (const python of PYTHONS) {
+    try {
+      await run(python, ["-c", "import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))"]);
+      return python;
+    } catch {
+      continue;
+    }
+  }
+  return undefined;
+}
+
+async function hasGpu(): Promise<boolean> {
+  try {
+    await run("nvidia-smi", ["-L"]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function install(
+  context: vscode.ExtensionContext,
+  log: vscode.LogOutputChannel,
+  python: string,
+  progress: vscode.Progress<{ message: string }>,
+  token: vscode.CancellationToken,
+): Promise<void> {
+  const environment = privateEnvironment(context);
+  const source = vscode.workspace.getConfiguration("cato").get<string>("server.source", "cato-lsp");
+  const pip = (...args: string[]): Promise<void> =>
+    call(programIn(environment, "python"), ["-m", "pip", "--disable-pip-version-check", "--no-input", "install", ...args], log, token);
+  await fs.mkdir(path.dirname(environment), { recursive: true });
+  progress.report({ message: "making a Python environment" });
+  await call(python, ["-m", "venv", "--clear", environment], log, token);
+  if (await hasGpu()) {
+    progress.report({ message: "vLLM for your GPU (some gigabytes)" });
+    await pip(`${source}[gpu]`);
+    return;
+  }
+  // vLLM's CPU wheel asks for builds that do not fit its torch: the locked list, without resolution, is the way that works.
+  const locks = path.join(context.extensionPath, "dist");
+  progress.report({ message: "PyTorch for the CPU (some 200 MB)" });
+  const torch = (await fs.readFile(path.join(locks, "torch.txt"), "utf8")).trim();
+  await pip("--no-deps", torch).catch(() => pip("--no-deps", "--index-url", "https://download.pytorch.org/whl/cpu", torch));
+  progress.report({ message: "vLLM and what it needs (some 500 MB)" });
+  await pip("--no-deps", "--require-hashes", "--requirement", path.join(locks, "cpu.txt"));
+  progress.report({ message: "the server" });
+  await pip("--no-deps", source);
+}
+
+function call(program: string, args: string[], log: vscode.LogOutputChannel, token: vscode.CancellationToken): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const cancel = token.onCancellationRequested(() => child.kill());
+    let last = "";
+    const note = (data: Buffer): void => {
+      const text = data.toString().trim();
+      if (text) {
+        last = text.split("\n").at(-1) ?? last;
+        log.info(text);
+      }
+    };
+    child.stdout.on("data", note);
+    child.stderr.on("data", note);
+    child.on("error", reject);
+    child.on("close", (code) => {
+      cancel.dispose();
+      if (token.isCancellationRequested) {
+        reject(new vscode.CancellationError());
+      } else if (code === 0) {
+        resolve();
+      } else {
+        reject(new Error(last));
+      }
+    });
+  });
+}

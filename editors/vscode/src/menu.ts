@@ -1,0 +1,43 @@
+/** What a click on the status bar offers. */
+
+import * as vscode from "vscode";
+import type { Activity } from "./activity";
+
+export const PAUSE_MINUTES = 10;
+
+export async function showMenu(activity: Activity): Promise<void> {
+  const language = vscode.window.activeTextEditor?.document.languageId;
+  const disabled = language !== undefined && disabledLanguages().includes(language);
+  const entries = [
+    activity.paused
+      ? { label: "$(debug-start) Resume completions", command: "cato-lsp.resume" }
+      : { label: `$(debug-pause) Pause completions for ${PAUSE_MINUTES} minutes`, command: "cato-lsp.pause" },
+    ...(language === undefined
+      ? []
+      : [{ label: `$(circle-slash) ${disabled ? "Enable" : "Disable"} for ${language}`, command: "cato-lsp.toggleLanguage" }]),
+    { label: "$(dashboard) Show status", command: "cato-lsp.showStatus" },
+    { label: "$(output) Open log", command: "cato-lsp.showLog" },
+    { label: "$(debug-restart) Restart server", command: "cato-lsp.restart" },
+  ];
+  const choice = await vscode.window.showQuickPick(entries, { title: "Cato" });
+  if (choice) {
+    await vscode.commands.executeCommand(choice.command);
+  }
+}
+
+function disabledLanguages(): string[] {
+  return vscode.workspace.getConfiguration("cato").get<string[]>("disabledLanguages", []);
+}
+
+export async function toggleLanguage(): Promise<void> {
+  const language = vscode.window.activeTextEditor?.document.languageId;
+  if (language === undefined) {
+    return;
+  }
+  const configuration = vscode.workspace.getConfiguration("cato");
+  const inWorkspace = configuration.inspect("disabledLanguages")?.workspaceValue !== undefined;
+  const target = inWorkspace ? vscode.ConfigurationTarget.Workspace : vscode.ConfigurationTarget.Global;
+  const others = disabledLanguages().filter((each) => each !== language);
+  const now = others.length < disabledLanguages().length ? others : [...others, language];
+  await configuration.update("disabledLanguages", now, target);
+}

@@ -1,0 +1,85 @@
+/** The status bar item. */
+
+import * as path from "node:path";
+import * as vscode from "vscode";
+import type { Activity } from "./activity";
+import { type ChangedStatus, promises, type ServerStatus, tokensPerSecond } from "./protocol";
+
+const ICONS = { Normal: "$(check)", Warning: "$(warning)", Error: "$(error)", Inactive: "$(circle-slash)" } as const;
+
+export class StatusItem implements vscode.Disposable {
+  private readonly item = vscode.window.createStatusBarItem("cato", vscode.StatusBarAlignment.Right, 100);
+  private changed: ChangedStatus = { busy: true, message: "Starting", kind: "Normal" };
+  private counters: ServerStatus | undefined;
+  private readonly subscription: vscode.Disposable;
+
+  constructor(private readonly activity: Activity) {
+    this.item.name = "Cato";
+    this.item.command = "cato-lsp.menu";
+    this.subscription = activity.onDidChange(() => this.draw());
+    this.draw();
+    this.item.show();
+  }
+
+  /** The server, or we for it, say how it is. */
+  change(changed: ChangedStatus): void {
+    this.changed = changed;
+    void vscode.commands.executeCommand("setContext", "cato.ready", changed.kind === "Normal" && !changed.busy);
+    this.draw();
+  }
+
+  count(counters: ServerStatus | undefined): void {
+    this.counters = counters;
+    this.draw();
+  }
+
+  private get text(): string {
+    if (this.changed.kind !== "Error" && this.activity.paused) {
+      return "$(debug-pause) Cato";
+    }
+    const title = this.activity.title;
+    if (title && this.changed.kind === "Normal") {
+      return title === "Cato" ? "$(loading~spin) Cato" : `$(loading~spin) Cato: ${title}`;
+    }
+    if (this.changed.busy) {
+      return "$(loading~spin) Cato";
+    }
+    return `${ICONS[this.changed.kind]} Cato`;
+  }
+
+  private draw(): void {
+    const { kind, message } = this.changed;
+    this.item.text = this.text;
+    this.item.tooltip = this.tooltip();
+    this.item.accessibilityInformation = { label: `Cato: ${this.activity.paused ? "paused" : message}` };
+    const colors = { Error: "statusBarItem.errorBackground", Warning: "statusBarItem.warningBackground" } as const;
+    this.item.backgroundColor =
+      kind === "Error" || kind === "Warning" ? new vscode.ThemeColor(colors[kind]) : undefined;
+  }
+
+  private tooltip(): vscode.MarkdownString {
+    const tooltip = new vscode.MarkdownString();
+    tooltip.appendText(this.activity.paused ? "Completions are paused" : this.changed.message);
+    const counters = this.counters;
+    if (counters) {
+      const { kept, promised } = promises(counters);
+      const rate = tokensPerSecond(counters);
+      const rows = [
+        ["Model", counters.model ? path.basename(counters.model) : "none"],
+        ["Promises kept", promised ? `${kept} of the last ${promised}` : "none made yet"],
+        ["Tokens/s", rate === undefined ? "none measured yet" : rate.toFixed(0)],
+        ["Running", String(counters.live)],
+      ];
+      tooltip.appendMarkdown("\n\n");
+      for (const [name, value] of rows) {
+        tooltip.appendMarkdown(`${name}: `).appendText(value ?? "").appendMarkdown("  \n");
+      }
+    }
+    return tooltip;
+  }
+
+  dispose(): void {
+    this.subscription.dispose();
+    this.item.dispose();
+  }
+}

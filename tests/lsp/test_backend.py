@@ -1,0 +1,45 @@
+"""What sessions share follows the first of them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from cato_lsp.config import Layer
+from cato_lsp.engine.host import EnginePhase
+from cato_lsp.lsp.backend import Backend
+from cato_lsp.lsp.session import Session
+
+pytestmark = pytest.mark.anyio
+
+
+def session_with(backend: Backend, **settings: object) -> Session:
+    session = Session(backend, Layer("tests", settings))
+    session.apply_settings()
+    return session
+
+
+async def test_a_model_that_is_not_on_this_disk_is_a_failure_with_what_to_do() -> None:
+    backend = Backend()
+    session_with(backend, model="/no/such/model")
+    status = backend.host.status
+    assert status.phase is EnginePhase.FAILED
+    assert "/no/such/model" in status.message
+    assert "cato-lsp models" in status.remedy
+
+
+async def test_a_later_session_changes_neither_the_engine_nor_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "level", logging.WARNING)
+    backend = Backend()
+    first = session_with(backend, model="bundled", log_level="error")
+    launch = backend.host.launch
+    session_with(backend, model=str(tmp_path), log_level="debug")
+    assert backend.host.launch == launch
+    assert logging.getLogger().level == logging.ERROR
+    backend.leave(first)
+    later = session_with(backend, model=str(tmp_path), log_level="error")
+    assert later.settings.model == str(tmp_path)
