@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from cato_lsp.bench.hardware import HardwareProfile, load_profile
 from cato_lsp.bench.metrics import run_summary
 from cato_lsp.bench.outcome import Run
-from cato_lsp.bench.policies import POLICIES
 from cato_lsp.bench.poisson import poisson
+from cato_lsp.bench.policies import POLICIES
 from cato_lsp.bench.simulate import simulate
 from cato_lsp.bench.workload import Call, Workload
 from cato_lsp.scheduling.promise import TaskKind
