@@ -161,9 +161,9 @@ class CodeSamples:
 def pick_hole(text: str, rng: Random) -> Hole:
     """A place as one leaves it while typing: mostly one line, else the rest of a block, else any span."""
     kind = rng.random()
-    if kind > 0.88:
+    if kind > 0.95:
         start = rng.randrange(len(text))
-        return Hole(start, min(len(text), start + int(rng.expovariate(1 / 80)) + 1), 0)
+        return Hole(start, _word_end(text, start + int(rng.expovariate(1 / 80)) + 1), 0)
     start = _line_start(text, rng.randrange(len(text)))
     while text.startswith("\n", start):
         start += 1
@@ -172,10 +172,10 @@ def pick_hole(text: str, rng: Random) -> Hole:
     length = line_end - start
     indent = length - len(text[start:line_end].lstrip())
     typed = indent + int(rng.random() * (length - indent + 1)) if rng.random() < 0.8 else 0
-    if kind > 0.62:
+    if kind > 0.72:
         return Hole(start, block_end(text, start, rng.choice((3, 6, 12))), typed)
-    if rng.random() < 0.2 and typed < length:
-        return Hole(start, start + rng.randint(typed + 1, length), typed)
+    if rng.random() < 0.1 and typed < length:
+        return Hole(start, min(_word_end(text, start + rng.randint(typed + 1, length)), line_end), typed)
     return Hole(start, line_end, typed)
 
 
@@ -213,6 +213,17 @@ def _line_start(text: str, position: int) -> int:
 def _line_end(text: str, position: int) -> int:
     end = text.find("\n", position)
     return len(text) if end < 0 else end
+
+
+def _word_end(text: str, position: int) -> int:
+    """The first end of a word at or after ``position``: an answer never ends within one."""
+    while (
+        0 < position < len(text)
+        and text[position - 1].isalnum()
+        and (text[position].isalnum() or text[position] == "_")
+    ):
+        position += 1
+    return min(position, len(text))
 
 
 def _indent(line: str) -> int:

@@ -44,8 +44,7 @@ class Plan:
     stages: tuple[Stage, ...] = (
         Stage(0.0, 256, 16),
         Stage(0.42, 512, 8),
-        Stage(0.76, 1024, 4),
-        Stage(0.9, 2048, 2),
+        Stage(0.76, 1536, 4),
     )
     muon_lr: float = 0.02
     adam_lr: float = 4e-3

@@ -180,7 +180,7 @@ class Window:
         self.type(name, 5)
         eventually("the file is offered", lambda: any(name in row for row in self.texts(".quick-input-list-row")))
         self.press("Enter")
-        eventually("the file is open", lambda: any(name in tab for tab in self.texts(".tab.active")))
+        eventually("the file is open", lambda: any(name in tab.replace("\n", "") for tab in self.texts(".tab.active")))
         self._call("click", ".editor-group-container.active .monaco-editor .view-lines")
         self.press("Control+End")
         return path
@@ -227,9 +227,9 @@ class Wire:
         messages: list[dict[str, Any]] = []
         for path in sorted(self._folder.glob(f"*.{direction}")):
             data = path.read_bytes()
-            for match in re.finditer(rb"Content-Length: (\d+)\r\n(?:[^\r]*\r\n)*\r\n", data):
-                body = data[match.end() : match.end() + int(match[1])]
-                if len(body) == int(match[1]):
+            while header := re.match(rb"(?:[^\r\n]+\r\n)*?Content-Length: (\d+)\r\n(?:[^\r\n]+\r\n)*\r\n", data):
+                body, data = data[header.end() :][: int(header[1])], data[header.end() + int(header[1]) :]
+                if len(body) == int(header[1]):
                     messages.append(json.loads(body))
         return messages
 
