@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import statistics
 import sys
+import sysconfig
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+LONG_FILE = Path(sysconfig.get_paths()["stdlib"]) / "textwrap.py"
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "cato_lsp" / "engine" / "model_folder.py"
 TYPED = (
@@ -32,6 +35,16 @@ TYPED = (
     ("def _read_json(file: Path)", "    remedy = "),
 )
 """Where the demo types (after the line that starts so), and what."""
+SKETCH = """\n\ndef total_size(folder: Path) -> int:
+    \"\"\"Return the size of all files in a folder, in bytes.\"\"\"
+"""
+PROBES = ("    size = file.", "    for name in header", "    if not ", "    with file.open(", "    end = max(")
+CAPABILITIES = types.ClientCapabilities(
+    workspace=types.WorkspaceClientCapabilities(
+        apply_edit=True, workspace_edit=types.WorkspaceEditClientCapabilities(document_changes=True)
+    ),
+    experimental={"catoPreview": True},
+)
 KEYS = 3
 """Characters typed between two requests."""
 KEYSTROKE = 0.06
@@ -62,6 +75,25 @@ class Editor(BaseLanguageClient):
         self.version = 1
         self.lines = FILE.read_text(encoding="utf-8").split("\n")
         self.asked: list[Asked] = []
+        self.assisted = asyncio.Event()
+        self.result = ""
+
+        @self.feature("cato/preview")
+        def _(preview: Any) -> None:
+            if preview.done and preview.kind == "translation":
+                self.finish(preview.text)
+
+        @self.feature(types.WORKSPACE_APPLY_EDIT)
+        def _(params: types.ApplyWorkspaceEditParams) -> types.ApplyWorkspaceEditResult:
+            change = (params.edit.document_changes or [])[0]
+            assert isinstance(change, types.TextDocumentEdit)
+            self.finish("\n".join(edit.new_text for edit in change.edits if isinstance(edit, types.TextEdit)))
+            return types.ApplyWorkspaceEditResult(applied=False, failure_reason="The demo only looks.")
+
+        @self.feature(types.WINDOW_SHOW_MESSAGE)
+        def _(params: types.ShowMessageParams) -> None:
+            if not params.message.startswith("Cato: Done"):
+                self.finish(params.message)
 
         @self.feature("cato/didChangeStatus")
         def _(status: Any) -> None:
@@ -70,12 +102,26 @@ class Editor(BaseLanguageClient):
             if self.failed or status.message.startswith("Ready"):
                 self.ready.set()
 
+    def finish(self, result: str) -> None:
+        """Take in what came of a command."""
+        self.result = result
+        self.assisted.set()
+
+    async def start(self, command: str, line: int, end: int, *, uri: str = "", **more: str) -> None:
+        """Run one of the server's commands on some lines."""
+        self.assisted.clear()
+        where = {"start": {"line": line, "character": 0}, "end": {"line": end, "character": 0}}
+        params = types.ExecuteCommandParams(command, [{"uri": uri or self.uri, "range": where, **more}])
+        await self.workspace_execute_command_async(params)
+
     async def begin(self, model: str | None) -> float:
         """Start the server; return the seconds that ``initialize`` took."""
         options = {"model": model} if model else {}
         await self.start_io(sys.executable, "-m", "cato_lsp", env={**os.environ, "OMP_NUM_THREADS": "1"})
         params = types.InitializeParams(
-            capabilities=types.ClientCapabilities(), process_id=os.getpid(), initialization_options=options
+            capabilities=CAPABILITIES,
+            process_id=os.getpid(),
+            initialization_options=options,
         )
         start = time.perf_counter()
         await self.initialize_async(params)
@@ -151,8 +197,9 @@ async def main() -> int:
     editor.insert(line, 0, "def read_header(file: Path) -> \n\n\n")
     await editor.ask(line, len(editor.lines[line]), cancel_after=0.015)
 
-    status = await editor.protocol.send_request_async("cato/status", None)
-    report(editor, status)
+    report(editor, await editor.protocol.send_request_async("cato/status", None))
+    await assists(editor)
+    await mixed_load(editor)
     await editor.shutdown_async(None)
     editor.exit(None)
     await editor.stop()
@@ -183,6 +230,60 @@ async def type_along(editor: Editor, anchor: str, text: str) -> None:
         ghost = Text(asked.line) + Text(asked.ghost.replace("\n", "\n" + " " * 4), style="italic dim cyan")
         console.print(ghost)
     console.print()
+
+
+async def assists(editor: Editor) -> None:
+    """Generate a body, write a docstring, translate a function: each with its own promise."""
+    console.print("\n[bold]Generate, summarize, translate[/]")
+    start = len(editor.lines) - 1
+    editor.insert(start, 0, SKETCH)
+    body = start + SKETCH.count("\n")
+    function = next(n for n, each in enumerate(editor.lines) if each.startswith("def _read_json"))
+    end = function + next(n for n, each in enumerate(editor.lines[function:]) if not each)
+    for command, where, more in (
+        ("cato.generate", (body - 1, body - 1), {}),
+        ("cato.summarize", (function, end), {}),
+        ("cato.translate", (function, end), {"language": "javascript"}),
+    ):
+        await editor.start(command, *where, **more)
+        await asyncio.wait_for(editor.assisted.wait(), 120)
+        task = (await editor.protocol.send_request_async("cato/status", None)).tasks[-1]
+        promise = "first token" if task.kind == "generation" else "whole answer"
+        took = task.ttft if task.kind == "generation" and task.ttft is not None else task.e2e
+        console.print(
+            f"  {command}: {promise} in {took * 1000:.0f} ms, promised within {task.deadline * 1000:.0f} ms; "
+            f"{task.calls} calls, {task.answer_tokens} tokens"
+        )
+        console.print(Text("    " + editor.result.strip().replace("\n", "\n    "), style="italic dim cyan"))
+
+
+async def mixed_load(editor: Editor) -> None:
+    """Complete while a translation of the whole file runs, beside completions with nothing else running."""
+    anchor = next(n for n, each in enumerate(editor.lines) if each.startswith("def _check_safetensors"))
+
+    async def some(running: bool) -> list[float]:
+        ttfts: list[float] = []
+        for text in PROBES:
+            line = anchor + 1
+            editor.insert(line, 0, text + "\n")
+            await editor.ask(line, len(text))
+            task = (await editor.protocol.send_request_async("cato/status", None)).tasks[-1]
+            if task.kind == "completion" and task.ttft is not None and running != editor.assisted.is_set():
+                ttfts.append(task.ttft * 1000)
+        return ttfts
+
+    editor.assisted.set()
+    alone = await some(running=False)
+    text = LONG_FILE.read_text(encoding="utf-8")
+    document = types.TextDocumentItem(LONG_FILE.as_uri(), "python", 1, text)
+    editor.text_document_did_open(types.DidOpenTextDocumentParams(document))
+    await editor.start("cato.translate", 0, text.count("\n"), uri=LONG_FILE.as_uri(), language="javascript")
+    beside = await some(running=True)
+    await asyncio.wait_for(editor.assisted.wait(), 180)
+    console.print(f"\n[bold]Completions while a translation of {LONG_FILE.name}, {text.count(chr(10))} lines, runs[/]")
+    for name, ttfts in (("alone", alone), ("beside the translation", beside)):
+        if ttfts:
+            console.print(f"  {name}: first token after {statistics.median(ttfts):.0f} ms (median of {len(ttfts)})")
 
 
 def report(editor: Editor, status: Any) -> None:

@@ -47,7 +47,15 @@ def main() -> None:
     folder = options.cache / options.name
     examples = load_examples(balanced(corpus.train, 1_000_000), options.cache / "examples.jsonl")
     source = TaskSamples(examples, CodeSamples(corpus.train, encode), encode, share=0.15)
-    trainer = Trainer(route.shape, plan, source, held_out_rows(corpus, encode), folder, options.threads)
+    trainer = Trainer(
+        route.shape,
+        plan,
+        source,
+        held_out_rows(corpus, encode),
+        folder,
+        markers=encode.markers,
+        threads=options.threads,
+    )
     signal.signal(signal.SIGTERM, lambda *_: trainer.stop())
     trainer.run(
         on_save=lambda model: export_model(model, tokenizer, folder / "export"),

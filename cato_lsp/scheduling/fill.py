@@ -24,8 +24,7 @@ class StepFiller:
         self.view = view
         self.base = base
         self.per_token = per_token
-        prefill = math.inf if math.isinf(length) else max(_LEAST_TOKENS, (length - base) / per_token)
-        self.prefill_left = prefill
+        self.prefill_left = math.inf if math.isinf(length) else max(_LEAST_TOKENS, math.ceil((length - base) / per_token))
         self.tokens_left = view.max_tokens
         self.seats_left = view.max_seats - len(view.running)
         self.blocks_left = view.free_blocks
@@ -50,23 +49,25 @@ class StepFiller:
 
         `by_force`: seat and blocks are taken from others, and the step is as long as it gets.
         """
-        if request.id in self.grants or request.id in self.victims:
+        granted = self.grants.get(request.id, 0)
+        wanted = min(request.todo - granted, at_most)
+        if wanted <= 0 or request.id in self.victims:
             return True
         room = self.tokens_left if by_force else min(self.tokens_left, self.prefill_left - self.used)
-        tokens = int(min(request.todo, at_most, room))
+        tokens = int(min(wanted, room))
         if tokens <= 0:
             return False
-        if not request.running and not self._admit(request, by_force):
+        if not (request.running or granted) and not self._admit(request, by_force):
             return True
-        self.grants[request.id] = tokens
+        self.grants[request.id] = granted + tokens
         self.tokens_left -= tokens
         self.used += tokens
         return True
 
-    def add_urgent(self, request: RequestView) -> None:
+    def add_urgent(self, request: RequestView, safety: float) -> None:
         """Grant a request that is to be answered on time, and let the step end by then if that is how it ends."""
         if self.add(request, by_force=self._is_short(request)) and self.grants.get(request.id) == request.todo:
-            on_time = (request.promise.deadline - self.view.now - self.base) / self.per_token
+            on_time = (request.promise.deadline - self.view.now - safety - self.base) / self.per_token
             if self.used <= on_time < self.prefill_left:
                 self.prefill_left = on_time
 

@@ -30,7 +30,7 @@ class CatoOptions:
     aim: bool = True
     """Aim a little before the deadline where that costs nobody a promise."""
 
-    urgent_step: float = 0.3
+    urgent_step: float = 0.33
     """Longest step that serves a kept first token: whoever arrives meanwhile waits for its end."""
     fill_step: float = 0.075
     """Such a step is filled up with other work to this length."""
@@ -48,17 +48,19 @@ class CatoOptions:
     """Up to this many times the promised time counts as a little late."""
     generous_aim: float = 0.55
     """Promises with ample time are aimed at after this part of it."""
-    margin: float = 0.05
+    margin: float = 0.12
     """The others are aimed at this part of the allowance before their time."""
+    safety: float = 0.005
+    """Promises are taken to be due this part of the allowance early: no prediction is exact."""
     calm: float = 0.6
     """The machine is calm while prefill waits in less than this part of the time (of the last 20 s)."""
     overload: float = 10.0
     """Overload: the late need more than this many allowances of machine time."""
-    pace_floor: float = 0.15
+    pace_floor: float = 0.13
     """No step of an overloaded machine is made shorter than this for the pace of answers."""
-    planned_share: float = 0.1
+    planned_share: float = 0.15
     planned_rate: float = 0.3
-    """The speed at which prompts of planned work are thought to progress, as a part of the machine."""
+    """Under overload, the speed at which planned prompts progress, as a part of the machine's."""
     quiet: float = 5.0
     """Seconds."""
     patience: float = 30.0

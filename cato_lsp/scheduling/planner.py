@@ -37,6 +37,7 @@ class StepPlanner:
         self.riders = self.queues.decoding + self.queues.yielding
         cost = policy.cost
         self.per_token = cost.per_token
+        self.per_context = cost.per_context
         self.base = cost.seconds(
             sum([r.todo for r in self.riders]), len(self.riders), sum([r.computed for r in self.riders])
         )
@@ -68,7 +69,7 @@ class StepPlanner:
         if self.reserved:
             filler.share(planned, self.reserved)
         for job in kept:
-            filler.add_urgent(job.item)
+            filler.add_urgent(job.item, options.safety * self.policy.allowance)
         for request in chain(chances, planned, late, queues.background):
             if not filler.add(request):
                 break
@@ -120,8 +121,8 @@ class StepPlanner:
 
     def _urgent_job(self, request: RequestView) -> Job[RequestView]:
         promise, options, allowance = request.promise, self.options, self.policy.allowance
-        work = self.per_token * request.todo
-        due = promise.deadline - self.view.now
+        work = self.per_token * request.todo + self.per_context * (request.computed + request.todo)
+        due = promise.deadline - self.view.now - options.safety * allowance
         if options.aim:
             allowed = promise.deadline - promise.arrival
             early = min(
@@ -149,7 +150,8 @@ class StepPlanner:
         """Planned prompts: those that can be on time by slack, then the others as they came."""
         if len(planned) < 2:
             return planned
-        now, rate, step = self.view.now, self.options.planned_rate, self.policy.step_seconds
+        now, step = self.view.now, self.policy.step_seconds
+        rate = self.options.planned_rate if self.overloaded else 1.0
         lengths, weights = self.policy.lengths, self.weights
         jobs: Kept = []
         for request in planned:

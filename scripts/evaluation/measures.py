@@ -8,10 +8,12 @@ import re
 import warnings
 from collections.abc import Sequence
 from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
 
-import torch
 from tokenizers import Tokenizer
-from torch import nn
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _IDENTIFIER = re.compile(r"[A-Za-z]{4,}")
 
@@ -51,7 +53,6 @@ def _words(source: str) -> list[str]:
     return [w for w in _IDENTIFIER.findall(spaced) if w not in {"return", "self", "None", "False", "True", "else"}]
 
 
-@torch.no_grad()
 def bits_per_byte(
     model: nn.Module, tokenizer: Tokenizer, texts: Sequence[str], *, window: int = 1024, stride: int = 512
 ) -> float:
@@ -59,6 +60,9 @@ def bits_per_byte(
 
     The first token of a file is scored without context but for the end-of-text token.
     """
+    import torch  # only here: the engine sets the number of threads before torch is loaded
+    from torch.nn.functional import cross_entropy
+
     end = tokenizer.token_to_id("<|endoftext|>")
     nats = 0.0
     for text in texts:
@@ -66,8 +70,9 @@ def bits_per_byte(
         scored = 1
         for start in range(0, max(1, len(ids) - 1), stride):
             piece = torch.tensor([ids[start : start + window]])
-            logits = model(piece).logits[0, :-1].float()
-            losses = nn.functional.cross_entropy(logits, piece[0, 1:], reduction="none")
+            with torch.no_grad():
+                logits = model(piece).logits[0, :-1].float()
+            losses = cross_entropy(logits, piece[0, 1:], reduction="none")
             nats += losses[scored - start - 1 :].sum().item()
             scored = start + piece.shape[1]
             if scored >= len(ids):

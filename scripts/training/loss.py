@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 CHUNK = 1024
-IGNORED = -100
 
 
 def _normaliser(logits: Tensor) -> Tensor:
@@ -25,30 +24,28 @@ class _TiedCrossEntropy(torch.autograd.Function):
     """Loss and both gradients chunk by chunk in the forward pass (after Liger's fused loss)."""
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, embedding: Tensor, targets: Tensor) -> Tensor:
-        kept = targets != IGNORED
-        count = kept.sum().clamp(min=1)
-        safe = targets.masked_fill(~kept, 0)
+    def forward(ctx: Any, states: Tensor, embedding: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        share = weights / weights.sum()
         grad_states = torch.empty_like(states)
         grad_embedding = torch.zeros(embedding.shape, dtype=torch.float32, device=embedding.device)
         total = torch.zeros((), dtype=torch.float32, device=states.device)
         for start in range(0, states.shape[0], CHUNK):
             part = slice(start, start + CHUNK)
-            mask, goal = kept[part, None], safe[part, None]
+            goal, weight = targets[part, None], share[part, None]
             logits = states[part] @ embedding.T
             norm = _normaliser(logits)
-            total += ((norm - logits.gather(1, goal)) * mask).sum()
-            grad = _gradient(logits, norm, mask / count)
-            grad.scatter_add_(1, goal, -(mask / count).to(grad.dtype))
+            total += ((norm - logits.gather(1, goal)) * weight).sum()
+            grad = _gradient(logits, norm, weight)
+            grad.scatter_add_(1, goal, -weight.to(grad.dtype))
             grad_states[part] = grad @ embedding
             grad_embedding += (grad.T @ states[part]).float()
         ctx.save_for_backward(grad_states, grad_embedding.to(embedding.dtype))
-        return total / count
+        return total
 
     @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         grad_states, grad_embedding = ctx.saved_tensors
-        return grad_states * grad_output, grad_embedding * grad_output, None
+        return grad_states * grad_output, grad_embedding * grad_output, None, None
 
 
 def compile_pieces() -> None:
@@ -60,6 +57,6 @@ def compile_pieces() -> None:
     )
 
 
-def tied_cross_entropy(states: Tensor, embedding: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy in nats of ``targets[n]`` under logits ``states[n, :] @ embedding.T``."""
-    return _TiedCrossEntropy.apply(states, embedding, targets)  # pyright: ignore[reportReturnType]
+def tied_cross_entropy(states: Tensor, embedding: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Mean cross-entropy in nats, weighted, of ``targets[n]`` under logits ``states[n, :] @ embedding.T``."""
+    return _TiedCrossEntropy.apply(states, embedding, targets, weights)  # pyright: ignore[reportReturnType]

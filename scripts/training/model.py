@@ -78,10 +78,11 @@ class CausalLM(nn.Module):
             states = block_forward(states, weights, cos, sin, self.shape)
         return rms_norm(states, self.norm.to(dtype), self.shape.rms_norm_eps), embedding
 
-    def loss(self, ids: Tensor, targets: Tensor, dtype: torch.dtype) -> Tensor:
-        """Mean cross-entropy of ``targets`` (same shape as ``ids``; -100 is ignored)."""
+    def loss(self, ids: Tensor, targets: Tensor, dtype: torch.dtype, weights: Tensor | None = None) -> Tensor:
+        """Mean cross-entropy of ``targets``, weighted; all three of the same shape."""
         states, embedding = self.hidden(ids, dtype)
-        return tied_cross_entropy(states.flatten(0, 1), embedding, targets.flatten())
+        shares = torch.ones(ids.shape, device=ids.device) if weights is None else weights
+        return tied_cross_entropy(states.flatten(0, 1), embedding, targets.flatten(), shares.flatten())
 
     def logits(self, ids: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Logits ``[batch, length, vocabulary]``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
@@ -13,6 +14,16 @@ from training.corpus import SourceFile
 from training.tokenizer import SPECIAL_TOKENS
 
 CHARS_PER_TOKEN = 3.6
+CUT_WORDS = 0.2
+_WORD = re.compile(r"\w{2,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Markers:
+    """Ids of the tokens after which an answer begins, and of the one that ends it."""
+
+    openers: tuple[int, ...] = ()
+    end: int = -1
 
 
 class SampleSource(Protocol):
@@ -38,17 +49,34 @@ class Encoder:
         self._tokenizer.encode_special_tokens = True
         self.special = {token: tokenizer.token_to_id(token) for token in SPECIAL_TOKENS}
         self.end = self.special["<|endoftext|>"]
+        self.markers = Markers((self.special["<|fim_middle|>"], self.special["<|answer|>"]), self.end)
 
     def __call__(self, text: str) -> list[int]:
         """Ids of ``text``; where it names a special token, that is text like any other."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids
+
+    def with_cut_words(self, text: str, rng: Random) -> list[int]:
+        """Ids of ``text`` with some words encoded in two parts, as a cursor within a word leaves them.
+
+        So every line teaches how a word goes on that is written in part (the idea of BPE dropout, Provilkov et
+        al., 2020), and not only the one line of a filled hole.
+        """
+        pieces: list[str] = []
+        start = 0
+        for word in _WORD.finditer(text):
+            if rng.random() < CUT_WORDS:
+                cut = rng.randint(word.start() + 1, word.end() - 1)
+                pieces.append(text[start:cut])
+                start = cut
+        encodings = self._tokenizer.encode_batch([*pieces, text[start:]], add_special_tokens=False)
+        return [i for encoding in encodings for i in encoding.ids]
 
 
 class CodeSamples:
     """Plain and fill-in-the-middle samples; a package has the weight ``size ** temper``, a file its size."""
 
     def __init__(
-        self, files: list[SourceFile], encode: Encoder, *, fim_share: float = 0.6, temper: float = 0.5
+        self, files: list[SourceFile], encode: Encoder, *, fim_share: float = 0.8, temper: float = 0.5
     ) -> None:
         by_package: dict[str, list[SourceFile]] = {}
         for file in files:
@@ -68,7 +96,7 @@ class CodeSamples:
             return self._plain(file, rng, budget, [])
         if rng.random() < self._fim_share:
             # Mostly short contexts, so that a long row holds several holes.
-            short = int(96 * 16 ** rng.random()) if rng.random() < 0.7 else room
+            short = int(64 * 8 ** rng.random()) if rng.random() < 0.75 else room
             return self._fim(file, rng, min(room, short), header)
         return self._plain(file, rng, room, header)
 
@@ -84,7 +112,7 @@ class CodeSamples:
     def _plain(self, file: SourceFile, rng: Random, room: int, header: list[int]) -> list[int]:
         start = 0 if rng.random() < 0.2 else _line_start(file.text, rng.randrange(len(file.text)))
         text = file.text[start : start + int(room * CHARS_PER_TOKEN * 1.3)]
-        ids = self._encode(text)
+        ids = self._text(text, rng)
         if len(ids) < room and start + len(text) == len(file.text):
             ids.append(self._encode.end)
         return (header + ids)[: room + len(header)]
@@ -113,6 +141,9 @@ class CodeSamples:
             return self._encode(middle)
         return self._encode(typed) + self._encode(middle[len(typed) :])
 
+    def _text(self, text: str, rng: Random) -> list[int]:
+        return self._encode.with_cut_words(text, rng) if rng.random() < 0.8 else self._encode(text)
+
     def _before(self, text: str, end: int, room: int, rng: Random) -> list[int]:
         """Text that ends at ``end`` and starts at a line start, of at most ``room`` tokens."""
         chars = int(room * CHARS_PER_TOKEN * (1.0 if rng.random() < 0.7 else rng.random()))
@@ -121,7 +152,7 @@ class CodeSamples:
             if start:
                 line = text.find("\n", start, end)
                 start = end if line < 0 else line + 1
-            ids = self._encode(text[start:end])
+            ids = self._text(text[start:end], rng)
             if len(ids) <= room:
                 return ids
             chars = int(chars * 0.8)
@@ -130,9 +161,9 @@ class CodeSamples:
 def pick_hole(text: str, rng: Random) -> Hole:
     """A place as one leaves it while typing: mostly one line, else the rest of a block, else any span."""
     kind = rng.random()
-    if kind > 0.88:
+    if kind > 0.95:
         start = rng.randrange(len(text))
-        return Hole(start, min(len(text), start + int(rng.expovariate(1 / 80)) + 1), 0)
+        return Hole(start, _word_end(text, start + int(rng.expovariate(1 / 80)) + 1), 0)
     start = _line_start(text, rng.randrange(len(text)))
     while text.startswith("\n", start):
         start += 1
@@ -141,10 +172,10 @@ def pick_hole(text: str, rng: Random) -> Hole:
     length = line_end - start
     indent = length - len(text[start:line_end].lstrip())
     typed = indent + int(rng.random() * (length - indent + 1)) if rng.random() < 0.8 else 0
-    if kind > 0.62:
+    if kind > 0.72:
         return Hole(start, block_end(text, start, rng.choice((3, 6, 12))), typed)
-    if rng.random() < 0.2 and typed < length:
-        return Hole(start, start + rng.randint(typed + 1, length), typed)
+    if rng.random() < 0.1 and typed < length:
+        return Hole(start, min(_word_end(text, start + rng.randint(typed + 1, length)), line_end), typed)
     return Hole(start, line_end, typed)
 
 
@@ -182,6 +213,17 @@ def _line_start(text: str, position: int) -> int:
 def _line_end(text: str, position: int) -> int:
     end = text.find("\n", position)
     return len(text) if end < 0 else end
+
+
+def _word_end(text: str, position: int) -> int:
+    """The first end of a word at or after ``position``: an answer never ends within one."""
+    while (
+        0 < position < len(text)
+        and text[position - 1].isalnum()
+        and (text[position].isalnum() or text[position] == "_")
+    ):
+        position += 1
+    return min(position, len(text))
 
 
 def _indent(line: str) -> int:

@@ -18,7 +18,7 @@ from torch import Tensor
 from training import loss, model
 from training.model import CausalLM, ModelShape
 from training.optimizer import make_optimizers
-from training.samples import SampleSource
+from training.samples import Markers, SampleSource
 
 _SLICES = 4
 """Parts of a batch on a CPU."""
@@ -44,13 +44,14 @@ class Plan:
     stages: tuple[Stage, ...] = (
         Stage(0.0, 256, 16),
         Stage(0.42, 512, 8),
-        Stage(0.75, 1024, 4),
-        Stage(0.94, 2048, 2),
+        Stage(0.76, 1536, 4),
     )
     muon_lr: float = 0.02
     adam_lr: float = 4e-3
     warmup_steps: int = 150
     decay_share: float = 0.4
+    answer_weight: float = 4.0
+    """Weight in the loss of a token of an answer, one of the context counting 1."""
     workers: int = 0
     seed: int = 20260
     eval_every: int = 200
@@ -93,6 +94,15 @@ def packed_batch(source: SampleSource, seed: int, step: int, stage: Stage) -> Te
     return torch.tensor(rows)
 
 
+def answer_weights(ids: Tensor, markers: Markers, weight: float) -> Tensor:
+    """Loss weights of the tokens that follow ``ids``: ``weight`` inside of answers, their end included, else 1."""
+    position = torch.arange(ids.shape[1], device=ids.device)
+    opened = torch.isin(ids, torch.tensor(markers.openers, device=ids.device))
+    since = torch.where(opened, position, -1).cummax(1).values
+    closed = torch.where(ids == markers.end, position, -1).cummax(1).values
+    return torch.where(since > closed, weight, 1.0)
+
+
 class Trainer:
     """Trains one model in one folder; ``log.jsonl`` and ``checkpoint.pt`` are kept there."""
 
@@ -103,8 +113,11 @@ class Trainer:
         source: SampleSource,
         held_out: Tensor,
         folder: Path,
+        *,
+        markers: Markers | None = None,
         threads: int = 2,
     ) -> None:
+        self.markers = markers or Markers()
         torch.set_num_threads(1)
         torch.manual_seed(plan.seed)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -197,7 +210,8 @@ class Trainer:
         return sum(self._pool.map(lambda s: self._backward_slice(s, share), slices))
 
     def _backward_slice(self, ids: Tensor, share: float) -> float:
-        value = self.model.loss(ids[:, :-1], ids[:, 1:], torch.bfloat16) * share
+        weights = answer_weights(ids[:, :-1], self.markers, self.plan.answer_weight)
+        value = self.model.loss(ids[:, :-1], ids[:, 1:], torch.bfloat16, weights) * share
         value.backward()
         return value.item()
 

@@ -8,8 +8,9 @@ from training.export import export_model
 from training.loss import tied_cross_entropy
 from training.model import CausalLM, ModelShape
 from training.optimizer import orthogonalise
+from training.samples import Markers
 from training.tokenizer import train_tokenizer
-from training.trainer import Plan, Stage, Trainer, learning_rate_factor
+from training.trainer import Plan, Stage, Trainer, answer_weights, learning_rate_factor
 
 TINY = ModelShape(
     vocab_size=300, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
@@ -43,9 +44,10 @@ def test_the_chunked_loss_and_its_gradients_are_those_of_cross_entropy() -> None
     states = torch.randn(2500, 16, requires_grad=True)
     embedding = torch.randn(40, 16, requires_grad=True)
     targets = torch.randint(0, 40, (2500,))
-    targets[::7] = -100
-    expected = F.cross_entropy(states @ embedding.T, targets)
-    value = tied_cross_entropy(states, embedding, targets)
+    weights = torch.rand(2500)
+    each = F.cross_entropy(states @ embedding.T, targets, reduction="none")
+    expected = (each * weights).sum() / weights.sum()
+    value = tied_cross_entropy(states, embedding, targets, weights)
     torch.testing.assert_close(value, expected)
     wanted = torch.autograd.grad(expected, (states, embedding))
     torch.testing.assert_close(torch.autograd.grad(value, (states, embedding)), wanted, atol=1e-6, rtol=1e-4)
@@ -65,6 +67,14 @@ def test_the_rate_rises_stays_and_falls_to_zero() -> None:
     assert rates[0] < rates[5] < rates[10] == rates[49] == 1.0
     assert rates[99] < rates[75] < 1.0
     assert rates[100] == 0.0
+
+
+def test_answers_and_their_end_weigh_more_than_the_context() -> None:
+    opener, end = 7, 9
+    ids = torch.tensor([[1, opener, 2, 3, end, 4, opener, 5]])
+    weights = answer_weights(ids, Markers((opener,), end), 4.0)
+    # What follows each token: the opener's first answer token, up to the end token itself.
+    assert weights.tolist() == [[1, 4, 4, 4, 1, 1, 4, 4]]
 
 
 def trainer(folder: Path, tokens: int) -> Trainer:

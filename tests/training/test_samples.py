@@ -87,3 +87,11 @@ def test_a_special_token_named_in_a_file_stays_text() -> None:
     ids = ENCODE('x = "<|endoftext|>"')
     assert ENCODE.end not in ids
     assert TOKENIZER.decode(ids, skip_special_tokens=False) == 'x = "<|endoftext|>"'
+
+
+@given(SEEDS)
+def test_cutting_words_changes_the_tokens_and_not_the_text(seed: int) -> None:
+    text = FILES[1].text[:2000]
+    ids = ENCODE.with_cut_words(text, Random(seed))
+    assert TOKENIZER.decode(ids) == text
+    assert len(ids) > len(ENCODE(text))

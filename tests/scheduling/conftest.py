@@ -1,0 +1,70 @@
+"""Requests and a machine to try policies on, without vLLM."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from cato_lsp.scheduling.policy import Policy
+from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.view import RequestView, StepCost, StepView
+
+SERVICE = {
+    TaskKind.COMPLETION: (ServiceClass.TTFT, 0.2),
+    TaskKind.GENERATION: (ServiceClass.TTFT, 0.5),
+    TaskKind.SUMMARIZATION: (ServiceClass.E2E, 6.0),
+    TaskKind.TRANSLATION: (ServiceClass.E2E, 45.0),
+    TaskKind.WARMUP: (ServiceClass.BACKGROUND, math.inf),
+}
+
+MakeRequest = Callable[..., RequestView]
+MakeView = Callable[..., StepView]
+
+
+@pytest.fixture
+def request_of() -> MakeRequest:
+    """Makes a waiting request: kind, prompt, arrival, client."""
+    made = 0
+
+    def make(
+        kind: TaskKind = TaskKind.COMPLETION, prompt: int = 1000, arrival: float = 0.0, client: str = "window"
+    ) -> RequestView:
+        nonlocal made
+        service, seconds = SERVICE[kind]
+        promise = Promise(kind, service, arrival, arrival + seconds, client)
+        made += 1
+        return RequestView(str(made), promise, prompt, 512, made, todo=prompt)
+
+    return make
+
+
+@pytest.fixture
+def view_of() -> MakeView:
+    """Makes the view of a step from its requests."""
+
+    def make(*requests: RequestView, now: float = 0.0, **limits: int) -> StepView:
+        return StepView(
+            now=now,
+            running=[r for r in requests if r.running],
+            waiting=[r for r in requests if not r.running],
+            max_tokens=limits.get("max_tokens", 8192),
+            max_seats=limits.get("max_seats", 64),
+            free_blocks=limits.get("free_blocks", 100_000),
+            block_size=limits.get("block_size", 16),
+        )
+
+    return make
+
+
+@pytest.fixture
+def trained() -> Callable[[Policy], Policy]:
+    """Teaches a policy the step costs of a 7B model on one H200: 5.8 ms and 24 µs a token."""
+
+    def teach(policy: Policy) -> Policy:
+        for tokens in (1, 8, 64, 512, 1024, 2048, 4096, 8192) * 4:
+            policy.learn(StepCost(tokens, 1 + tokens % 7, tokens * 3, 5.8e-3 + 24e-6 * tokens))
+        return policy
+
+    return teach

@@ -1,0 +1,108 @@
+"""What our policy decides about one step."""
+
+from __future__ import annotations
+
+import pytest
+
+from cato_lsp.scheduling.cato import CatoPolicy
+from cato_lsp.scheduling.options import CatoOptions
+from cato_lsp.scheduling.promise import TaskKind
+
+
+def decoding(request, generated=10):
+    request.running, request.generated, request.todo = True, generated, 1
+    request.computed = request.prompt + generated - 1
+    return request
+
+
+def prefilling(request, computed):
+    request.running, request.computed, request.todo = True, computed, request.prompt - computed
+    return request
+
+
+@pytest.fixture
+def policy(trained) -> CatoPolicy:
+    return trained(CatoPolicy())
+
+
+def test_a_completion_goes_before_a_long_prompt_that_is_already_running(policy, request_of, view_of) -> None:
+    summary = prefilling(request_of(TaskKind.SUMMARIZATION, prompt=8000), computed=1000)
+    completion = request_of(prompt=1500)
+    plan = policy.plan(view_of(summary, completion))
+    assert plan.grants[completion.id] == 1500
+    assert plan.grants.get(summary.id, 0) < 500
+
+
+def test_answers_in_progress_ride_along(policy, request_of, view_of) -> None:
+    answers = [decoding(request_of(TaskKind.TRANSLATION, prompt=3000)) for _ in range(5)]
+    plan = policy.plan(view_of(*answers, request_of(prompt=1500)))
+    assert all(plan.grants[a.id] == 1 for a in answers)
+
+
+def test_in_a_burst_the_heaviest_waits_so_that_the_others_are_on_time(policy, request_of, view_of) -> None:
+    heavy = request_of(prompt=6000)
+    light = [request_of(prompt=1000) for _ in range(5)]
+    plan = policy.plan(view_of(heavy, *light))
+    assert next(iter(plan.grants)) in {r.id for r in light}
+    assert plan.grants.get(heavy.id, 0) == 0
+
+
+def test_a_step_does_not_end_after_a_promise_it_could_keep(policy, request_of, view_of) -> None:
+    tight = request_of(prompt=1000, arrival=0.0)
+    later = request_of(prompt=1500, arrival=0.16)
+    plan = policy.plan(view_of(tight, later, now=0.165))
+    seconds = policy.cost.seconds(sum(plan.grants.values()), len(plan.grants), 0)
+    assert plan.grants[tight.id] == 1000
+    assert 0.165 + seconds <= tight.promise.deadline
+
+
+def test_background_work_is_short_while_somebody_types_and_long_when_nobody_does(policy, request_of, view_of) -> None:
+    warmup = request_of(TaskKind.WARMUP, prompt=8000)
+    typing = view_of(warmup, now=100.0)
+    typing.typing_until = 101.0
+    while_typing = policy.plan(typing).grants[warmup.id]
+    quiet = policy.plan(view_of(warmup, now=100.0)).grants[warmup.id]
+    assert while_typing < 1500 < quiet
+
+
+def test_a_full_house_makes_room_for_an_urgent_request(policy, request_of, view_of) -> None:
+    warmups = [prefilling(request_of(TaskKind.WARMUP, prompt=4000), computed=500 * (i + 1)) for i in range(4)]
+    completion = request_of(prompt=500)
+    plan = policy.plan(view_of(*warmups, completion, max_seats=4))
+    assert plan.preempt == [warmups[0].id], "the one with least work to lose gives way"
+    assert plan.grants[completion.id] == 500
+
+
+def test_short_of_blocks_only_as_many_give_way_as_are_needed(policy, request_of, view_of) -> None:
+    warmups = [prefilling(request_of(TaskKind.WARMUP, prompt=4000), computed=1600) for _ in range(4)]
+    completion = request_of(prompt=1600)
+    plan = policy.plan(view_of(*warmups, completion, free_blocks=10))
+    assert len(plan.preempt) == 1
+    assert plan.grants[completion.id] == 1600
+
+
+def test_the_heavy_user_of_a_burst_gives_way_first(trained, request_of, view_of) -> None:
+    policy = trained(CatoPolicy(CatoOptions(fair_tokens=1000)))
+    greedy = [request_of(prompt=2000, client="greedy") for _ in range(2)]
+    policy.plan(view_of(*greedy, request_of(prompt=10, client="modest")))
+    policy.shares.charge("greedy", 5000)
+    rivals = [request_of(prompt=2500, client="greedy") for _ in range(2)]
+    rivals += [request_of(prompt=2600, client="modest") for _ in range(2)]
+    plan = policy.plan(view_of(*rivals))
+    assert next(iter(plan.grants)) in {r.id for r in rivals[2:]}
+
+
+def test_whoever_was_passed_over_for_long_gets_a_little_of_every_step(policy, request_of, view_of) -> None:
+    forgotten = request_of(prompt=7000, arrival=0.0)
+    now = policy.options.patience + 1
+    rush = [request_of(prompt=3000, arrival=now) for _ in range(10)]
+    plan = policy.plan(view_of(forgotten, *rush, now=now))
+    assert plan.grants[forgotten.id] == policy.options.reserve
+
+
+def test_what_is_left_of_a_cut_off_step_keeps_its_kv(policy, request_of, view_of) -> None:
+    summary = prefilling(request_of(TaskKind.SUMMARIZATION, prompt=8000), computed=4000)
+    rush = [request_of(prompt=2000) for _ in range(3)]
+    plan = policy.plan(view_of(summary, *rush))
+    assert summary.id in plan.held
+    assert not plan.preempt

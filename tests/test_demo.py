@@ -1,0 +1,20 @@
+"""The first impression works."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+DEMO = Path(__file__).parents[1] / "scripts" / "demo.py"
+
+
+def test_the_demo_runs_through_and_counts_no_token_after_a_cancel() -> None:
+    run = subprocess.run([sys.executable, DEMO], capture_output=True, text=True, timeout=280, check=False)
+    assert run.returncode == 0, run.stderr
+    said = " ".join(run.stdout.split())
+    assert "promises kept" in said
+    assert "0 of them after a cancel" in said
+    for command in ("cato.generate", "cato.summarize", "cato.translate"):
+        assert command in said
+    assert "cancelled" in said
