@@ -193,6 +193,7 @@ def test_the_status_bar_tells_of_a_broken_model_and_of_its_repair(
     shutil.copytree(resolve_model("bundled").path, model)
     config = (model / "config.json").rename(folder / "config.json")
     code.configure({**settings, "cato.model": str(model)})
+    window.reload()
     eventually(
         "the status bar tells of the error", lambda: window.status_bar().startswith("Cato: ") and window.has_error()
     )

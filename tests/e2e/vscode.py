@@ -84,7 +84,7 @@ class Code:
         self._answer()
 
     def configure(self, settings: dict[str, Any]) -> None:
-        """Write the person's settings; open windows follow."""
+        """Write the person's settings, for windows that are opened or reloaded from now on."""
         self._settings.write_text(json.dumps({**QUIET_SETTINGS, **settings}, indent=2))
 
     def __enter__(self) -> Self:
@@ -134,6 +134,10 @@ class Window:
 
     def _call(self, name: str, *args: Any) -> Any:
         return self._code.call(name, self._page, *args)
+
+    def reload(self) -> None:
+        """Load the window anew."""
+        self._call("reload")
 
     def close(self) -> None:
         """Close the window."""
