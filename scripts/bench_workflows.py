@@ -1,6 +1,6 @@
 """Measure what deadlines over whole tasks are worth: 200 tasks of many calls at several loads, in virtual time.
 
-    python scripts/bench_workflows.py
+python scripts/bench_workflows.py
 """
 
 from __future__ import annotations
