@@ -26,6 +26,7 @@ def test_a_code_action_of_eglot_changes_nothing_but_the_docstring(tmp_path: Path
         capture_output=True,
         text=True,
         timeout=240,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
