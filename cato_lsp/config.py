@@ -91,6 +91,14 @@ class CompletionSettings(_Section):
         description="Wait for a pause this long before the model is asked, in ms, less the time it usually takes "
         "to answer. Most editors wait by themselves.",
     )
+    warm_up: bool = Field(
+        default=True, description="Read a document ahead when it is opened, while nothing else is asked."
+    )
+    speculate: bool = Field(
+        default=False,
+        description="Think of the completion after the one that is shown, while nothing else is asked. "
+        "Quicker series of completions for about twice the computing.",
+    )
     candidates: int = Field(
         default=3, ge=1, le=8, description="Different completions for a person who asks for them, at most."
     )

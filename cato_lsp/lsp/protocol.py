@@ -121,7 +121,7 @@ class SessionProtocol(LanguageServerProtocol):
         self.session.end(exit_code=0 if self._shutdown else 1)
 
     def _did_open(self, params: types.DidOpenTextDocumentParams) -> None:
-        self.session.documents.open(params.text_document)
+        self.session.opened(self.session.documents.open(params.text_document))
 
     def _did_change(self, params: types.DidChangeTextDocumentParams) -> None:
         try:

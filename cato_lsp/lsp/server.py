@@ -16,6 +16,7 @@ from cato_lsp.lsp.backend import Backend
 from cato_lsp.lsp.features import register_features
 from cato_lsp.lsp.privacy import keep_bodies_out_of_the_log
 from cato_lsp.lsp.session import Session
+from cato_lsp.lsp.status_socket import serve_status
 
 if TYPE_CHECKING:
     from pygls.io_ import AsyncReader, Writer
@@ -40,6 +41,7 @@ def run_stdio(overrides: Layer | None = None) -> int:
         session = Session(backend, overrides)
         async with anyio.create_task_group() as group:
             group.start_soon(backend.run)
+            group.start_soon(serve_status, backend)
             await serve_connection(session, await _reader(stdin), await _writer(stdout))
             group.cancel_scope.cancel()
         return session.exit_code
@@ -54,6 +56,7 @@ def run_tcp(host: str, port: int, overrides: Layer | None = None) -> None:
         backend = Backend()
         async with anyio.create_task_group() as group:
             group.start_soon(backend.run)
+            group.start_soon(serve_status, backend)
             async with await listen(backend, host, port, overrides) as server:
                 addresses = ", ".join("{}:{}".format(*socket.getsockname()) for socket in server.sockets)
                 logger.warning("Listening on %s", addresses)

@@ -19,7 +19,7 @@ from pygls.uris import to_fs_path
 
 from cato_lsp import __version__
 from cato_lsp.config import Layer, Settings, load_settings, read_settings_files, settings_files
-from cato_lsp.lsp.documents import Documents
+from cato_lsp.lsp.documents import Document, Documents
 from cato_lsp.lsp.positions import Encoding
 from cato_lsp.lsp.process import ClientProcess
 from cato_lsp.lsp.protocol import SessionProtocol
@@ -146,6 +146,10 @@ class Session:
         if self._scratch is None:
             self._scratch = Path(tempfile.mkdtemp(prefix="cato-"))
         return self._scratch
+
+    def opened(self, document: Document) -> None:
+        """A document was opened: it will probably be edited."""
+        self.backend.orchestrator.warm_up(self.client, document.snapshot(), self.settings)
 
     def typed(self) -> None:
         """A document was edited: an urgent request is likely."""

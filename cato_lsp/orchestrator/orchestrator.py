@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import anyio
 
 from cato_lsp.config import Settings
 from cato_lsp.engine.api import Engine, EngineError, EngineStats
 from cato_lsp.engine.host import EngineHost, EnginePhase, EngineStatus
-from cato_lsp.orchestrator.completion import CompletionRunner
+from cato_lsp.orchestrator.background import Ahead, Background
+from cato_lsp.orchestrator.completion import CompletionRunner, Prepare
 from cato_lsp.orchestrator.counters import AcceptCounters
 from cato_lsp.orchestrator.live import LiveTasks, Slot
 from cato_lsp.orchestrator.prompters import Prompters
@@ -50,12 +52,19 @@ class Orchestrator:
         self._live = LiveTasks()
         self._completions = CompletionRunner(self._live, self.log, clock)
         self._work = WorkRunner(self._live, self.log, clock)
+        self._background = Background(clock, lambda: self._until(ready=True))
         self._prompters = Prompters()
         self._caches: dict[str, TypeThroughCache] = {}
         self._counters: dict[str, AcceptCounters] = {}
 
     async def run(self) -> None:
-        """Get to know every engine that is started: load its prompts' formats, measure how fast it answers."""
+        """Get to know every engine that is started, and do what nobody waits for; until cancelled."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._background.run)
+            group.start_soon(self._get_acquainted)
+
+    async def _get_acquainted(self) -> None:
+        """Load the formats of the prompts of each engine that is started, and measure how fast it answers."""
         while True:
             await self._until(ready=True)
             try:
@@ -87,12 +96,42 @@ class Orchestrator:
         if exclusion.forbids_completion(snapshot.uri, snapshot.language, snapshot.text):
             return []
 
+        cache = self.cache(client)
+        prepare = self._preparer(request, settings)
+        completions = await self._completions.run(client, request, settings, cache, prepare)
+        if completions and settings.completion.speculate:
+            self._speculate(client, request, completions[0], settings, cache)
+        return completions
+
+    def warm_up(self, client: str, snapshot: Snapshot, settings: Settings) -> None:
+        """Read a document ahead: wherever the cursor will be, the text before it is in the prefix cache then."""
+        exclusion = Exclusion(settings.disabled_languages, settings.disabled_globs)
+        if not (settings.completion.enabled and settings.completion.warm_up):
+            return
+        if not exclusion.forbids_completion(snapshot.uri, snapshot.language, snapshot.text):
+            request = CompletionRequest(snapshot, len(snapshot.text), invoked=True)
+            self._background.put(Ahead(client, request, self._preparer(request, settings)))
+
+    def _speculate(
+        self,
+        client: str,
+        request: CompletionRequest,
+        completion: Completion,
+        settings: Settings,
+        cache: TypeThroughCache,
+    ) -> None:
+        """Think of what would follow once the completion is accepted."""
+        snapshot = replace(request.snapshot, text=completion.apply(request.snapshot.text))
+        accepted = CompletionRequest(snapshot, completion.start + len(completion.text))
+        self._background.put(Ahead(client, accepted, self._preparer(accepted, settings), cache))
+
+    def _preparer(self, request: CompletionRequest, settings: Settings) -> Prepare:
         async def prepare() -> tuple[Engine, CompletionPlan | None]:
             engine = self._host.engine
             prompter = await self._prompters.completion(engine.folder, settings.completion, engine.context_length)
             return engine, prompter.plan(request)
 
-        return await self._completions.run(client, request, settings, self.cache(client), prepare)
+        return prepare
 
     async def generate(
         self,
@@ -177,6 +216,7 @@ class Orchestrator:
 
     def typing(self, client: str) -> None:
         """A key was pressed: let the scheduler keep its steps short."""
+        self._background.drop(client)
         if self._host.status.phase is EnginePhase.READY:
             self._host.engine.hint(client, self._clock() + TYPING_HINT)
 
@@ -188,8 +228,14 @@ class Orchestrator:
     def close_client(self, client: str) -> None:
         """Abort all that a client owns."""
         self._live.end_client(client)
+        self._background.drop(client)
         self._caches.pop(client, None)
         self._counters.pop(client, None)
+
+    @property
+    def done_ahead(self) -> int:
+        """Documents read ahead and completions thought of ahead."""
+        return self._background.done
 
     @property
     def live_count(self) -> int:

@@ -24,7 +24,9 @@ class StepFiller:
         self.view = view
         self.base = base
         self.per_token = per_token
-        self.prefill_left = math.inf if math.isinf(length) else max(_LEAST_TOKENS, math.ceil((length - base) / per_token))
+        self.prefill_left = math.inf
+        if length < math.inf:
+            self.prefill_left = max(_LEAST_TOKENS, math.ceil((length - base) / per_token))
         self.tokens_left = view.max_tokens
         self.seats_left = view.max_seats - len(view.running)
         self.blocks_left = view.free_blocks

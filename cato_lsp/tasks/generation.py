@@ -13,7 +13,7 @@ from cato_lsp.tasks.indentation import Indentation, detect_indentation, leading_
 from cato_lsp.tasks.languages import DocumentLanguage, language_of
 from cato_lsp.tasks.prompts import Prompter, code_of, generate
 from cato_lsp.tasks.snapshot import Snapshot
-from cato_lsp.tasks.symbols import Outline, Symbol, SymbolKind, outline_of
+from cato_lsp.tasks.symbols import Outline, Symbol, SymbolKind, outline_of, syntax_errors
 from cato_lsp.tasks.syntax import has_errors_within
 
 EXPECTED_TOKENS = 120
@@ -109,11 +109,19 @@ class Generation:
         whole = lines
         while any(line.strip() for line in lines):
             edit = self._edit(lines)
-            text = self._snapshot.text
-            if not has_errors_within(self._snapshot.language, text[: edit.start], edit.text, text[edit.end :]):
+            if self._parses(edit):
                 return Generated(edit, unverified=False)
             lines = lines[:-1]
         return Generated(self._edit(whole), unverified=True) if any(line.strip() for line in whole) else None
+
+    def _parses(self, edit: Edit) -> bool:
+        """The document is free of errors with the edit; or had some before, and none are in the edit."""
+        text, language = self._snapshot.text, self._snapshot.language
+        if not syntax_errors(edit.apply(text), language):
+            return True
+        if not syntax_errors(text, language):
+            return False
+        return not has_errors_within(language, text[: edit.start], edit.text, text[edit.end :])
 
     def _edit(self, lines: list[str]) -> Edit:
         target = self._target

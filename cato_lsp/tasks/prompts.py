@@ -160,7 +160,7 @@ class Prompter(Protocol):
 class _Base:
     one_function_only = False
 
-    def __init__(self, tokenizer: Tokenizer, context_tokens: int, eos_token_ids: tuple[int, ...]) -> None:
+    def __init__(self, tokenizer: Tokenizer, context_tokens: int, eos_token_ids: tuple[int, ...] = ()) -> None:
         self._tokenizer = tokenizer
         self.context_tokens = context_tokens
         self._eos = eos_token_ids

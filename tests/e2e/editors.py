@@ -35,7 +35,7 @@ def server_script(folder: Path) -> Path:
     script.write_text(
         "#!/bin/sh\n"
         f"PYTHONPATH={shlex.quote(str(ROOT))} OMP_NUM_THREADS=1 "
-        f'exec {shlex.quote(sys.executable)} -m cato_lsp "$@"\n'
+        f'exec {shlex.quote(sys.executable)} -P -m cato_lsp "$@"\n'
     )
     script.chmod(0o755)
     return script

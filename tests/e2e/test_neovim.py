@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -157,3 +158,37 @@ def test_the_status_window_and_the_health_check_tell_of_the_engine(neovim: Neovi
     assert "ERROR" not in text
     assert "cato-lsp" in text
     neovim.keys(":close<CR>")
+
+
+def test_translate_fills_a_buffer_and_cancel_stops_it(neovim: Neovim, file: Path) -> None:
+    def translations() -> list[dict[str, Any]]:
+        return [task for task in neovim.status()["tasks"] if task["kind"] == "translation"]
+
+    before = len(translations())
+    file.write_text("\n\n".join(SOURCE.replace("add", f"add_{number}") for number in range(9)))
+    neovim.keys("<Esc>:edit!<CR>:%Cato translate javascript<CR>")
+    filled = "vim.iter(vim.api.nvim_list_bufs()):any(function(b) return vim.bo[b].filetype == 'javascript'"
+    filled += " and table.concat(vim.api.nvim_buf_get_lines(b, 0, -1, false)):find('function') ~= nil end)"
+    eventually("the buffer fills", lambda: neovim.lua(filled))
+    assert neovim.lua("require('cato').statusline()").startswith("cato … Translate")
+    neovim.keys(":Cato cancel<CR>")
+    eventually("the task has ended", lambda: len(translations()) > before)
+    assert translations()[-1]["outcome"] == "cancelled"
+    eventually("the statusline is calm again", lambda: neovim.lua("require('cato').statusline()") == "cato ✓")
+    neovim.keys(":only<CR>")
+
+
+def test_summarize_asks_the_model_and_changes_nothing_but_the_docstring(neovim: Neovim, file: Path) -> None:
+    def summaries() -> list[dict[str, Any]]:
+        return [task for task in neovim.status()["tasks"] if task["kind"] == "summarization"]
+
+    before = len(summaries())
+    body = "def add(first, second):\n    return first + second\n"
+    file.write_text(body)
+    neovim.keys("<Esc>:edit!<CR>gg:Cato summarize<CR>")
+    eventually("the task has ended", lambda: len(summaries()) > before)
+    outcome = summaries()[-1]["outcome"]
+    assert outcome in ("answered", "empty")
+    if outcome == "answered":
+        eventually("the docstring is inserted", lambda: '"""' in "\n".join(neovim.lines()))
+    assert re.sub(r'    """.*?"""\n', "", written(neovim, file), flags=re.DOTALL) == body

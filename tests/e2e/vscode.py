@@ -7,10 +7,8 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
-
 
 from tests.e2e.editors import EDITORS, VSIX, clean_environment, eventually, need
 
@@ -86,7 +84,7 @@ class Code:
         self._answer()
 
     def configure(self, settings: dict[str, Any]) -> None:
-        """Write the person's settings; open windows follow."""
+        """Write the person's settings, for windows that are opened or reloaded from now on."""
         self._settings.write_text(json.dumps({**QUIET_SETTINGS, **settings}, indent=2))
 
     def __enter__(self) -> Self:
@@ -137,6 +135,10 @@ class Window:
     def _call(self, name: str, *args: Any) -> Any:
         return self._code.call(name, self._page, *args)
 
+    def reload(self) -> None:
+        """Load the window anew."""
+        self._call("reload")
+
     def close(self) -> None:
         """Close the window."""
         self._call("close")
@@ -176,11 +178,23 @@ class Window:
         """Open a new file of this text and put the cursor at its end."""
         path = self.workspace / name
         path.write_text(text)
-        self.press("Escape", "Control+P")
-        self.type(name, 5)
-        eventually("the file is offered", lambda: any(name in row for row in self.texts(".quick-input-list-row")))
+
+        def offered() -> bool:
+            # The list of files may be older than the file.
+            self.press("Escape", "Control+P")
+            self.type(name, 5)
+            try:
+                return eventually(
+                    "the file is offered",
+                    lambda: any(name in row for row in self.texts(".quick-input-list-row")),
+                    patience=5,
+                )
+            except AssertionError:
+                return False
+
+        eventually("the file is offered", offered)
         self.press("Enter")
-        eventually("the file is open", lambda: any(name in tab for tab in self.texts(".tab.active")))
+        eventually("the file is open", lambda: any(name in tab.replace("\n", "") for tab in self.texts(".tab.active")))
         self._call("click", ".editor-group-container.active .monaco-editor .view-lines")
         self.press("Control+End")
         return path
@@ -195,13 +209,17 @@ class Window:
         """The suggestion's text on the cursor's line, empty if there is none."""
         return "".join(self.texts(GHOST))
 
+    def click(self, selector: str) -> None:
+        """Click on the first element that a CSS selector finds."""
+        self._call("click", selector)
+
     def status_bar(self) -> str:
         """What our item in the status bar says to a screen reader."""
-        return next(iter(self.labels()), "")
+        return next(iter(self._call("labels", "[id='cato-lsp.cato-lsp.cato'] a")), "")
 
-    def labels(self) -> Sequence[str]:
-        """The labels of our status bar item."""
-        return self._call("labels", "#cato-lsp\\.cato-lsp\\.cato .statusbar-item-label, [id*='cato'] a")
+    def has_error(self) -> bool:
+        """Whether our item in the status bar has the colour of errors."""
+        return bool(self.texts("[id='cato-lsp.cato-lsp.cato'].error-kind"))
 
     def wait_until_ready(self) -> None:
         """Wait for the engine."""
@@ -227,9 +245,9 @@ class Wire:
         messages: list[dict[str, Any]] = []
         for path in sorted(self._folder.glob(f"*.{direction}")):
             data = path.read_bytes()
-            for match in re.finditer(rb"Content-Length: (\d+)\r\n(?:[^\r]*\r\n)*\r\n", data):
-                body = data[match.end() : match.end() + int(match[1])]
-                if len(body) == int(match[1]):
+            while header := re.match(rb"(?:[^\r\n]+\r\n)*?Content-Length: (\d+)\r\n(?:[^\r\n]+\r\n)*\r\n", data):
+                body, data = data[header.end() :][: int(header[1])], data[header.end() + int(header[1]) :]
+                if len(body) == int(header[1]):
                     messages.append(json.loads(body))
         return messages
 
@@ -242,5 +260,3 @@ def recorded(server: Path, folder: Path) -> Path:
     script.write_text(f"#!/bin/sh\ntee '{record}'/$$.in | '{server}' \"$@\" | tee '{record}'/$$.out\n")
     script.chmod(0o755)
     return script
-
-

@@ -13,6 +13,10 @@ const commands = {
     await page.waitForSelector(".monaco-workbench", { timeout: 90000 });
     return pages.push(page) - 1;
   },
+  async reload(page) {
+    await page.reload();
+    await page.waitForSelector(".monaco-workbench", { timeout: 90000 });
+  },
   close: (page) => page.close(),
   press: (page, ...keys) => keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve()),
   type: (page, text, delay) => page.keyboard.type(text, { delay }),

@@ -19,7 +19,8 @@ from tests.lsp.wire import Wire
 @pytest.fixture(scope="session")
 async def port(backend: Backend, model_folder: Path) -> AsyncIterator[int]:
     """Where the server listens."""
-    overrides = Layer("tests", {"model": str(model_folder), "engine": ENGINE_SETTINGS.model_dump(exclude_unset=True)})
+    engine = ENGINE_SETTINGS.model_dump(exclude_unset=True)
+    overrides = Layer("tests", {"model": str(model_folder), "engine": engine, "completion": {"warm_up": False}})
     async with await listen(backend, "127.0.0.1", 0, overrides) as server:
         yield server.sockets[0].getsockname()[1]
 

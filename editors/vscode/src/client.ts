@@ -9,6 +9,7 @@ import {
   type StaticFeature,
 } from "vscode-languageclient/node";
 import type { Activity } from "./activity";
+import type { TaskProgress } from "./progress";
 import type { FoundServer } from "./server";
 
 /** Settings of this extension, which the server does not know. */
@@ -32,7 +33,7 @@ function serverSettings(section: unknown): unknown {
   return Object.fromEntries(Object.entries(section).filter(([key]) => !OWN_SETTINGS.has(key)));
 }
 
-function middleware(activity: Activity): Middleware {
+function middleware(activity: Activity, progress: TaskProgress): Middleware {
   return {
     async provideInlineCompletionItems(document, position, context, token, next) {
       if (activity.paused) {
@@ -48,7 +49,7 @@ function middleware(activity: Activity): Middleware {
       } else if (params.kind === "end") {
         activity.end(token);
       }
-      next(token, params);
+      progress.handle(token, params, () => next(token, params));
     },
     workspace: {
       async configuration(params, token, next) {
@@ -59,14 +60,19 @@ function middleware(activity: Activity): Middleware {
   };
 }
 
-export function createClient(server: FoundServer, log: vscode.LogOutputChannel, activity: Activity): LanguageClient {
+export function createClient(
+  server: FoundServer,
+  log: vscode.LogOutputChannel,
+  activity: Activity,
+  progress: TaskProgress,
+): LanguageClient {
   const settings = JSON.parse(JSON.stringify(vscode.workspace.getConfiguration("cato"))) as unknown;
   const options: LanguageClientOptions = {
     documentSelector: [{ scheme: "file" }, { scheme: "untitled" }],
     initializationOptions: serverSettings(settings),
     outputChannel: log,
     revealOutputChannelOn: RevealOutputChannelOn.Never,
-    middleware: middleware(activity),
+    middleware: middleware(activity, progress),
   };
   const client = new LanguageClient("cato", "Cato", { command: server.path, args: ["--stdio"] }, options);
   client.registerFeature(previewFeature);

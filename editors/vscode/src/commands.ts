@@ -6,9 +6,22 @@ import { ExecuteCommandRequest, type LanguageClient } from "vscode-languageclien
 const LANGUAGES = ["python", "javascript", "typescript", "go", "rust", "java", "c", "cpp"];
 const LAST_LANGUAGE = "lastLanguage";
 
-type ClientOf = () => LanguageClient | undefined;
+/** What a command needs of the rest. */
+interface Host {
+  client(): LanguageClient | undefined;
+  /** A task of this kind has been started. */
+  started(token: string, kind: string): void;
+}
 
-export function registerCommands(context: vscode.ExtensionContext, client: ClientOf): vscode.Disposable[] {
+const KINDS = {
+  "cato.generate": "generation",
+  "cato.summarize": "summarization",
+  "cato.explain": "summarization",
+  "cato.translate": "translation",
+} as const;
+type Command = keyof typeof KINDS;
+
+export function registerCommands(context: vscode.ExtensionContext, host: Host): vscode.Disposable[] {
   const register = (name: string, run: (editor: vscode.TextEditor) => Promise<void>): vscode.Disposable =>
     vscode.commands.registerCommand(`cato-lsp.${name}`, async () => {
       const editor = vscode.window.activeTextEditor;
@@ -16,14 +29,14 @@ export function registerCommands(context: vscode.ExtensionContext, client: Clien
         await run(editor);
       }
     });
-  const start = (command: string, range: (editor: vscode.TextEditor) => vscode.Range) => (editor: vscode.TextEditor) =>
-    execute(client, command, editor, range(editor));
+  const start = (command: Command, range: (editor: vscode.TextEditor) => vscode.Range) => (editor: vscode.TextEditor) =>
+    execute(host, command, editor, range(editor));
   return [
     register("generate", start("cato.generate", (editor) => editor.selection)),
     register("summarize", start("cato.summarize", (editor) => editor.selection)),
     register("explain", start("cato.explain", (editor) => editor.selection)),
     register("explainFile", start("cato.explain", (editor) => whole(editor.document))),
-    register("translate", (editor) => translate(context, client, editor)),
+    register("translate", (editor) => translate(context, host, editor)),
   ];
 }
 
@@ -31,7 +44,7 @@ function whole(document: vscode.TextDocument): vscode.Range {
   return document.validateRange(new vscode.Range(0, 0, document.lineCount, 0));
 }
 
-async function translate(context: vscode.ExtensionContext, client: ClientOf, editor: vscode.TextEditor): Promise<void> {
+async function translate(context: vscode.ExtensionContext, host: Host, editor: vscode.TextEditor): Promise<void> {
   const last = context.globalState.get<string>(LAST_LANGUAGE);
   const others = LANGUAGES.filter((language) => language !== last);
   const offered = (last ? [last, ...others] : others).filter((language) => language !== editor.document.languageId);
@@ -39,18 +52,18 @@ async function translate(context: vscode.ExtensionContext, client: ClientOf, edi
   if (language) {
     await context.globalState.update(LAST_LANGUAGE, language);
     const range = editor.selection.isEmpty ? whole(editor.document) : editor.selection;
-    await execute(client, "cato.translate", editor, range, language);
+    await execute(host, "cato.translate", editor, range, language);
   }
 }
 
 async function execute(
-  client: ClientOf,
-  command: string,
+  host: Host,
+  command: Command,
   editor: vscode.TextEditor,
   range: vscode.Range,
   language?: string,
 ): Promise<void> {
-  const running = client();
+  const running = host.client();
   if (!running?.isRunning()) {
     void vscode.window.showWarningMessage("Cato: the server is not running.");
     return;
@@ -61,7 +74,10 @@ async function execute(
     ...(language ? { language } : {}),
   };
   try {
-    await running.sendRequest(ExecuteCommandRequest.type, { command, arguments: [argument] });
+    const token: unknown = await running.sendRequest(ExecuteCommandRequest.type, { command, arguments: [argument] });
+    if (typeof token === "string") {
+      host.started(token, KINDS[command]);
+    }
   } catch (error) {
     void vscode.window.showWarningMessage(`Cato: ${error instanceof Error ? error.message : String(error)}`);
   }

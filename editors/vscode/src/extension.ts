@@ -1,7 +1,7 @@
 /** Starts and stops everything. */
 
 import * as vscode from "vscode";
-import { type LanguageClient, State } from "vscode-languageclient/node";
+import { type LanguageClient, type ProgressToken, State } from "vscode-languageclient/node";
 import { Activity } from "./activity";
 import { createClient } from "./client";
 import { registerCommands } from "./commands";
@@ -11,6 +11,7 @@ import { PAUSE_MINUTES, showMenu, toggleLanguage } from "./menu";
 import { Previews } from "./preview";
 import { type ChangedStatus, DID_CHANGE_STATUS, PREVIEW, type Preview, type ServerStatus, STATUS } from "./protocol";
 import { findServer } from "./server";
+import { TaskProgress } from "./progress";
 import { StatusItem } from "./status";
 
 let extension: Extension | undefined;
@@ -30,6 +31,12 @@ class Extension {
   private readonly activity = new Activity();
   private readonly status = new StatusItem(this.activity);
   private readonly previews = new Previews();
+  private readonly kinds = new Map<ProgressToken, string>();
+  private readonly progress = new TaskProgress(
+    () => this.client,
+    (token) => this.expectation(token),
+  );
+  private counters: ServerStatus | undefined;
   private readonly dashboard: Dashboard;
   private client: LanguageClient | undefined;
 
@@ -53,7 +60,10 @@ class Extension {
       this.dashboard,
       this.activity.onDidCount(() => this.refresh()),
       ...commands.map(([name, run]) => vscode.commands.registerCommand(`cato-lsp.${name}`, run)),
-      ...registerCommands(context, () => this.client),
+      ...registerCommands(context, {
+        client: () => this.client,
+        started: (token, kind) => this.kinds.set(token, kind),
+      }),
       vscode.workspace.onDidChangeConfiguration((event) => {
         if (event.affectsConfiguration("cato.server.path")) {
           void this.restart();
@@ -70,7 +80,7 @@ class Extension {
         return;
       }
       this.log.info(`Server: ${server.path}, ${server.why}`);
-      const client = createClient(server, this.log, this.activity);
+      const client = createClient(server, this.log, this.activity, this.progress);
       this.client = client;
       client.onNotification(DID_CHANGE_STATUS, (status: ChangedStatus) => {
         this.status.change(status);
@@ -80,6 +90,7 @@ class Extension {
       client.onDidChangeState(({ newState }) => {
         if (newState === State.Stopped) {
           this.activity.reset();
+          this.progress.endAll();
           this.fail("The server has ended; the log says why.");
         }
       });
@@ -126,13 +137,19 @@ class Extension {
     }
   }
 
+  /** How long a task of this kind takes, from those that went before. */
+  private expectation(token: ProgressToken): string | undefined {
+    const usual = this.counters?.kinds?.[this.kinds.get(token) ?? ""]?.e2e_p50;
+    return typeof usual === "number" ? `usually ${usual < 1 ? "under 1 s" : `${usual.toFixed(0)} s`}` : undefined;
+  }
+
   private fail(message: string): void {
     this.status.change({ busy: false, message, kind: "Error" });
   }
 
   private async ask(): Promise<ServerStatus | undefined> {
     try {
-      return this.client?.isRunning() ? await this.client.sendRequest<ServerStatus>(STATUS) : undefined;
+      return this.client?.isRunning() ? await this.client.sendRequest<ServerStatus>(STATUS, {}) : undefined;
     } catch {
       return undefined; // The server went while it was asked.
     }
@@ -140,6 +157,7 @@ class Extension {
 
   private async refresh(): Promise<void> {
     const status = await this.ask();
+    this.counters = status;
     this.status.count(status);
     await this.dashboard.refresh(status);
   }

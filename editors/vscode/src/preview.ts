@@ -1,7 +1,8 @@
-/** Shows answers while they grow: generated code in a read-only editor beside, the rest in an untitled one that stays. */
+/** Shows answers while they grow: what becomes an edit in a read-only editor beside,
+ * the rest in an untitled one that stays. */
 
 import * as vscode from "vscode";
-import type { Preview } from "./protocol";
+import { becomesEdit, type Preview } from "./protocol";
 
 const SCHEME = "cato-preview";
 
@@ -51,16 +52,15 @@ export class Previews implements vscode.TextDocumentContentProvider, vscode.Disp
   }
 
   async show(preview: Preview): Promise<void> {
-    if (preview.kind === "generation") {
+    if (becomesEdit(preview)) {
       await this.showBeside(preview);
     } else if (preview.text || !preview.done) {
       await this.fill(preview);
     }
     if (preview.done) {
       this.opening.delete(preview.id);
-      const said = preview.error ?? preview.unverified;
-      if (said) {
-        void vscode.window.showWarningMessage(`Cato: ${said}`);
+      if (preview.error) {
+        vscode.window.setStatusBarMessage(`Cato: ${preview.error}`, 8000);
       }
     }
   }

@@ -20,7 +20,11 @@ export interface Preview {
   text: string;
   done: boolean;
   error?: string | null;
-  unverified?: string | null;
+}
+
+/** Whether the answer ends in an edit of the document, as opposed to a document of its own. */
+export function becomesEdit(preview: Preview): boolean {
+  return preview.kind === "generation" || (preview.kind === "summarization" && preview.language !== "markdown");
 }
 
 /** The tasks of one kind. Times are in seconds. */

@@ -51,7 +51,7 @@ export class StatusItem implements vscode.Disposable {
     const { kind, message } = this.changed;
     this.item.text = this.text;
     this.item.tooltip = this.tooltip();
-    this.item.accessibilityInformation = { label: `Cato: ${this.activity.paused ? "paused" : message}` };
+    this.item.accessibilityInformation = { label: `Cato: ${this.activity.paused ? "paused" : (this.activity.title ?? message)}` };
     const colors = { Error: "statusBarItem.errorBackground", Warning: "statusBarItem.warningBackground" } as const;
     this.item.backgroundColor =
       kind === "Error" || kind === "Warning" ? new vscode.ThemeColor(colors[kind]) : undefined;

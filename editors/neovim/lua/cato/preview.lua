@@ -1,4 +1,4 @@
---- Shows answers while they grow: generated code as virtual lines in its place, the rest in a buffer of its own.
+--- Shows answers while they grow: what becomes an edit as virtual lines in its place, the rest in a buffer of its own.
 local M = {}
 
 local NAMESPACE = vim.api.nvim_create_namespace("cato.preview")
@@ -13,7 +13,6 @@ local NAMESPACE = vim.api.nvim_create_namespace("cato.preview")
 ---@field text string The whole text so far.
 ---@field done boolean
 ---@field error? string
----@field unverified? string
 
 ---@type table<string, integer> Buffers by the id of their preview.
 local buffers = {}
@@ -73,13 +72,15 @@ end
 ---@type lsp.Handler
 function M.handler(_, preview)
   ---@cast preview cato.Preview
-  if preview.kind == "generation" then
+  local becomes_edit = preview.kind == "generation"
+    or (preview.kind == "summarization" and preview.language ~= "markdown")
+  if becomes_edit then
     show_in_place(preview)
   elseif preview.text ~= "" or not preview.done then
     show_in_buffer(preview)
   end
-  if preview.done and (preview.error or preview.unverified) then
-    vim.notify("cato: " .. (preview.error or preview.unverified), vim.log.levels.WARN)
+  if preview.done and preview.error then
+    vim.notify("cato: " .. preview.error)
   end
   return vim.NIL
 end

@@ -1,0 +1,80 @@
+"""A socket on which each server tells this user how it is, for ``cato-lsp status``.
+
+It lies in the user's runtime folder, which nobody else can read; there is nothing to be asked but the status, which
+holds no code. Systems without Unix sockets go without.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio
+import platformdirs
+from anyio.abc import SocketStream
+
+from cato_lsp.lsp.methods.status import backend_status
+
+if TYPE_CHECKING:
+    from cato_lsp.lsp.backend import Backend
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_ANSWER = 1 << 20
+_PATIENCE = 2.0
+
+
+def socket_folder() -> Path:
+    """Where the servers of this user have their sockets."""
+    return platformdirs.user_runtime_path("cato-lsp", appauthor=False)
+
+
+async def serve_status(backend: Backend, folder: Path | None = None) -> None:
+    """Answer until cancelled. A server that cannot have a socket does without."""
+    path = (folder or socket_folder()) / f"{os.getpid()}.sock"
+    if not hasattr(socket, "AF_UNIX"):
+        return
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.chmod(0o700)
+        listener = await anyio.create_unix_listener(path, mode=0o600)
+    except OSError as error:
+        logger.info("No status socket: %s", error)
+        return
+
+    async def answer(stream: SocketStream) -> None:
+        async with stream:
+            await stream.send(json.dumps({"pid": os.getpid(), **backend_status(backend)}).encode())
+
+    try:
+        async with listener:
+            await listener.serve(answer)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def ask_servers(folder: Path | None = None) -> list[dict[str, Any]]:
+    """The status of every server of this user; sockets that nobody answers at are removed."""
+    found: list[dict[str, Any]] = []
+    for path in sorted((folder or socket_folder()).glob("*.sock")):
+        try:
+            found.append(_ask(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+        except (OSError, ValueError) as error:
+            logger.warning("%s: %s", path.name, error)
+    return found
+
+
+def _ask(path: Path) -> dict[str, Any]:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_PATIENCE)
+        connection.connect(str(path))
+        data = b""
+        while (part := connection.recv(65536)) and len(data) < _LONGEST_ANSWER:
+            data += part
+    return cast("dict[str, Any]", json.loads(data))

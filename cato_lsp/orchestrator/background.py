@@ -1,0 +1,99 @@
+"""Work that nobody waits for, one piece at a time, in the engine's background class.
+
+Reading a document ahead fills the prefix cache before the first keystroke. The completion that would follow the one
+just shown is thought of ahead, so that accepting one brings the next at once (llama.vim does this, too).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import anyio
+
+from cato_lsp.engine.api import Call, EngineError
+from cato_lsp.orchestrator.completion import Prepare
+from cato_lsp.orchestrator.running import RunningAnswer
+from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.tasks.completion import CompletionRequest
+from cato_lsp.tasks.typethrough import TypeThroughCache
+
+logger = logging.getLogger(__name__)
+
+_MOST = 8
+"""Pieces of work that wait; the oldest is forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """One piece of work."""
+
+    client: str
+    request: CompletionRequest
+    prepare: Prepare
+    cache: TypeThroughCache | None = None
+    """Where the completion goes; ``None``: only the prompt is read."""
+
+
+class Background:
+    """Runs such work until cancelled.
+
+    :param ready: waits for an engine.
+    """
+
+    def __init__(self, clock: Callable[[], float], ready: Callable[[], Awaitable[None]]) -> None:
+        self._clock = clock
+        self._ready = ready
+        self._waiting: deque[Ahead] = deque(maxlen=_MOST)
+        self._arrived = anyio.Event()
+        self._running: tuple[Ahead, anyio.CancelScope] | None = None
+        self.done = 0
+        """Pieces finished."""
+
+    def put(self, work: Ahead) -> None:
+        """Do ``work`` when there is time."""
+        self._waiting.append(work)
+        self._arrived.set()
+
+    def drop(self, client: str) -> None:
+        """Forget a client's work: it has gone on."""
+        for work in [each for each in self._waiting if each.client == client]:
+            self._waiting.remove(work)
+        if self._running is not None and self._running[0].client == client:
+            self._running[1].cancel()
+
+    async def run(self) -> None:
+        """Work."""
+        while True:
+            while self._waiting:
+                work = self._waiting.popleft()
+                with anyio.CancelScope() as scope:
+                    self._running = (work, scope)
+                    try:
+                        await self._do(work)
+                    except EngineError as error:
+                        logger.debug("Nothing was done ahead: %s", error)
+                self._running = None
+            self._arrived = anyio.Event()
+            await self._arrived.wait()
+
+    async def _do(self, work: Ahead) -> None:
+        await self._ready()
+        engine, plan = await work.prepare()
+        if plan is None:
+            return
+        promise = Promise(TaskKind.WARMUP, ServiceClass.BACKGROUND, self._clock(), math.inf, work.client)
+        tokens = 1 if work.cache is None else plan.max_tokens
+        stream = engine.submit(Call(tuple(plan.prompt_ids), promise, tokens, tuple(plan.stop_token_ids)))
+        answer = RunningAnswer(work.request, plan, stream)
+        try:
+            await answer.read(work.request, lambda _delta, _first: None)
+        finally:
+            await answer.close()
+        completion = answer.completion(work.request)
+        if work.cache is not None and completion is not None:
+            work.cache.put_completion(work.request, completion)
+        self.done += 1

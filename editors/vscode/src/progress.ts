@@ -1,0 +1,73 @@
+/** Progress of what can be cancelled: a notification with a button, where the client library shows only a status text. */
+
+import * as vscode from "vscode";
+import {
+  type LanguageClient,
+  type ProgressToken,
+  type WorkDoneProgressBegin,
+  WorkDoneProgressCancelNotification,
+  type WorkDoneProgressEnd,
+  type WorkDoneProgressReport,
+} from "vscode-languageclient/node";
+
+type Step = WorkDoneProgressBegin | WorkDoneProgressReport | WorkDoneProgressEnd;
+
+interface Shown {
+  report(message: string | undefined): void;
+  end(): void;
+}
+
+export class TaskProgress {
+  private readonly shown = new Map<ProgressToken, Shown>();
+
+  constructor(
+    private readonly client: () => LanguageClient | undefined,
+    private readonly expectation: (token: ProgressToken) => string | undefined,
+  ) {}
+
+  handle(token: ProgressToken, step: Step, next: () => void): void {
+    if (step.kind === "begin" && step.cancellable) {
+      this.begin(token, step);
+      return;
+    }
+    const shown = this.shown.get(token);
+    if (shown && step.kind === "report") {
+      shown.report(step.message);
+      return;
+    }
+    if (shown && step.kind === "end") {
+      this.shown.delete(token);
+      shown.end();
+    }
+    next();
+  }
+
+  /** The server is gone. */
+  endAll(): void {
+    for (const shown of this.shown.values()) {
+      shown.end();
+    }
+    this.shown.clear();
+  }
+
+  private begin(token: ProgressToken, { title, message }: WorkDoneProgressBegin): void {
+    let resolve = (): void => {};
+    let progress: vscode.Progress<{ message: string }> | undefined;
+    const ended = new Promise<void>((end) => {
+      resolve = end;
+    });
+    const report = (text: string | undefined): void =>
+      progress?.report({ message: [text, this.expectation(token)].filter(Boolean).join(" · ") });
+    this.shown.set(token, { report, end: () => resolve() });
+    const options = { location: vscode.ProgressLocation.Notification, cancellable: true, title };
+    void vscode.window.withProgress(options, async (given, cancel) => {
+      progress = given;
+      report(message);
+      const subscription = cancel.onCancellationRequested(
+        () => void this.client()?.sendNotification(WorkDoneProgressCancelNotification.type, { token }),
+      );
+      await ended;
+      subscription.dispose();
+    });
+  }
+}

@@ -1,0 +1,61 @@
+"""``cato-lsp status`` asks the servers of this user."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import pytest
+from typer.testing import CliRunner
+
+from cato_lsp.cli import app
+from cato_lsp.lsp import status_socket
+from cato_lsp.lsp.backend import Backend
+from cato_lsp.lsp.status_socket import ask_servers, serve_status
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_running_server_tells_its_status_to_its_user_only(
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    monkeypatch.setattr(status_socket, "socket_folder", lambda: folder)
+    async with anyio.create_task_group() as group:
+        group.start_soon(serve_status, backend)
+        path = folder / f"{os.getpid()}.sock"
+        with anyio.fail_after(10):
+            while not await anyio.Path(path).exists():
+                await anyio.sleep(0.001)
+        assert modes(path) == (0o700, 0o600)
+        (status,) = await anyio.to_thread.run_sync(ask_servers)
+        assert status["pid"] == os.getpid()
+        assert status["engine"]["phase"] == "ready"
+        assert set(status) == {"pid", "engine", "model", "stats", "kinds", "live", "memory"}
+        shown = await anyio.to_thread.run_sync(lambda: CliRunner().invoke(app, ["status"]))
+        assert shown.exit_code == 0
+        assert "ready" in shown.stdout
+        group.cancel_scope.cancel()
+    assert not await anyio.Path(path).exists()
+
+
+def modes(path: Path) -> tuple[int, int]:
+    return stat.S_IMODE(path.parent.stat().st_mode), stat.S_IMODE(path.stat().st_mode)
+
+
+async def test_the_socket_of_a_dead_server_is_removed(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "1.sock"))
+    assert ask_servers(tmp_path) == []
+    assert not await anyio.Path(tmp_path / "1.sock").exists()
+
+
+async def test_without_a_server_status_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_socket, "socket_folder", lambda: tmp_path)
+    shown = CliRunner().invoke(app, ["status"])
+    assert shown.exit_code == 1
+    assert "No server is running" in shown.stdout

@@ -1,0 +1,84 @@
+"""Work that nobody waits for, on the live engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import anyio
+import pytest
+
+from cato_lsp.config import CompletionSettings, Settings
+from cato_lsp.lsp.backend import Backend
+from cato_lsp.orchestrator.record import Source
+from cato_lsp.tasks.completion import CompletionRequest
+from cato_lsp.tasks.snapshot import Snapshot
+
+pytestmark = pytest.mark.anyio
+
+TEXT = Path(json.__file__).read_text(encoding="utf-8")[:3000]
+
+
+async def done_ahead(backend: Backend, count: int) -> None:
+    with anyio.fail_after(60):
+        while backend.orchestrator.done_ahead < count:
+            await anyio.sleep(0.001)
+
+
+async def test_a_document_that_was_read_ahead_is_in_the_prefix_cache(backend: Backend) -> None:
+    settings = Settings(completion=CompletionSettings(answer_ms=60_000, candidates=1))
+    text = f"# read ahead\n{TEXT}"
+    snapshot = Snapshot("file:///warm.py", "python", 1, text)
+    before = backend.orchestrator.done_ahead
+    records = len(list(backend.orchestrator.log))
+    backend.orchestrator.warm_up("warm", snapshot, settings)
+    await done_ahead(backend, before + 1)
+    assert len(list(backend.orchestrator.log)) == records
+    await backend.orchestrator.complete("warm", CompletionRequest(snapshot, len(text), invoked=True), settings)
+    record = list(backend.orchestrator.log)[-1]
+    assert record.cached_tokens >= record.prompt_tokens - 129
+
+
+@pytest.mark.parametrize(
+    ("uri", "settings"),
+    [
+        ("file:///p/.env", Settings()),
+        ("file:///p/a.py", Settings(completion=CompletionSettings(warm_up=False))),
+        ("file:///p/a.py", Settings(completion=CompletionSettings(enabled=False))),
+        ("file:///p/a.py", Settings(disabled_languages=("python",))),
+    ],
+)
+async def test_what_gets_no_completions_is_not_read_ahead(backend: Backend, uri: str, settings: Settings) -> None:
+    computed = backend.orchestrator.engine_stats().tokens_computed
+    backend.orchestrator.warm_up("cold", Snapshot(uri, "python", 1, f"# {uri}\n{TEXT}"), settings)
+    await anyio.wait_all_tasks_blocked()
+    assert backend.orchestrator.engine_stats().tokens_computed == computed
+
+
+async def test_accepting_a_completion_finds_the_next_one_ready(backend: Backend) -> None:
+    settings = Settings(completion=CompletionSettings(answer_ms=60_000, speculate=True))
+    for head in ("import os\n\nfor name in os.", "def add(a, b):\n    ", "import sys\n", "x = [\n    1,\n"):
+        before = backend.orchestrator.done_ahead
+        request = CompletionRequest(Snapshot("file:///next.py", "python", 1, head), len(head))
+        found = await backend.orchestrator.complete("eager", request, settings)
+        if not found:
+            continue
+        await done_ahead(backend, before + 1)
+        text = found[0].apply(head)
+        accepted = CompletionRequest(
+            Snapshot("file:///next.py", "python", 2, text), found[0].start + len(found[0].text)
+        )
+        if await backend.orchestrator.complete("eager", accepted, settings):
+            assert list(backend.orchestrator.log)[-1].source is Source.CACHE
+            return
+    pytest.skip("the model suggests nothing twice")
+
+
+async def test_typing_ends_what_is_done_ahead(backend: Backend) -> None:
+    before = backend.orchestrator.done_ahead
+    for number in range(4):
+        snapshot = Snapshot(f"file:///{number}.py", "python", 1, f"# {number} to be dropped\n{TEXT}")
+        backend.orchestrator.warm_up("typist", snapshot, Settings())
+    backend.orchestrator.typing("typist")
+    await anyio.wait_all_tasks_blocked()
+    assert backend.orchestrator.done_ahead <= before

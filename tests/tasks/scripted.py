@@ -1,0 +1,45 @@
+"""A model that says what a test wants, behind the interface through which tasks ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from cato_lsp.tasks.calls import Answer, ModelCall, OnText, Work
+
+
+class ScriptedCalls:
+    """Answers with what ``answer`` gives for a call's prompt, as text; remembers the prompts."""
+
+    def __init__(
+        self, decode: Callable[[Sequence[int]], str], answer: Callable[[str], str], *, time: bool = True
+    ) -> None:
+        self._decode = decode
+        self._answer = answer
+        self._time = time
+        self.prompts: list[str] = []
+        self.then: list[int] = []
+
+    async def call(self, call: ModelCall, *, then: Sequence[Work] = (), on_text: OnText | None = None) -> Answer:
+        self.prompts.append(self._decode(call.prompt.ids))
+        self.then.append(len(then))
+        text = self._answer(self.prompts[-1])
+        for end in range(1, len(text) + 1):
+            if on_text is not None and on_text(text[:end]):
+                return Answer(text[:end], complete=False)
+        return Answer(text, complete=True)
+
+    async def map(
+        self,
+        calls: Sequence[ModelCall],
+        *,
+        then: Sequence[Work] = (),
+        on_text: Callable[[int, str], bool] | None = None,
+    ) -> list[Answer]:
+        answers: list[Answer] = []
+        for number, call in enumerate(calls):
+            watch = None if on_text is None else lambda text, number=number: on_text(number, text)
+            answers.append(await self.call(call, then=then, on_text=watch))
+        return answers
+
+    def has_time_for(self, work: Work) -> bool:
+        return self._time

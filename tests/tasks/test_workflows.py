@@ -1,0 +1,298 @@
+"""Generate, summarize, explain, translate: targets, sequences of calls, and what becomes of the answers."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cato_lsp.tasks.calls import CannotDoError, is_stuck
+from cato_lsp.tasks.generation import Generation, generation_target, reindented
+from cato_lsp.tasks.prompts import CatoPrompter, PlainPrompter
+from cato_lsp.tasks.snapshot import Snapshot
+from cato_lsp.tasks.summarization import Explanation, Summarization, documentable
+from cato_lsp.tasks.symbols import syntax_errors
+from cato_lsp.tasks.tokenizer import Tokenizer
+from cato_lsp.tasks.translation import Translation, translations
+from tests.tasks.scripted import ScriptedCalls
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="session")
+def tokenizer(byte_level: object) -> Tokenizer:
+    tokens = ["<|endoftext|>", "<|summarize|>", "<|generate|>", "<|translate|>", "<|answer|>"]
+    return Tokenizer(byte_level(tokens).to_str())  # type: ignore[operator]
+
+
+@pytest.fixture(scope="session")
+def plain(tokenizer: Tokenizer) -> PlainPrompter:
+    return PlainPrompter(tokenizer, 4096)
+
+
+@pytest.fixture(scope="session")
+def cato(tokenizer: Tokenizer) -> CatoPrompter:
+    return CatoPrompter(tokenizer, 4096)
+
+
+def at(marked: str, language: str = "python", newline: str = "\n") -> tuple[Snapshot, int]:
+    """A snapshot and the offset of the ``‸`` in a text."""
+    text = marked.replace("\n", newline)
+    return Snapshot("file:///a", language, 1, text.replace("‸", "")), text.index("‸")
+
+
+async def generated(
+    marked: str, answer: str, plain: PlainPrompter, tokenizer: Tokenizer, language: str = "python", newline: str = "\n"
+) -> tuple[str, bool]:
+    snapshot, offset = at(marked, language, newline)
+    target = generation_target(snapshot, offset)
+    assert target is not None
+    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: answer)
+    result = await Generation(snapshot, target, plain).run(calls, lambda _text: None)
+    assert result is not None
+    return result.edit.apply(snapshot.text), result.unverified
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        'def f(x):\n    """Double it."""\n    pass‸\n',
+        'def f(x):\n    """Double it."""‸\n',
+        'def f(x):‸\n    """Double it."""\n    ...\n',
+        'def f(x):\n    """Double it."""\n    raise NotImplementedError("later")‸\n\n\ny = 1\n',
+        "import os\n\n\ndef f(x):‸",
+        "def f(x):\n    # TODO: double it\n    pass‸\n",
+    ],
+)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "    y = x * 2\n    return y\n",
+        "y = x * 2\nreturn y",
+        "```python\ndef f(x):\n    y = x * 2\n    return y\n```",
+        'def f(x):\n    """Double it."""\n    y = x * 2\n    return y',
+    ],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+async def test_a_body_takes_the_place_of_a_stub(
+    marked: str, answer: str, newline: str, plain: PlainPrompter, tokenizer: Tokenizer
+) -> None:
+    if "Double it" not in marked and '"""Double' in answer:
+        answer = answer.replace('    """Double it."""\n', "")
+    text, unverified = await generated(marked, answer, plain, tokenizer, newline=newline)
+    assert not unverified
+    scope: dict[str, object] = {}
+    exec(text, scope)
+    assert scope["f"](21) == 42  # type: ignore[operator]
+    assert text.count("\n") - text.count("\r\n") == (0 if newline == "\r\n" else text.count("\n"))
+    if "TODO" in marked:
+        assert "# TODO: double it" in text
+    if "y = 1" in marked:
+        assert text.endswith(f"{newline}{newline}{newline}y = 1{newline}")
+
+
+async def test_a_body_in_a_language_with_braces_keeps_the_braces(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
+    marked = "class A {\n  /** Double it. */\n  f(x) {\n    // TODO‸\n  }\n}\n"
+    text, unverified = await generated(marked, "const y = x * 2;\nreturn y;\n}", plain, tokenizer, "javascript")
+    assert text == (
+        "class A {\n  /** Double it. */\n  f(x) {\n    // TODO\n    const y = x * 2;\n    return y;\n  }\n}\n"
+    )
+    assert not unverified
+
+
+async def test_code_follows_the_comment_above(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
+    marked = "def f(xs):\n    # sort the list\n    # and print it‸\n\n"
+    text, unverified = await generated(marked, "xs.sort()\nprint(xs)", plain, tokenizer)
+    assert text == "def f(xs):\n    # sort the list\n    # and print it\n    xs.sort()\n    print(xs)\n\n"
+    assert not unverified
+
+
+@pytest.mark.parametrize(
+    "marked",
+    ["def f(x):\n    return x * 2‸\n", "x = 1‸\n", "‸", "# a comment‸\nx = 1\n", "# far away\n\n\n‸\n", "f(‸\n"],
+)
+def test_nothing_is_generated_where_there_is_nothing_to_write_from(marked: str) -> None:
+    assert generation_target(*at(marked)) is None
+
+
+async def test_what_does_not_parse_is_cut_or_marked(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
+    stub = 'def f(x):\n    """Double it."""\n    pass‸\n'
+    text, unverified = await generated(stub, "y = x\nreturn y *\n(", plain, tokenizer)
+    assert text == 'def f(x):\n    """Double it."""\n    y = x\n'
+    assert not unverified
+    text, unverified = await generated(stub, "y = = x", plain, tokenizer)
+    assert "y = = x" in text
+    assert unverified
+
+
+@given(st.text(alphabet="ab=(){}:\n \t\"'é漢🙂\r#", max_size=60), st.sampled_from(["\n", "\r\n"]))
+async def test_no_answer_touches_anything_outside_of_the_stub(
+    plain: PlainPrompter, tokenizer: Tokenizer, answer: str, newline: str
+) -> None:
+    snapshot, offset = at('é = "漢"\n\n\ndef f(x):\n    """D🙂."""\n    pass‸\n\n\nend = 1', newline=newline)
+    target = generation_target(snapshot, offset)
+    assert target is not None
+    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: answer)
+    result = await Generation(snapshot, target, plain).run(calls, lambda _text: None)
+    if result is not None:
+        text = result.edit.apply(snapshot.text)
+        assert text.startswith(snapshot.text[: target.start])
+        assert text.endswith(snapshot.text[target.end :])
+        assert target.start <= snapshot.text.index("    pass")
+        assert target.end == snapshot.text.index("pass") + 4
+        assert result.unverified or syntax_errors(text, "python") == []
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("a\nb", "  a\n  b"),
+        ("    a\n    b", "  a\n  b"),
+        ("a\n    b", "  a\n  b"),
+        ("if a:\n        b\n    c", "  if a:\n      b\n  c"),
+        ("if a:\n    b", "  if a:\n    b"),
+        ("a\n\n    b", "  a\n\n  b"),
+    ],
+)
+def test_code_is_indented_as_the_place_wants_it(code: str, expected: str) -> None:
+    assert reindented(code, "  ", "  ") == expected
+
+
+def test_an_answer_that_goes_in_circles_is_stuck() -> None:
+    assert is_stuck("x = 1\n" + "    y = 2\n" * 5)
+    assert is_stuck("ab" * 80)
+    assert not is_stuck("a = 1\nb = 2\nc = 3\nd = 4\n")
+
+
+SHORT = "def f(x):\n    return x * 2\n"
+LONG = "class Big:\n" + "".join(
+    f"    def m{n}(self, items):\n" + "".join(f"        step_{n}_{k} = items[{k}] + {n}\n" for k in range(30)) + "\n"
+    for n in range(12)
+)
+
+
+async def test_a_short_function_is_documented_with_one_call(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
+    snapshot = Snapshot("file:///a.py", "python", 1, SHORT)
+    symbol = documentable(snapshot, 0, 0)
+    assert symbol is not None
+    task = Summarization(snapshot, symbol, plain)
+    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: "Return twice the number.")
+    edit = await task.run(calls)
+    assert edit is not None
+    assert edit.apply(SHORT) == 'def f(x):\n    """Return twice the number."""\n    return x * 2\n'
+    assert len(calls.prompts) == len(task.foresee()) == 1
+
+
+async def test_a_long_class_is_summed_up_from_its_methods(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
+    snapshot = Snapshot("file:///a.py", "python", 1, LONG)
+    symbol = documentable(snapshot, 0, 0)
+    assert symbol is not None
+    task = Summarization(snapshot, symbol, plain)
+    calls = ScriptedCalls(tokenizer.decode, lambda prompt: "The whole." if "m11: A part." in prompt else "A part.")
+    edit = await task.run(calls)
+    assert len(calls.prompts) == len(task.foresee()) == 13
+    assert calls.then == [1] * 12 + [0]  # the reduction is foreseen while the parts are worked on
+    assert edit is not None
+    assert edit.apply(LONG).startswith('class Big:\n    """The whole."""\n    def m0')
+
+
+async def test_an_explanation_of_a_file_lists_its_symbols(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
+    text = SHORT + "\n\nclass A:\n    pass\n"
+    snapshot = Snapshot("file:///p/tools.py", "python", 1, text)
+    seen: list[str] = []
+    calls = ScriptedCalls(tokenizer.decode, lambda prompt: "All of it." if "A: It is." in prompt else "It is.")
+    shown = await Explanation(snapshot, 0, len(text), plain).run(calls, seen.append)
+    assert shown == "# tools.py\n\nAll of it.\n\n- `f`: It is.\n- `A`: It is.\n"
+    assert seen[-1] == "# tools.py\n\nAll of it.\n"
+
+
+async def test_one_line_of_any_length_can_be_explained(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
+    text = "x = [" + "1, " * 40_000 + "]"
+    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: "Numbers.")
+    shown = await Explanation(Snapshot("file:///a.py", "python", 1, text), 0, len(text), plain).run(
+        calls, lambda _text: None
+    )
+    assert "Numbers." in shown
+
+
+FILE = 'import os\n\n\n# doubles\ndef f(x):\n    return x * 2\n\n\ndef g(y):\n    """Halve."""\n    return y / 2\n'
+
+
+def javascript(prompt: str) -> str:
+    name = "g" if "def g" in prompt else "f"
+    return f"function {name}(x) {{\n  return x;\n}}"
+
+
+async def test_the_bundled_model_translates_function_by_function_in_order(
+    cato: CatoPrompter, tokenizer: Tokenizer
+) -> None:
+    seen: list[str] = []
+    calls = ScriptedCalls(tokenizer.decode, javascript)
+    task = Translation(Snapshot("file:///a.py", "python", 1, FILE), 0, len(FILE), "javascript", cato)
+    result = await task.run(calls, seen.append)
+    assert len(calls.prompts) == len(task.foresee()) == 2
+    assert result.text == (
+        "// cato: not translated\n// import os\n\nfunction f(x) {\n  return x;\n}\n\nfunction g(x) {\n  return x;\n}\n"
+    )
+    assert result.unverified
+    assert seen[-1] == result.text
+    assert all(text.startswith(seen[0][:20]) for text in seen)
+
+
+async def test_another_model_translates_small_neighbours_together(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
+    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: "```js\nlet x = 1;\n```")
+    task = Translation(Snapshot("file:///a.py", "python", 1, FILE), 0, len(FILE), "javascript", plain)
+    result = await task.run(calls, lambda _text: None)
+    assert len(calls.prompts) == 1
+    assert result.text == "let x = 1;\n"
+    assert not result.unverified
+
+
+async def test_what_does_not_parse_is_repaired_once(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
+    answers = iter(["let x = ;", "let x = 1;"])
+    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: next(answers))
+    task = Translation(Snapshot("file:///a.py", "python", 1, "x = 1\n"), 0, 6, "javascript", plain)
+    result = await task.run(calls, lambda _text: None)
+    assert result.text == "let x = 1;\n"
+    assert not result.unverified
+    assert "line 1" in calls.prompts[1]
+
+
+@pytest.mark.parametrize("time", [True, False])
+async def test_what_cannot_be_repaired_is_marked(plain: PlainPrompter, tokenizer: Tokenizer, time: bool) -> None:
+    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: "let x = ;", time=time)
+    task = Translation(Snapshot("file:///a.py", "python", 1, "x = 1\n"), 0, 6, "javascript", plain)
+    result = await task.run(calls, lambda _text: None)
+    assert len(calls.prompts) == (2 if time else 1)
+    assert result.unverified
+    assert result.text.startswith("// cato: not verified, please check: line 1")
+
+
+async def test_a_target_without_a_grammar_is_never_called_verified(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
+    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: "let x = 1")
+    task = Translation(Snapshot("file:///a.py", "python", 1, "x = 1\n"), 0, 6, "swift", plain)
+    assert (await task.run(calls, lambda _text: None)).unverified
+
+
+async def test_a_selected_method_is_translated_without_its_indentation(
+    cato: CatoPrompter, tokenizer: Tokenizer
+) -> None:
+    text = "class A:\n    def f(x):\n        return x\n"
+    start = text.index("    def")
+    calls = ScriptedCalls(tokenizer.decode, javascript)
+    await Translation(Snapshot("file:///a.py", "python", 1, text), start + 4, len(text), "javascript", cato).run(
+        calls, lambda _text: None
+    )
+    assert calls.prompts == [f"javascript\n{textwrap.dedent(text[start:]).strip()}"]
+
+
+def test_a_model_that_does_not_know_the_languages_says_so(cato: CatoPrompter, plain: PlainPrompter) -> None:
+    snapshot = Snapshot("file:///a.py", "python", 1, "x = 1\n")
+    with pytest.raises(CannotDoError, match="cannot translate Python to Go"):
+        Translation(snapshot, 0, 6, "go", cato)
+    assert translations(cato, "python") == ["javascript"]
+    assert translations(cato, "javascript") == []
+    assert "python" not in translations(plain, "python")
+    assert "go" in translations(plain, "python")
