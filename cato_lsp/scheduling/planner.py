@@ -37,7 +37,6 @@ class StepPlanner:
         self.riders = self.queues.decoding + self.queues.yielding
         cost = policy.cost
         self.per_token = cost.per_token
-        self.per_context = cost.per_context
         self.base = cost.seconds(
             sum([r.todo for r in self.riders]), len(self.riders), sum([r.computed for r in self.riders])
         )
@@ -62,7 +61,13 @@ class StepPlanner:
         planned = self._by_slack(queues.planned)
         late = nsmallest(_LATE_CONSIDERED, late, key=lambda r: (r.todo, r.order))
         length = self._length(kept, chances, planned, late)
-        filler = StepFiller(self.view, base=self.base, per_token=self.per_token, length=length)
+        filler = StepFiller(
+            self.view,
+            base=self.base,
+            per_token=self.per_token,
+            per_sequence=self.policy.cost.per_sequence,
+            length=length,
+        )
         filler.ride(self.riders)
         if self.overdue is not None:
             filler.add(self.overdue, at_most=options.reserve, by_force=True)
@@ -121,7 +126,9 @@ class StepPlanner:
 
     def _urgent_job(self, request: RequestView) -> Job[RequestView]:
         promise, options, allowance = request.promise, self.options, self.policy.allowance
-        work = self.per_token * request.todo + self.per_context * (request.computed + request.todo)
+        cost = self.policy.cost
+        work = cost.per_sequence + cost.per_token * request.todo
+        work += cost.per_context * (request.computed + request.todo)
         due = promise.deadline - self.view.now - options.safety * allowance
         if options.aim:
             allowed = promise.deadline - promise.arrival
