@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _LATE_CONSIDERED = 32
 """More of the late than this never fit a step."""
 
+_LEAST_USE = 1.3
+"""No step with prefill is shorter than this many times what it takes without."""
+
 Kept = list[Job[RequestView]]
 
 
@@ -193,7 +196,8 @@ class StepPlanner:
         if now - policy.last_urgent > options.quiet and now > self.view.typing_until:
             return options.idle_step * allowance
         backlog = self.per_token * sum([r.todo for r in chain(planned, late, self.queues.background)])
-        return max(options.least_step * allowance, min(options.calm_step * allowance, options.backlog_share * backlog))
+        least = max(options.least_step * allowance, min(_LEAST_USE * self.base, self.urgent_step))
+        return max(least, min(options.calm_step * allowance, options.backlog_share * backlog))
 
     def _overdue(self) -> RequestView | None:
         before = self.view.now - self.options.patience
