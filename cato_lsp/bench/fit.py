@@ -76,10 +76,11 @@ def _least_squares(costs: list[StepCost]) -> list[float]:
     solution = [0.0] * 4
     active = [0, 1, 2, 3]
     for _ in range(8):
-        found: Any = np.linalg.lstsq(rows[:, active] * weight[:, None], seconds * weight, rcond=None)[0]
+        linalg: Any = np.linalg
+        found: list[float] = linalg.lstsq(rows[:, active] * weight[:, None], seconds * weight, rcond=None)[0].tolist()
         solution = [0.0] * 4
         for index, value in zip(active, found, strict=True):
-            solution[index] = float(value)
+            solution[index] = value
         if min(solution) < 0:
             active = [i for i in active if solution[i] > 0]
             continue
