@@ -15,7 +15,7 @@ SOURCE = "def add(first, second):\n    return first + second\n"
 
 def test_a_code_action_of_eglot_changes_nothing_but_the_docstring(tmp_path: Path) -> None:
     need(EMACS)
-    file = tmp_path / "numbers.py"
+    file = tmp_path / "sums.py"
     file.write_text(SOURCE)
     script = Path(__file__).with_name("code_actions.el")
     done = subprocess.run(

@@ -45,7 +45,7 @@ def neovim(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def file(neovim: Neovim, tmp_path: Path) -> Path:
     """A file open in Neovim, the cursor on its empty last line."""
-    path = tmp_path / "numbers.py"
+    path = tmp_path / "sums.py"
     path.write_text(SOURCE)
     neovim.open(path)
     eventually("the file is shown", lambda: neovim.lines() == SOURCE.split("\n")[:-1])

@@ -74,7 +74,10 @@ export function createClient(
     revealOutputChannelOn: RevealOutputChannelOn.Never,
     middleware: middleware(activity, progress),
   };
-  const client = new LanguageClient("cato", "Cato", { command: server.path, args: ["--stdio"] }, options);
+  // A workspace's numbers.py must not stand in for Python's own module.
+  const environment = { ...process.env, PYTHONSAFEPATH: "1" };
+  const serverOptions = { command: server.path, args: ["--stdio"], options: { env: environment } };
+  const client = new LanguageClient("cato", "Cato", serverOptions, options);
   client.registerFeature(previewFeature);
   return client;
 }

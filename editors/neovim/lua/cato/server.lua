@@ -70,7 +70,8 @@ local INLINE = "textDocument/inlineCompletion"
 ---@return fun(dispatchers: vim.lsp.rpc.Dispatchers): vim.lsp.rpc.PublicClient
 local function start(cmd)
   return function(dispatchers)
-    local rpc = vim.lsp.rpc.start(cmd, dispatchers)
+    -- A project's numbers.py must not stand in for Python's own module.
+    local rpc = vim.lsp.rpc.start(cmd, dispatchers, { env = { PYTHONSAFEPATH = "1" } })
     local send = rpc.request
     local pending ---@type integer?
     ---@diagnostic disable-next-line: duplicate-set-field
