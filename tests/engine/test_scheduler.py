@@ -20,10 +20,8 @@ StartEngine = Callable[..., Any]
 class PolicyThatFails(CatoPolicy):
     """Raises in every other step."""
 
-    name = "fails"
-
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(name="fails")
         self.calls = 0
 
     def plan(self, view: StepView) -> Plan:
