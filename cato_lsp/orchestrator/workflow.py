@@ -23,8 +23,8 @@ WIDEST = 8
 
 
 AIM = 0.15
-"""Share of the time left that calls side by side are to take, as predicted. Others will come meanwhile, and answers turn
-out longer than expected; larger shares kept fewer promises near saturation (``scripts/bench_workflows.py``).
+"""Share of the time left that calls side by side are to take, as predicted. Others will come meanwhile, and answers
+turn out longer than expected; larger shares kept fewer promises near saturation (``scripts/bench_workflows.py``).
 """
 
 
