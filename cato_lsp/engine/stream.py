@@ -24,7 +24,8 @@ class ThreadCallStream:
         self.call = call
         self.cancelled = False
         self.usage = CallUsage()
-        self.steps_at_cancel = sys.maxsize
+        self.steps_at_cancel = 0
+        self.turn_at_cancel = sys.maxsize
         self._on_cancel = on_cancel
         self._finished = False
         self._error: EngineError | None = None

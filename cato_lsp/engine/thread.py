@@ -82,6 +82,8 @@ class EngineThread:
         self._closed = anyio.Event()
         self._error: EngineError | None = None
         self._steps = 0
+        self._turn = 0
+        """Rounds of taking commands and running a step."""
         self._tokens_wasted = 0
         self._stats = EngineStats()
         self.context_length = 0
@@ -130,6 +132,8 @@ class EngineThread:
     def _cancel(self, stream: ThreadCallStream) -> None:
         stream.steps_at_cancel = self._steps
         self._inbox.put(_Cancel(stream))
+        # Only now: a turn that begins later has the cancel in its queue.
+        stream.turn_at_cancel = self._turn
 
     def _finish(self) -> None:
         """Fail what is open. The thread has ended, so its side is this side's now."""
@@ -190,10 +194,12 @@ class EngineThread:
             ) from error
 
     def _serve(self, core: VllmCore) -> None:
+        self._turn += 1
         while self._take_commands(core):
             deltas = core.step() if core.busy else []
             self._stats = replace(core.stats(), tokens_wasted=self._tokens_wasted)
             self._deliver(deltas)
+            self._turn += 1
 
     def _take_commands(self, core: VllmCore) -> bool:
         """Carry out what is queued, waiting for something when there is no work; ``False`` says stop."""
@@ -240,7 +246,7 @@ class EngineThread:
             stream = self._streams.get(internal_id.partition("-")[0])
             if stream is not None:
                 stream.usage.tokens_computed += tokens
-                if stream.steps_at_cancel < self._steps - 1:  # not while this very step was being planned
+                if stream.turn_at_cancel < self._turn:
                     stream.usage.tokens_after_cancel += tokens
                     self._tokens_wasted += tokens
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,24 +49,25 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def start_engine(tiny_model: Path) -> Callable[..., Any]:
     """Starts an in-process vLLM engine; keyword arguments go to `EngineArgs`."""
+    return partial(start_tiny_engine, tiny_model)
 
-    def start(**options: Any) -> Any:
-        from vllm import EngineArgs
-        from vllm.v1.engine.llm_engine import LLMEngine
 
-        defaults: dict[str, Any] = {
-            "model": str(tiny_model),
-            "skip_tokenizer_init": True,
-            "load_format": "dummy",
-            "dtype": "float32",
-            "enforce_eager": True,
-            "max_model_len": 1024,
-            "max_num_batched_tokens": 128,
-            "max_num_seqs": 8,
-            "num_gpu_blocks_override": 80,
-            "block_size": 32,
-            "async_scheduling": False,
-        }
-        return LLMEngine.from_engine_args(EngineArgs(**{**defaults, **options}))
+def start_tiny_engine(model: Path, **options: Any) -> Any:
+    """Start an in-process vLLM engine on the tiny model; keyword arguments go to `EngineArgs`."""
+    from vllm import EngineArgs
+    from vllm.v1.engine.llm_engine import LLMEngine
 
-    return start
+    defaults: dict[str, Any] = {
+        "model": str(model),
+        "skip_tokenizer_init": True,
+        "load_format": "dummy",
+        "dtype": "float32",
+        "enforce_eager": True,
+        "max_model_len": 1024,
+        "max_num_batched_tokens": 128,
+        "max_num_seqs": 8,
+        "num_gpu_blocks_override": 80,
+        "block_size": 32,
+        "async_scheduling": False,
+    }
+    return LLMEngine.from_engine_args(EngineArgs(**{**defaults, **options}))
