@@ -28,6 +28,8 @@ from training.corpus import SourceFile, held_out_files, load_corpus
 from training.functions import Example, build_examples
 from training.javascript import node_accepts
 
+from cato_lsp.tasks.prompts import summarize, translate
+
 ROOT = Path(__file__).resolve().parent.parent
 Figures = dict[str, float]
 Item = TypeVar("Item")
@@ -138,7 +140,7 @@ def block_figures(texts: Sequence[str], places: Sequence[Place]) -> Figures:
 
 async def measure_docstrings(model: ProductModel, examples: Sequence[Example]) -> Figures:
     """Shares of docstrings that are one sentence, that end, and that speak of the function."""
-    answers = await each(examples, lambda e: model.answer("summarize", e.prompt, 64))
+    answers = await each(examples, lambda e: model.answer(summarize(e.prompt, "python"), 64))
     pairs = list(zip(answers, examples, strict=True))
     return {
         "docstring: one sentence": sum(is_one_sentence(text) for text, _ in answers) / len(pairs),
@@ -149,7 +151,8 @@ async def measure_docstrings(model: ProductModel, examples: Sequence[Example]) -
 
 async def measure_translations(model: ProductModel, examples: Sequence[Example]) -> Figures:
     """Shares of translations to JavaScript that Node's parser accepts and that are the converter's own."""
-    answers = await each(examples, lambda e: model.answer("translate", e.prompt, 400))
+    sources = [e.prompt.removeprefix("javascript\n") for e in examples]
+    answers = await each(sources, lambda s: model.answer(translate(s, "python", "javascript"), 400))
     return {
         "JavaScript: parses": sum(node_accepts([text for text, _ in answers])) / len(examples),
         "JavaScript: exact": sum(a[0].strip() == e.answer for a, e in zip(answers, examples, strict=True))

@@ -96,6 +96,7 @@ def bench(
     json_file: JsonOption = None,
     report: ReportOption = None,
     save: SaveOption = None,
+    fit: Annotated[Path | None, typer.Option("--fit", help="Only fit a hardware profile; write it here.")] = None,
 ) -> None:
     """Play a workload in real time on a live engine, open loop, one engine per policy.
 
@@ -120,6 +121,11 @@ def bench(
         async_scheduling=async_scheduling,
         warmup=warmup,
     )
+    if fit is not None:
+        from cato_lsp.bench.fit import fit_profile
+
+        fit.write_text(fit_profile(fit.stem, "cato-lsp bench --fit", options).toml())
+        return
     by_load = run_live(loads, names, options)
     points: list[dict[str, Any]] = []
     for load, runs in zip(loads, by_load, strict=True):

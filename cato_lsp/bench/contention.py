@@ -13,7 +13,7 @@ _COMPLETIONS = KindMix(TaskKind.COMPLETION, 1.0, 300, 0.5, 8, 0.5, (64, 1200), (
 
 
 def contention(
-    *, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duration: float = 30.0, background: float = 2.0
+    *, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duration: float = 30.0, background: float = 25.0
 ) -> tuple[Workload, Workload]:
     """Completions alone; and with background prompts of 1,000 tokens, `background` a second, one client's."""
     completions = mix_calls((_COMPLETIONS,), rate=rate, seed=seed, duration=duration)

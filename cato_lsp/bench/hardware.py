@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
@@ -23,6 +25,11 @@ class HardwareProfile:
     max_seats: int
     max_tokens: int
     max_model_len: int
+
+    def toml(self) -> str:
+        """The profile in the form that `load_profile` reads."""
+        fields = ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
+        return "".join(f"{name} = {json.dumps(value)}\n" for name, value in fields)
 
     def step(self, tokens: int, sequences: int, context: int) -> float:
         """Seconds of a step that computes `tokens` of `sequences` requests which attend to `context` tokens in all."""

@@ -46,7 +46,7 @@ class Twin:
         self._answer_lengths: dict[str, int] = {}
         self._live: dict[str, int] = {}  # client to its completion in flight or last answered
         executor_cls = make_executor_cls(profile, self.clock, self._answer_lengths, self._executed)
-        self.core = _start_core(workload, policy, profile, executor_cls, self.clock)
+        self.core = start_core(workload.shares_prefixes, policy, profile, executor_cls, self.clock)
 
     def play(self, progress: Callable[[float], None] | None = None) -> Run:
         """Play the workload to the end; `progress` is told the virtual time now and then."""
@@ -140,9 +140,10 @@ class Twin:
         self.steps.append(TimelineStep(step.start, step.end, tokens))
 
 
-def _start_core(
-    workload: Workload, policy: PolicySpec, profile: HardwareProfile, executor_cls: type, clock: VirtualClock
+def start_core(
+    shares_prefixes: bool, policy: PolicySpec, profile: HardwareProfile, executor_cls: type, clock: VirtualClock
 ) -> Any:
+    """vLLM's engine core under a policy, on a machine that only moves a clock."""
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
@@ -161,7 +162,7 @@ def _start_core(
             "max_model_len": profile.max_model_len,
             "max_num_batched_tokens": profile.max_tokens,
             "max_num_seqs": profile.max_seats,
-            "enable_prefix_caching": workload.shares_prefixes,
+            "enable_prefix_caching": shares_prefixes,
             "block_size": BLOCK_SIZE,
             "enforce_eager": True,
             **policy.engine_options,

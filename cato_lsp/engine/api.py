@@ -75,7 +75,7 @@ class CallUsage:
     tokens_computed: int = 0
     """Prefill and decode tokens."""
     tokens_after_cancel: int = 0
-    """Those of them in steps that were planned after the cancel."""
+    """Those of them in steps planned after the one that ran, or was being planned, when the cancel came."""
     abort_latency_steps: int | None = None
     """Steps planned between the cancel and the abort; ``None``: not cancelled, or not aborted yet."""
 

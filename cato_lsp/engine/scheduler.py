@@ -19,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
@@ -59,6 +60,8 @@ _INSTANCE_PARTS = (
     "need_mamba_block_aligned_split",
     "block_size",
 )
+_SIDE_QUEUES = ("kv_holding_waiting", "skipped_waiting")
+"""Where 0.32 and 0.26 keep waiting requests that hold blocks, or whose grammar is being compiled."""
 _REQUEST_PARTS = ("num_computed_tokens", "num_output_placeholders", "spec_token_ids", "block_hashes")
 
 
@@ -136,7 +139,7 @@ class CatoMixin(_Base):
         """Plan a step with the policy, and let vLLM carry it out."""
         now = self.clock()
         self._caps = None
-        if self.running or self.waiting:
+        if any(self.get_request_counts()):
             try:
                 self._apply_plan(now)
             except Exception:
@@ -221,7 +224,7 @@ class CatoMixin(_Base):
                 view.todo = 0  # its last token is in flight
             running.append(view)
         waiting: list[RequestView] = []
-        for request in self.waiting:
+        for request in chain(self.waiting, *(getattr(self, name, ()) for name in _SIDE_QUEUES)):
             view = views[request.request_id]
             if view.running or not view.todo or self.steps % 16 == view.order % 16:
                 view.running = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Self
@@ -23,7 +24,7 @@ class ThreadCallStream:
         self.call = call
         self.cancelled = False
         self.usage = CallUsage()
-        self.steps_at_cancel = 0
+        self.steps_at_cancel = sys.maxsize
         self._on_cancel = on_cancel
         self._finished = False
         self._error: EngineError | None = None

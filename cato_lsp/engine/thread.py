@@ -240,7 +240,7 @@ class EngineThread:
             stream = self._streams.get(internal_id.partition("-")[0])
             if stream is not None:
                 stream.usage.tokens_computed += tokens
-                if stream.cancelled:
+                if stream.steps_at_cancel < self._steps - 1:  # not while this very step was being planned
                     stream.usage.tokens_after_cancel += tokens
                     self._tokens_wasted += tokens
 

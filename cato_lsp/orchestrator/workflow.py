@@ -22,6 +22,12 @@ WIDEST = 8
 """Calls of one task that run at once, at most: seats are left for others."""
 
 
+AIM = 0.15
+"""Share of the time left that calls side by side are to take, as predicted. Others will come meanwhile, and answers turn
+out longer than expected; larger shares kept fewer promises near saturation (``scripts/bench_workflows.py``).
+"""
+
+
 class TaskCalls:
     """A `cato_lsp.tasks.calls.Calls` on an engine.
 
@@ -129,7 +135,7 @@ class TaskCalls:
         left = self._promise.deadline - self._clock() - sum(map(self._pace.seconds, then))
         if left <= 0:
             return WIDEST
-        return max(1, min(WIDEST, int(serial / left) + 1))
+        return max(1, min(WIDEST, int(serial / (AIM * left)) + 1))
 
     async def _ask(self, call: ModelCall, due: float, on_text: OnText | None) -> Answer:
         promise = replace(self._promise, deadline=due, stage=self._stage)

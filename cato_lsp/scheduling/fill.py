@@ -17,18 +17,22 @@ _LEAST_TOKENS = 16
 class StepFiller:
     """Collects the grants of one step.
 
-    `length` is how many seconds the step may take, `base` how many of them it takes without any prefill.
+    `length` is how many seconds the step may take, `base` how many of them it takes without any prefill;
+    `per_token` and `per_sequence` are what more tokens and more requests add.
     """
 
-    def __init__(self, view: StepView, *, base: float, per_token: float, length: float) -> None:
+    def __init__(self, view: StepView, *, base: float, per_token: float, per_sequence: float, length: float) -> None:
         self.view = view
         self.base = base
         self.per_token = per_token
-        self.prefill_left = math.inf if math.isinf(length) else max(_LEAST_TOKENS, math.ceil((length - base) / per_token))
+        self.tokens_per_request = per_sequence / per_token
+        self.prefill_left = math.inf
+        if length < math.inf:
+            self.prefill_left = max(_LEAST_TOKENS, math.ceil((length - base) / per_token))
         self.tokens_left = view.max_tokens
         self.seats_left = view.max_seats - len(view.running)
         self.blocks_left = view.free_blocks
-        self.used = 0
+        self.used = 0.0
         self.grants: dict[str, int] = {}
         self.victims: dict[str, None] = {}
 
@@ -61,7 +65,7 @@ class StepFiller:
             return True
         self.grants[request.id] = granted + tokens
         self.tokens_left -= tokens
-        self.used += tokens
+        self.used += tokens if granted else tokens + self.tokens_per_request
         return True
 
     def add_urgent(self, request: RequestView, safety: float) -> None:
@@ -77,7 +81,7 @@ class StepFiller:
             before = self.used
             if tokens <= 0 or not self.add(request, at_most=tokens):
                 return
-            tokens -= self.used - before
+            tokens -= math.ceil(self.used - before)
 
     def finish(self, queues: Queues) -> Plan:
         """The plan. Somebody is granted something, if anybody can run at all."""

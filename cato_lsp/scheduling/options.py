@@ -30,7 +30,7 @@ class CatoOptions:
     aim: bool = True
     """Aim a little before the deadline where that costs nobody a promise."""
 
-    urgent_step: float = 0.33
+    urgent_step: float = 0.34
     """Longest step that serves a kept first token: whoever arrives meanwhile waits for its end."""
     fill_step: float = 0.075
     """Such a step is filled up with other work to this length."""
@@ -48,7 +48,7 @@ class CatoOptions:
     """Up to this many times the promised time counts as a little late."""
     generous_aim: float = 0.55
     """Promises with ample time are aimed at after this part of it."""
-    margin: float = 0.12
+    margin: float = 0.14
     """The others are aimed at this part of the allowance before their time."""
     safety: float = 0.005
     """Promises are taken to be due this part of the allowance early: no prediction is exact."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _LATE_CONSIDERED = 32
 """More of the late than this never fit a step."""
 
+_LEAST_USE = 1.3
+"""No step with prefill is shorter than this many times what it takes without."""
+
 Kept = list[Job[RequestView]]
 
 
@@ -37,7 +40,6 @@ class StepPlanner:
         self.riders = self.queues.decoding + self.queues.yielding
         cost = policy.cost
         self.per_token = cost.per_token
-        self.per_context = cost.per_context
         self.base = cost.seconds(
             sum([r.todo for r in self.riders]), len(self.riders), sum([r.computed for r in self.riders])
         )
@@ -62,7 +64,13 @@ class StepPlanner:
         planned = self._by_slack(queues.planned)
         late = nsmallest(_LATE_CONSIDERED, late, key=lambda r: (r.todo, r.order))
         length = self._length(kept, chances, planned, late)
-        filler = StepFiller(self.view, base=self.base, per_token=self.per_token, length=length)
+        filler = StepFiller(
+            self.view,
+            base=self.base,
+            per_token=self.per_token,
+            per_sequence=self.policy.cost.per_sequence,
+            length=length,
+        )
         filler.ride(self.riders)
         if self.overdue is not None:
             filler.add(self.overdue, at_most=options.reserve, by_force=True)
@@ -121,7 +129,9 @@ class StepPlanner:
 
     def _urgent_job(self, request: RequestView) -> Job[RequestView]:
         promise, options, allowance = request.promise, self.options, self.policy.allowance
-        work = self.per_token * request.todo + self.per_context * (request.computed + request.todo)
+        cost = self.policy.cost
+        work = cost.per_sequence + cost.per_token * request.todo
+        work += cost.per_context * (request.computed + request.todo)
         due = promise.deadline - self.view.now - options.safety * allowance
         if options.aim:
             allowed = promise.deadline - promise.arrival
@@ -186,7 +196,8 @@ class StepPlanner:
         if now - policy.last_urgent > options.quiet and now > self.view.typing_until:
             return options.idle_step * allowance
         backlog = self.per_token * sum([r.todo for r in chain(planned, late, self.queues.background)])
-        return max(options.least_step * allowance, min(options.calm_step * allowance, options.backlog_share * backlog))
+        least = max(options.least_step * allowance, min(_LEAST_USE * self.base, self.urgent_step))
+        return max(least, min(options.calm_step * allowance, options.backlog_share * backlog))
 
     def _overdue(self) -> RequestView | None:
         before = self.view.now - self.options.patience

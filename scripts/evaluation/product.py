@@ -15,6 +15,7 @@ from cato_lsp.engine.thread import EngineThread
 from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
 from cato_lsp.tasks.completion import CompletionPrompter, CompletionRequest
+from cato_lsp.tasks.prompts import Ask, CatoPrompter
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.tokenizer import Tokenizer
 from evaluation.places import Place
@@ -47,10 +48,12 @@ class ProductModel:
         shown = text.result(cut=not complete)
         return place.text if shown is None else shown.apply(place.text)
 
-    async def answer(self, kind: str, prompt: str, most_tokens: int) -> tuple[str, bool]:
-        """The answer to a task in the format of our own family, and whether the model ended it itself."""
-        ids = [self._token(f"<|{kind}|>"), *self._tokenizer.encode(prompt), self._token("<|answer|>")]
-        call = Call(tuple(ids), _promise(TaskKind.SUMMARIZATION), most_tokens, (self._token("<|endoftext|>"),))
+    async def answer(self, ask: Ask, most_tokens: int) -> tuple[str, bool]:
+        """The answer to a code action in the format of our own family, and whether the model ended it itself."""
+        prompt = CatoPrompter(self._tokenizer, self._engine.context_length).prompt(ask)
+        if prompt is None:
+            raise ValueError("the model is not of our own family")
+        call = Call(prompt.ids, _promise(TaskKind.SUMMARIZATION), most_tokens, prompt.stop_token_ids)
         parts: list[str] = []
         ended = False
         async with self._engine.submit(call) as deltas:
@@ -68,12 +71,6 @@ class ProductModel:
             async for delta in deltas:
                 written += delta.tokens
         return written, time.monotonic() - began
-
-    def _token(self, token: str) -> int:
-        number = self._tokenizer.token_id(token)
-        if number is None:
-            raise ValueError(f"the model has no {token}: it is not of our family")
-        return number
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,8 @@ from cato_lsp.bench.cli import app
 from cato_lsp.bench.editors import editors
 from cato_lsp.bench.hardware import HardwareProfile, load_profile
 from cato_lsp.bench.metrics import quantile
-from cato_lsp.bench.policies import parse_policies
 from cato_lsp.bench.poisson import poisson
+from cato_lsp.bench.policies import parse_policies
 from cato_lsp.bench.specs import make_workload
 from cato_lsp.bench.trace import read_trace
 from cato_lsp.bench.workload import Call, Workload, token_ids
@@ -67,7 +67,7 @@ def test_people_type_at_the_published_pace() -> None:
     for call in calls:
         if call.kind is TaskKind.COMPLETION:
             keys.setdefault(call.client, []).append(call.time)
-    gaps = sorted(b - a for times in keys.values() for a, b in zip(times, times[1:], strict=False))
+    gaps = sorted(b - a for times in keys.values() for a, b in pairwise(times))
     assert quantile(gaps, 0.4) == pytest.approx(0.2, abs=0.05)
     deletions = sum(c.prompt == 0 for c in calls) / len(calls)
     assert deletions == pytest.approx(0.063, abs=0.01)
@@ -98,9 +98,9 @@ def test_unknown_names_are_refused_with_the_known_ones(tmp_path: Path) -> None:
         parse_policies("cato,nonsense")
     with pytest.raises(ValueError, match="shipped: "):
         load_profile("nonsense")
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"name": 1}\n')
     with pytest.raises(ValueError, match="not a saved workload"):
-        path = tmp_path / "x.jsonl"
-        path.write_text('{"name": 1}\n')
         make_workload(f"replay:{path}")
 
 

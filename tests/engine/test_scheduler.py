@@ -20,10 +20,8 @@ StartEngine = Callable[..., Any]
 class PolicyThatFails(CatoPolicy):
     """Raises in every other step."""
 
-    name = "fails"
-
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(name="fails")
         self.calls = 0
 
     def plan(self, view: StepView) -> Plan:
@@ -129,5 +127,76 @@ def test_a_policy_that_raises_leaves_the_step_to_vllm_and_is_logged_once(
     with caplog.at_level(logging.ERROR, logger="cato_lsp.engine.scheduler"):
         assert len(answers(engine)) == 9
     assert scheduler_of(engine).policy_errors > 2
-    assert len(caplog.records) == 1
-    assert "failed at step 0" in caplog.text
+    assert len([r for r in caplog.records if r.name == "cato_lsp.engine.scheduler"]) == 1
+    assert "policy fails failed at step 0" in caplog.text
+
+
+def test_a_scheduler_of_another_vllm_is_refused_at_start(
+    start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cato_lsp.engine import scheduler
+
+    monkeypatch.setattr(scheduler, "_CLASS_PARTS", (*scheduler._CLASS_PARTS, "a_part_that_moved"))
+    with pytest.raises(scheduler.UnsupportedVllmError, match="it lacks a_part_that_moved"):
+        start_engine(scheduler_cls=scheduler.make_scheduler_cls(CatoPolicy(), async_scheduling=False))
+
+
+def test_every_step_is_recorded_and_an_aborted_request_appears_in_none_after(start_engine: StartEngine) -> None:
+    from cato_lsp.engine.scheduler import StepRecord, make_scheduler_cls
+
+    records: list[StepRecord] = []
+    engine = start_engine(
+        scheduler_cls=make_scheduler_cls(CatoPolicy(), async_scheduling=False, on_step=records.append)
+    )
+    add(engine, "gone", 600, 20, promise(TaskKind.SUMMARIZATION, 30.0))
+    add(engine, "stays", 40, 30, promise())
+    engine.step()
+    engine.abort_request(["gone"])
+    before = len(records)
+    answers(engine)
+    assert any(name.startswith("gone") for record in records[:before] for name in record.tokens)
+    assert not any(name.startswith("gone") for record in records[before:] for name in record.tokens)
+    assert scheduler_of(engine).computed_tokens == sum(sum(record.tokens.values()) for record in records)
+    assert scheduler_of(engine).steps == len(records)
+
+
+def test_blocks_all_return_to_the_pool_after_answers_and_aborts(start_engine: StartEngine) -> None:
+    from cato_lsp.engine.scheduler import make_scheduler_cls
+
+    engine = start_engine(scheduler_cls=make_scheduler_cls(ShuffledPolicy(), async_scheduling=False))
+    pool = scheduler_of(engine).kv_cache_manager.block_pool
+    free = pool.get_num_free_blocks()
+    add_mix(engine)
+    for _ in range(4):
+        engine.step()
+    engine.abort_request(["long-1", "short-2", "no-promise"])
+    assert len(answers(engine)) == 6
+    assert pool.get_num_free_blocks() == free
+
+
+def test_a_prompt_that_was_seen_before_is_found_in_the_prefix_cache(start_engine: StartEngine) -> None:
+    from cato_lsp.engine.scheduler import make_scheduler_cls
+
+    engine = start_engine(scheduler_cls=make_scheduler_cls(CatoPolicy(), async_scheduling=False))
+    add(engine, "a", 320, 4, promise())
+    first = answers(engine)
+    computed = scheduler_of(engine).computed_tokens
+    add(engine, "b", 320, 4, promise())
+    add(engine, "a", 320, 4, promise())
+    again = answers(engine)
+    assert again["a"] == first["a"]
+    assert scheduler_of(engine).computed_tokens - computed < 2 * 323 - 256
+
+
+def test_speculative_decoding_gives_the_same_answers(start_engine: StartEngine) -> None:
+    from cato_lsp.engine.scheduler import make_scheduler_cls
+
+    plain = start_engine()
+    add(plain, "long", 200, 60)
+    expected = answers(plain)
+    speculation = {"method": "ngram", "num_speculative_tokens": 3, "prompt_lookup_max": 3, "prompt_lookup_min": 1}
+    cls = make_scheduler_cls(CatoPolicy(), async_scheduling=False)
+    engine = start_engine(scheduler_cls=cls, speculative_config=speculation)
+    add(engine, "long", 200, 60, promise())
+    assert answers(engine) == expected
+    assert scheduler_of(engine).policy_errors == 0

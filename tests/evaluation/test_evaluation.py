@@ -14,7 +14,8 @@ from training.tokenizer import train_tokenizer
 
 FOLDER = Path(__file__).parents[2] / "scripts"
 FILES = [
-    SourceFile("scripts", path.name, path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*/[a-m]*.py"))[:8]
+    SourceFile("scripts", path.name, path.read_text(encoding="utf-8"))
+    for path in sorted(FOLDER.glob("*/[a-m]*.py"))[:8]
 ]
 TOKENIZER: Tokenizer = train_tokenizer([file.text for file in FILES], 600)
 
