@@ -33,7 +33,7 @@ TYPED = "    result = first - second\n    return result\n\n\ndef multiply(first,
 KEY_PAUSE = 120
 """Milliseconds between keys: a quick typist."""
 ENGINE = {"cato.model": "bundled", "cato.engine.threads": 1, "cato.engine.kvCacheGb": 0.25}
-THEMES = {"light": "Default Light Modern", "dark": "Default Dark Modern"}
+THEMES = {"light": "Light Modern", "dark": "Dark Modern"}
 
 
 def _window(code: Code, folder: Path) -> Window:

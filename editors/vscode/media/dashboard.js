@@ -63,7 +63,7 @@
     if (rows.length) document.getElementById("kinds").replaceChildren(...rows);
     const facts = [
       ["State", status.engine.phase],
-      ["Model", status.model ?? "none"],
+      ["Model", status.model?.split(/[\\/]/).at(-1) ?? "none"],
       ["Calls running, waiting", `${status.stats.calls_running}, ${status.stats.calls_waiting}`],
       ["KV cache in use", percent(status.stats.kv_cache_usage, 1)],
       ["Tokens computed for nobody", String(status.stats.tokens_wasted)],
