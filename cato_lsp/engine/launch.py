@@ -60,6 +60,8 @@ def prepare_environment(launch: Launch) -> None:
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "TQDM_DISABLE": "1",
+        # vLLM looks at a model in a process of its own, started in the workspace: a numbers.py there is not Python's.
+        "PYTHONSAFEPATH": "1",
         "OMP_NUM_THREADS": str(launch.cpu_threads),
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     }

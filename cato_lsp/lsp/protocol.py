@@ -47,6 +47,8 @@ class SessionProtocol(LanguageServerProtocol):
 
     def structure_message(self, data: dict[str, Any]) -> Any:
         """Give a message its types; one that cannot have them is answered here and becomes ``None``."""
+        if "method" in data and "params" not in data and self.get_message_type(data["method"]) is None:
+            data = {**data, "params": None}  # JSON-RPC 2.0 lets a request go without
         try:
             return super().structure_message(data)
         except JsonRpcException as error:

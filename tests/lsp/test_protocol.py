@@ -48,6 +48,12 @@ async def test_an_unknown_method_is_answered_as_such_and_an_unknown_notification
     assert (await wire.answer(wire.ask("cato/nonsense")))["error"]["code"] == -32601
 
 
+async def test_a_request_of_ours_may_go_without_params(wire: Wire) -> None:
+    await wire.initialize()
+    wire.send({"jsonrpc": "2.0", "id": "bare", "method": "cato/status"})
+    assert "result" in await wire.hear(lambda message: message.get("id") == "bare")
+
+
 async def test_a_request_before_initialize_is_refused(wire: Wire) -> None:
     assert (await wire.answer(wire.ask(*completion(0, 0))))["error"]["code"] == -32002
 

@@ -21,6 +21,7 @@ from pygls.lsp.client import BaseLanguageClient
 from tests.lsp.wire import fixture_text, frame, notification, request
 
 COMMAND = (sys.executable, "-m", "cato_lsp")
+CONSOLE_SCRIPT = (str(Path(sys.executable).with_name("cato-lsp")),)
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
 OPTIONS = {"engine": {"threads": 1, "kvCacheGb": 0.25}, "completion": {"answerMs": 20000}}
 INITIALIZE = request(1, "initialize", {"processId": None, "rootUri": None, "capabilities": {}})
@@ -49,10 +50,11 @@ class Client(BaseLanguageClient):
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    """A client whose server has loaded the bundled model."""
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
+    """A client whose server has loaded the bundled model, in a workspace with a file named like one of Python's."""
+    (tmp_path / "numbers.py").write_text("raise ImportError('a person wrote this')\n")
     client = Client()
-    await client.start_io(*COMMAND, env=ENVIRONMENT)
+    await client.start_io(*CONSOLE_SCRIPT, env=ENVIRONMENT, cwd=tmp_path)
     window = types.WindowClientCapabilities(work_done_progress=True)
     await client.initialize_async(
         types.InitializeParams(
