@@ -120,7 +120,7 @@ async def carry_out(session: Session, request: Request, token: str = "") -> Edit
                 await show_document(session, scratch_name(request), language, result)
             shown = result.text if isinstance(result, Edit) else result
             preview.finish(shown, error="" if result else ending, unverified=unverified)
-            if unverified:
+            if unverified or not result:
                 _warn(session, ending)
             return result if isinstance(result, Edit) else None
         except (RefusedError, EngineError) as error:
