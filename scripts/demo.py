@@ -35,8 +35,8 @@ TYPED = (
     ("def _read_json(file: Path)", "    remedy = "),
 )
 """Where the demo types (after the line that starts so), and what."""
-SKETCH = """\n\ndef total_size(folder: Path) -> int:
-    \"\"\"Return the size of all files in a folder, in bytes.\"\"\"
+SKETCH = """\n\ndef join_lines(lines):
+    \"\"\"Join lines.\"\"\"
 """
 PROBES = ("    size = file.", "    for name in header", "    if not ", "    with file.open(", "    end = max(")
 CAPABILITIES = types.ClientCapabilities(
