@@ -38,6 +38,8 @@ _Args = TypeVarTuple("_Args")
 SWITCH_INTERVAL = 0.001
 """Seconds that the engine's Python code may keep the event loop waiting for the interpreter (default 5 ms)."""
 
+REMEMBERED_ABORTS = 256
+
 
 @dataclass(frozen=True, slots=True)
 class _Submit:
@@ -77,6 +79,8 @@ class EngineThread:
         self._loop = asyncio.get_running_loop()
         self._inbox: SimpleQueue[_Command] = SimpleQueue()
         self._streams: dict[str, ThreadCallStream] = {}
+        self._aborted: dict[str, ThreadCallStream] = {}
+        """The last calls that were aborted: if vLLM went on with one, its tokens must be seen."""
         self._numbers = itertools.count(1)
         self._ready = anyio.Event()
         self._closed = anyio.Event()
@@ -236,6 +240,9 @@ class EngineThread:
 
     def _abort(self, core: VllmCore, stream: ThreadCallStream) -> None:
         if self._streams.pop(stream.call_id, None) is not None:
+            self._aborted[stream.call_id] = stream
+            if len(self._aborted) > REMEMBERED_ABORTS:
+                del self._aborted[next(iter(self._aborted))]
             core.abort([stream.call_id])
         stream.usage.abort_latency_steps = self._steps - stream.steps_at_cancel
 
@@ -243,7 +250,8 @@ class EngineThread:
         """Note who pays for a step. vLLM's internal id is ours and a random suffix."""
         self._steps += 1
         for internal_id, tokens in record.tokens.items():
-            stream = self._streams.get(internal_id.partition("-")[0])
+            call_id = internal_id.partition("-")[0]
+            stream = self._streams.get(call_id) or self._aborted.get(call_id)
             if stream is not None:
                 stream.usage.tokens_computed += tokens
                 if stream.turn_at_cancel < self._turn:

@@ -13,11 +13,12 @@ from tests.conftest import make_call
 pytestmark = pytest.mark.anyio
 
 
-async def settled(stream: ThreadCallStream) -> None:
-    """Wait until the engine has carried out a cancel."""
+async def settled(engine: EngineThread, stream: ThreadCallStream) -> None:
+    """Wait until the engine has taken a cancel, and make it run more steps, in which nothing of the call may be."""
     with anyio.fail_after(30):
         while stream.usage.abort_latency_steps is None:
             await anyio.sleep(0.001)
+    await tokens_of(engine.submit(make_call(16, max_tokens=4, first=299)))
 
 
 async def tokens_of(stream: ThreadCallStream) -> int:
@@ -53,7 +54,7 @@ async def test_a_call_cancelled_during_decode_costs_no_token_after_the_step_that
             received += delta.tokens
             if received >= 5:
                 break
-    await settled(stream)
+    await settled(engine, stream)
     assert stream.usage.tokens_after_cancel == 0
     assert stream.usage.abort_latency_steps is not None
     assert stream.usage.abort_latency_steps <= 1
@@ -68,15 +69,37 @@ async def test_a_call_cancelled_during_prefill_leaves_the_rest_of_its_prompt_unc
         while engine.stats().steps == before:  # its first chunk is being computed or done
             await anyio.sleep(0.0005)
     stream.cancel()
-    await settled(stream)
+    await settled(engine, stream)
     assert 0 < stream.usage.tokens_computed < prompt
     assert stream.usage.tokens_after_cancel == 0
+
+
+async def test_an_abort_that_vllm_ignored_would_be_counted(
+    engine: EngineThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cato_lsp.engine.vllm_core import VllmCore
+
+    ignored: list[tuple[VllmCore, list[str]]] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(VllmCore, "abort", lambda core, call_ids: ignored.append((core, list(call_ids))))
+        stream = engine.submit(make_call(50, max_tokens=200, first=330))
+        async for _ in stream:
+            break
+        wasted = engine.stats().tokens_wasted
+        stream.cancel()
+        await settled(engine, stream)
+    assert stream.usage.tokens_after_cancel > 0
+    assert engine.stats().tokens_wasted > wasted
+    with anyio.fail_after(30):  # the call runs to its end by itself
+        while engine.stats().calls_running:
+            await anyio.sleep(0.001)
+    assert ignored
 
 
 async def test_a_call_cancelled_before_the_engine_saw_it_costs_nothing(engine: EngineThread) -> None:
     stream = engine.submit(make_call(1000, first=305))
     stream.cancel()
-    await settled(stream)
+    await settled(engine, stream)
     assert stream.usage.tokens_computed == 0
 
 
@@ -93,21 +116,22 @@ async def test_cancelling_one_call_leaves_the_others_their_answers(engine: Engin
     kept, dropped = (engine.submit(make_call(60, max_tokens=20, first=first)) for first in (307, 308))
     dropped.cancel()
     assert await tokens_of(kept) == alone
-    await settled(dropped)
+    await settled(engine, dropped)
 
 
 async def test_all_blocks_return_when_every_call_is_cancelled(engine: EngineThread) -> None:
+    wasted = engine.stats().tokens_wasted
     streams = [engine.submit(make_call(600, max_tokens=300, first=310 + n)) for n in range(6)]
     await anyio.sleep(0.05)
     for stream in streams:
         stream.cancel()
     for stream in streams:
-        await settled(stream)
+        await settled(engine, stream)
     with anyio.fail_after(30):
         while engine.stats().calls_running or engine.stats().calls_waiting:
             await anyio.sleep(0.001)
     assert engine.stats().kv_cache_usage == 0
-    assert engine.stats().tokens_wasted == 0
+    assert engine.stats().tokens_wasted == wasted
 
 
 async def test_a_call_that_does_not_fit_the_context_is_refused_and_others_go_on(engine: EngineThread) -> None:
