@@ -122,7 +122,7 @@ def test_nobody_starves_beyond_the_bound_that_the_planner_states(
 
 
 def kept_by_client(policy: CatoPolicy, greed: int, prompt: int, rounds: int = 40) -> dict[str, float]:
-    """The part of each client's promises that is kept when one asks `greed` times as often, more than there is room for."""
+    """The part of each client's promises that is kept when one asks `greed` times as often as the other."""
     drawn: list[Drawn] = []
     for i in range(rounds):
         drawn += [(TaskKind.COMPLETION, prompt, 0.4 * i, 1, client) for client in ["greedy"] * greed + ["modest"]]
