@@ -38,7 +38,7 @@ SHAPE = {
 """Qwen2.5-Coder-7B."""
 
 
-REHEARSAL = ["--max-tokens", "512", "--max-model-len", "4096", "--length-scale", "0.1"]
+REHEARSAL = ["--max-tokens", "512", "--max-model-len", "1024", "--length-scale", "0.1"]
 """The bundled model with short prompts, so that a CPU plays the same road in a few minutes."""
 
 
