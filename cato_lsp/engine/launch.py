@@ -47,7 +47,7 @@ class Launch:
         return max(least, min(most, each * max(KV_TOKENS, folder.context_length + 64)))
 
     def context_length(self, folder: ModelFolder) -> int:
-        """Tokens of prompt and answer together on a CPU: as set, else the model's, as far as the KV cache holds them."""
+        """Tokens of prompt and answer together on a CPU: as set, else the model's, as far as the KV cache goes."""
         if self.settings.max_model_len is not None:
             return min(self.settings.max_model_len, folder.context_length)
         if not folder.kv_bytes_per_token:
