@@ -99,6 +99,10 @@ def serve(
     log_level: Annotated[
         LogLevel | None, typer.Option(help="How much to log; wins over the settings.", show_default=False)
     ] = None,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Let one server, with one engine, serve all windows of this user.")
+    ] = False,
+    listener: Annotated[int | None, typer.Option(hidden=True)] = None,
     stdio: Annotated[
         bool, typer.Option("--stdio", help="Speak on stdin and stdout: the default, as editors say it.")
     ] = False,
@@ -113,14 +117,23 @@ def serve(
     del version
     if context.invoked_subcommand is not None:
         return
-    if tcp and stdio:
-        raise typer.BadParameter("--tcp and --stdio exclude each other")
+    if tcp and (stdio or shared):
+        raise typer.BadParameter("--tcp goes with neither --stdio nor --shared")
     _configure_logging(log_level, log_file)
+    if model and Path(model).is_dir():
+        model = str(Path(model).absolute())
+    if shared:
+        _hand_over(model, log_level)
     from cato_lsp.config import Layer
     from cato_lsp.lsp.server import run_stdio, run_tcp
 
     overrides = Layer("command line", {"model": model, "log_level": log_level})
-    if tcp:
+    if listener is not None:
+        from cato_lsp.lsp.windows import run_shared
+
+        run_shared(listener)
+        _leave(0)
+    elif tcp:
         run_tcp(tcp.host, tcp.port, overrides)
     else:
         _leave(run_stdio(overrides))
@@ -221,6 +234,18 @@ def _show_settings(found: Settings, sources: list[str], problems: list[SettingPr
     console.print(table)
     for problem in problems:
         console.print(f"[red]wrong[/red] {escape(str(problem))}", soft_wrap=True)
+
+
+def _hand_over(model: str | None, log_level: LogLevel | None) -> None:
+    """Leave as the shared server says. Return only where there is none, to serve this window alone."""
+    try:
+        from cato_lsp.lsp.handover import hand_over
+
+        code = hand_over(model, log_level)
+    except (ImportError, OSError) as error:
+        logging.getLogger(__name__).warning("No server can be shared here, so this window has its own: %s", error)
+    else:
+        _leave(code)
 
 
 def _leave(code: int) -> None:
