@@ -118,7 +118,7 @@ def serve(
     if context.invoked_subcommand is not None:
         return
     if tcp and (stdio or shared):
-        raise typer.BadParameter("--tcp goes with neither --stdio nor --shared")
+        raise typer.BadParameter("--tcp and --stdio or --shared exclude each other")
     _configure_logging(log_level, log_file)
     if model and Path(model).is_dir():
         model = str(Path(model).absolute())
