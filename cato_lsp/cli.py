@@ -181,6 +181,9 @@ def _show_status(servers: list[dict[str, Any]]) -> None:
         title = (
             f"process {server['pid']}: {engine['phase']} {engine['message']}, {memory:.0f} MiB, {server['live']} live"
         )
+        machine = server.get("machine")
+        if machine is not None:
+            title += f"\n{_machine_line(machine)}"
         table = Table(
             "kind", "answered", "promises kept", "TTFT P50", "P95", "E2E P50", "P95", "cached", title=escape(title)
         )
@@ -195,6 +198,15 @@ def _show_status(servers: list[dict[str, Any]]) -> None:
                 f"{cached:.0%}",
             )
         console.print(table)
+
+
+def _machine_line(machine: dict[str, Any]) -> str:
+    used, total = (machine[f"memory_{part}_bytes"] / 2**30 for part in ("used", "total"))
+    watts = machine["power_watts"]
+    return (
+        f"{machine['device']}: {machine['utilization']:.0%} busy, {used:.1f} of {total:.1f} GiB, "
+        f"KV cache {machine['kv_cache_usage']:.0%}" + ("" if watts is None else f", {watts:.0f} W")
+    )
 
 
 @app.command()

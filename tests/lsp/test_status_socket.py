@@ -36,7 +36,7 @@ async def test_a_running_server_tells_its_status_to_its_user_only(
         (status,) = answers
         assert status["pid"] == os.getpid()
         assert status["engine"]["phase"] == "ready"
-        assert set(status) == {"pid", "engine", "model", "stats", "kinds", "live", "memory"}
+        assert set(status) == {"pid", "engine", "model", "stats", "kinds", "live", "memory", "machine"}
         shown = await anyio.to_thread.run_sync(lambda: CliRunner().invoke(app, ["status"]))
         assert shown.exit_code == 0
         assert "ready" in shown.stdout
