@@ -117,13 +117,13 @@ class _Typist:
     def _insert_lines(self, offset: int, lines: list[str]) -> None:
         """Write lines before the line at ``offset``: at the end of the one above, or in front if there is none."""
         self._move(max(0, offset - 1))
+        if not offset:
+            self._enter()
+            self._move(0)
         for number, line in enumerate(lines):
             if offset or number:
                 self._enter()
             self._write_line(line)
-        if not offset:
-            self._enter()
-            self._clear_indentation()
 
     def _write_line(self, line: str) -> None:
         self._indent(line[: len(line) - len(line.lstrip())] if line.strip() else "")
