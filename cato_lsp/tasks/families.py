@@ -49,6 +49,8 @@ class FimFamily:
     """Token that begins a file, followed by the file's path and a line feed."""
     names_file: bool = False
     """The prompt of a single file begins with the separator and its path."""
+    heals: bool = False
+    """A word that the cursor cuts is written anew (:mod:`cato_lsp.tasks.healing`)."""
     model_types: frozenset[str] = frozenset()
     """``model_type`` values of ``config.json`` the family is published under."""
     names: tuple[str, ...] = ()
@@ -87,6 +89,7 @@ CATO = FimFamily(
     stop=(_ENDOFTEXT,),
     file_separator="<|file_sep|>",
     names_file=True,
+    heals=True,
     names=("cato",),
 )
 QWEN_CODER = FimFamily(
