@@ -58,7 +58,7 @@ class VllmCore:
         """
         if not self._holds_to_beginnings:
             call = spelled_out(call)
-        max_tokens = call.max_tokens + (len(call.beginning.ids) if call.beginning else 0)
+        max_tokens = call.max_tokens + (len(call.beginning.hidden_ids) if call.beginning else 0)
         length = len(call.prompt_ids) + max_tokens
         if length > self.context_length:
             raise CallRejectedError(
@@ -79,7 +79,7 @@ class VllmCore:
         except (ValueError, TypeError) as error:
             raise CallRejectedError(f"vLLM refused the call: {error}") from error
         if call.beginning is not None:
-            self._unshown[call_id] = len(call.beginning.spellings)
+            self._unshown[call_id] = call.beginning.hidden
 
     def abort(self, call_ids: Iterable[str]) -> None:
         """Drop calls before the next step; unknown ones are ignored."""

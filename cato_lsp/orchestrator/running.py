@@ -19,7 +19,8 @@ def completion_call(
     plan: CompletionPlan, promise: Promise, *, temperature: float = 0.0, seed: int | None = None
 ) -> Call:
     """The call that a plan asks for."""
-    beginning = Beginning(tuple(plan.cut.ids), plan.cut.spellings) if plan.cut else None
+    cut = plan.cut
+    beginning = Beginning(cut.spellings, len(cut.text), tuple(cut.ids)) if cut else None
     prompt, stop = tuple(plan.prompt_ids), tuple(plan.stop_token_ids)
     return Call(prompt, promise, plan.max_tokens, stop, temperature, seed, beginning)
 
