@@ -3,9 +3,11 @@
 
     python scripts/train_default_model.py --route cpu --minutes 90
     python scripts/train_default_model.py --route gpu
+    python scripts/train_default_model.py --route cpu --minutes 60 --start cato_lsp/models/default
     python scripts/train_default_model.py --licences    # the table of the corpus in docs/default-model.md
 
-A second call resumes from the last checkpoint. See docs/default-model.md.
+A second call resumes from the last checkpoint; ``--start`` trains a finished model further, with its tokenizer.
+See docs/default-model.md.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import torch
 from tokenizers import Tokenizer
 from training.corpus import Corpus, SourceFile, licence_table, load_corpus
-from training.export import export_model
+from training.export import export_model, read_weights
 from training.functions import TaskSamples, load_examples
 from training.routes import ROUTES
 from training.samples import CodeSamples, Encoder
@@ -42,7 +44,10 @@ def main() -> None:
     if options.licences:
         print(licence_table(options.site_packages, corpus))
         return
-    tokenizer = load_tokenizer(corpus, options.cache, route.shape.vocab_size)
+    if options.start:
+        tokenizer = Tokenizer.from_file(str(options.start / "tokenizer.json"))
+    else:
+        tokenizer = load_tokenizer(corpus, options.cache, route.shape.vocab_size)
     encode = Encoder(tokenizer)
     folder = options.cache / options.name
     examples = load_examples(balanced(corpus.train, 1_000_000), options.cache / "examples.jsonl")
@@ -56,6 +61,8 @@ def main() -> None:
         markers=encode.markers,
         threads=options.threads,
     )
+    if options.start and not trainer.checkpoint.exists():
+        read_weights(trainer.model, options.start)
     signal.signal(signal.SIGTERM, lambda *_: trainer.stop())
     trainer.run(
         on_save=lambda model: export_model(model, tokenizer, folder / "export"),
@@ -73,6 +80,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "model")
     parser.add_argument("--site-packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
+    parser.add_argument("--start", type=Path, help="a model folder of the same shape to begin with")
     parser.add_argument("--output", type=Path, help="where the finished Hugging Face folder goes")
     parser.add_argument("--licences", action="store_true", help="only print what the corpus is made of")
     return parser.parse_args()

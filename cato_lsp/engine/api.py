@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Protocol, Self
@@ -29,6 +29,16 @@ class CallRejectedError(EngineError):
 
 
 @dataclass(frozen=True, slots=True)
+class Beginning:
+    """Text that an answer has to begin with. The answer's deltas leave it out."""
+
+    ids: tuple[int, ...]
+    """The text as tokens, which end the prompt where an engine cannot hold answers to a beginning."""
+    spellings: tuple[Mapping[int, int], ...]
+    """For each number of its characters that are written, the tokens that may follow, and how many are then."""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One model call: a prompt, how to sample, and the promise it carries into the scheduler."""
 
@@ -38,6 +48,7 @@ class Call:
     stop_token_ids: tuple[int, ...] = ()
     temperature: float = 0.0
     seed: int | None = None
+    beginning: Beginning | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,11 @@ class Session:
         return self.server.client_capabilities
 
     @property
+    def root(self) -> Path:
+        """The first folder of the workspace, or the current one."""
+        return self._roots[0] if self._roots else Path.cwd()
+
+    @property
     def protocol(self) -> SessionProtocol:
         """The JSON-RPC side."""
         return cast("SessionProtocol", self.server.protocol)

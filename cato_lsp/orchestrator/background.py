@@ -6,13 +6,13 @@ import logging
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 
-from cato_lsp.engine.api import Call, EngineError
+from cato_lsp.engine.api import EngineError
 from cato_lsp.orchestrator.completion import Prepare
-from cato_lsp.orchestrator.running import RunningAnswer
+from cato_lsp.orchestrator.running import RunningAnswer, completion_call
 from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
 from cato_lsp.tasks.completion import CompletionRequest
 from cato_lsp.tasks.typethrough import TypeThroughCache
@@ -84,8 +84,8 @@ class Background:
         if plan is None:
             return
         promise = Promise(TaskKind.WARMUP, ServiceClass.BACKGROUND, self._clock(), math.inf, work.client)
-        tokens = 1 if work.cache is None else plan.max_tokens
-        stream = engine.submit(Call(tuple(plan.prompt_ids), promise, tokens, tuple(plan.stop_token_ids)))
+        call = completion_call(plan, promise)
+        stream = engine.submit(replace(call, max_tokens=1) if work.cache is None else call)
         answer = RunningAnswer(work.request, plan, stream)
         try:
             await answer.read(work.request, lambda _delta, _first: None)

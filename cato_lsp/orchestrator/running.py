@@ -9,9 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cato_lsp.engine.api import CallStream, Delta
+from cato_lsp.engine.api import Beginning, Call, CallStream, Delta
+from cato_lsp.scheduling.promise import Promise
 from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
 from cato_lsp.tasks.window import plain
+
+
+def completion_call(
+    plan: CompletionPlan, promise: Promise, *, temperature: float = 0.0, seed: int | None = None
+) -> Call:
+    """The call that a plan asks for."""
+    beginning = Beginning(tuple(plan.cut.ids), plan.cut.spellings) if plan.cut else None
+    prompt, stop = tuple(plan.prompt_ids), tuple(plan.stop_token_ids)
+    return Call(prompt, promise, plan.max_tokens, stop, temperature, seed, beginning)
 
 
 class RunningAnswer:

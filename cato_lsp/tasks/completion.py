@@ -10,6 +10,7 @@ from cato_lsp.tasks.context import FileContext
 from cato_lsp.tasks.cursor import Cursor, Mode
 from cato_lsp.tasks.families import FimFamily
 from cato_lsp.tasks.fim import NO_CONTEXT, FimPromptBuilder
+from cato_lsp.tasks.healing import CutWord
 from cato_lsp.tasks.shaping import ShapingContext, shape
 from cato_lsp.tasks.shaping.closers import closers_to_replace
 from cato_lsp.tasks.snapshot import Snapshot
@@ -130,6 +131,7 @@ class CompletionPrompter:
         tokens = self.limits.line_tokens if cursor.mode is Mode.LINE else self.limits.block_tokens
         return CompletionPlan(
             prompt_ids=prompt.ids,
+            cut=prompt.cut,
             max_tokens=tokens,
             stop_token_ids=self._stop_token_ids,
             target=target,
@@ -145,6 +147,8 @@ class CompletionPlan:
     """One call to the model and the way to read its answer."""
 
     prompt_ids: list[int]
+    cut: CutWord | None
+    """What the answer has to begin with, and what is not part of the text that a stream is fed."""
     max_tokens: int
     stop_token_ids: list[int]
     target: _Target

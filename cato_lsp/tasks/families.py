@@ -49,6 +49,8 @@ class FimFamily:
     """Token that begins a file, followed by the file's path and a line feed."""
     names_file: bool = False
     """The prompt of a single file begins with the separator and its path."""
+    heals: bool = False
+    """A word that the cursor cuts is written anew (:mod:`cato_lsp.tasks.healing`)."""
     repository: str = ""
     """Token that begins a repository of several files, followed by its name."""
     repository_end: str = "\n"
@@ -95,6 +97,7 @@ CATO = FimFamily(
     stop=(_ENDOFTEXT,),
     file_separator="<|file_sep|>",
     names_file=True,
+    heals=True,
     names=("cato",),
 )
 QWEN_CODER = FimFamily(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from cato_lsp.tasks.context import FileContext
 from cato_lsp.tasks.families import FimFamily, Order
+from cato_lsp.tasks.healing import CutWord, Healer
 from cato_lsp.tasks.tokenizer import Tokenizer
 from cato_lsp.tasks.window import MAX_CHARACTERS_PER_TOKEN, end_after, plain, start_before
 
@@ -39,6 +40,8 @@ class FimPrompt:
     """The current line up to the cursor without blanks at its end: the answer continues this."""
     after: str
     """Text from the cursor on."""
+    cut: CutWord | None = None
+    """The end of the line, if it is left out of ``ids`` for the answer to begin with."""
 
 
 class FimPromptBuilder:
@@ -65,6 +68,8 @@ class FimPromptBuilder:
         if prompt_tokens < 32:
             raise ValueError(f"a prompt of {prompt_tokens} tokens holds no useful text; at least 32 are needed")
         self._prompt_tokens = prompt_tokens
+        # The line stands at the end of the prompt in one order only.
+        self._healer = Healer(tokenizer) if family.heals and family.order is Order.PSM else None
 
     @property
     def reads_other_files(self) -> bool:
@@ -86,7 +91,9 @@ class FimPromptBuilder:
         before = plain(text[start:line_cut])
         line = text[line_cut:offset].rstrip(BLANKS)
         after = plain(text[offset:end])
-        return FimPrompt(self._assemble(header, named, before, line, after), before, line, after)
+        cut = self._healer.heal(line) if self._healer else None
+        kept = line.removesuffix(cut.text) if cut else line
+        return FimPrompt(self._assemble(header, named, before, kept, after), before, line, after, cut)
 
     def _assemble(self, header: list[int], named: list[int], before: str, line: str, after: str) -> list[int]:
         family, ids, encode = self._family, self._ids, self._tokenizer.encode

@@ -13,6 +13,7 @@ from cato_lsp.engine.api import Call
 from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.thread import EngineThread
 from cato_lsp.orchestrator.prompters import Prompters
+from cato_lsp.orchestrator.running import completion_call
 from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
 from cato_lsp.tasks.completion import CompletionPrompter, CompletionRequest
 from cato_lsp.tasks.prompts import Ask, CatoPrompter
@@ -39,7 +40,7 @@ class ProductModel:
         if plan is None:
             return place.text
         text, complete = plan.stream(), False
-        call = Call(tuple(plan.prompt_ids), _promise(TaskKind.COMPLETION), plan.max_tokens, tuple(plan.stop_token_ids))
+        call = completion_call(plan, _promise(TaskKind.COMPLETION))
         async with self._engine.submit(call) as deltas:
             async for delta in deltas:
                 complete = text.feed(delta.text) or delta.finish_reason == "stop"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +16,17 @@ from tests.e2e.editors import EDITORS, ROOT, clean_environment, eventually
 
 NVIM = EDITORS / "neovim" / "nvim"
 PLUGIN = ROOT / "editors" / "neovim"
+RECORD_COMPLETIONS = """
+asked_completions = {}
+require('cato.server').listen('textDocument/inlineCompletion', function(_, params, result)
+  if result then
+    asked_completions[params].items = #(result.items or result)
+  else
+    asked_completions.last = { line = vim.api.nvim_get_current_line(), character = params.position.character }
+    asked_completions[params] = asked_completions.last
+  end
+end)
+"""
 
 
 class Neovim:
@@ -24,7 +36,7 @@ class Neovim:
         path = folder / "nvim.sock"
         self.folder = folder
         config = folder / "init.lua"
-        config.write_text(f"vim.opt.rtp:prepend([[{PLUGIN}]])\nrequire('cato').setup({options})\n")
+        config.write_text(f"vim.opt.rtp:prepend([[{PLUGIN}]])\nrequire('cato').setup({options})\n{RECORD_COMPLETIONS}")
         self._errors = (folder / "nvim.log").open("w")
         self._process = subprocess.Popen(
             [NVIM, "--headless", "--clean", "-n", "-i", "NONE", "--listen", path, "-u", config],
@@ -97,9 +109,16 @@ class Neovim:
         first, below = shown[0]
         return "\n".join("".join(chunk for chunk, *_ in line) for line in [first, *below])
 
-    def wait_for_ghost(self) -> str:
-        """The suggestion, once there is one."""
-        return eventually("a suggestion is shown", self.ghost)
+    def offer(self, line: str) -> str:
+        """What is suggested at the end of the cursor's line, once it reads so; empty if the server has nothing."""
+
+        def answered() -> dict[str, Any] | None:
+            last = self.lua("asked_completions.last or vim.empty_dict()")
+            is_it = last.get("line") == line and last["character"] == len(line) and "items" in last
+            return last if is_it else None
+
+        items = eventually(f"the server has answered for {line!r}", answered)["items"]
+        return eventually("the suggestion is shown", self.ghost) if items else ""
 
     def wait_until_ready(self) -> None:
         """Wait for the engine."""
@@ -117,3 +136,15 @@ class Neovim:
             "vim.lsp.get_clients({ name = 'cato' })[1]:request_sync('cato/status', vim.empty_dict(), 20000).result"
         )
         return answer
+
+    def outcomes(self, kind: str) -> Counter[str]:
+        """How the tasks of a kind have ended, by the server's own count."""
+        return Counter(self.status()["kinds"].get(kind, {}).get("outcomes", {}))
+
+    def set_debounce(self, milliseconds: int) -> None:
+        """Let the server wait for a pause before it asks the model."""
+        self.lua(
+            "(function() local client = require('cato.server').client()"
+            f" client.settings.cato.completion = {{ debounce_ms = {milliseconds} }}"
+            " return client:notify('workspace/didChangeConfiguration', { settings = client.settings }) end)()"
+        )

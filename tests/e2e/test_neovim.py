@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -60,12 +59,9 @@ BEGINNINGS = ("    return ", "    return first", "    if ", "    for ", "    ret
 def suggestion(neovim: Neovim, fits: Callable[[str], bool] = bool) -> tuple[str, str]:
     """Type until a suggestion that fits is shown: the typed line and the suggestion."""
     for typed in BEGINNINGS:
-        neovim.keys("<Esc>cc")
-        asked = len(neovim.status()["tasks"])
+        neovim.keys("<Esc>0C")  # not cc, which keeps the indentation that is there
         neovim.type(typed)
-        eventually("the model was asked", lambda asked=asked: len(neovim.status()["tasks"]) > asked)
-        eventually("the model is done", lambda: neovim.status()["live"] == 0)
-        if fits(ghost := neovim.ghost()):
+        if fits(ghost := neovim.offer(typed)):
             return typed, ghost
     pytest.fail("the model offers nothing that fits anywhere")
 
@@ -119,26 +115,31 @@ def test_what_is_typed_against_a_suggestion_stands_alone_in_the_file(neovim: Neo
 
 def test_typing_on_stops_the_older_request_in_the_server(neovim: Neovim, file: Path) -> None:
     def stopped() -> int:
-        return sum(task["outcome"] in ("superseded", "cancelled") for task in neovim.status()["tasks"])
+        outcomes = neovim.outcomes("completion")
+        return outcomes["superseded"] + outcomes["cancelled"]
 
     before = stopped()
-    neovim.keys("<Esc>cc    value = ")
-    for letter in "first_number_of_all_the_numbers_that_were_given_to_this_function" * 3:
-        neovim.type(letter)
-        time.sleep(0.25 if neovim.lua("require('cato.completion').provider_name()") == "builtin" else 0.01)
-        if stopped() > before:
-            break
-    assert stopped() > before
+    neovim.keys("<Esc>0C")
+    letters = itertools.cycle("    value = first_number_of_all_the_numbers + second_number")
+
+    def typed_on() -> bool:
+        neovim.type(next(letters))
+        return stopped() > before
+
+    # Neovim's own completion asks 200 ms after a key, when the model has long answered: the server then takes its time.
+    neovim.set_debounce(1000)
+    eventually("the server has stopped a request", typed_on, pause=0.25)
+    neovim.set_debounce(0)
     eventually("nothing is left running", lambda: neovim.status()["live"] == 0)
 
 
 def test_a_pause_asks_the_server_nothing_until_it_ends(neovim: Neovim, file: Path) -> None:
     neovim.keys("<Esc>:Cato pause 10<CR>")
     eventually("the statusline says so", lambda: neovim.lua("require('cato').statusline()") == "cato ‖")
-    before = len(neovim.status()["tasks"])
-    neovim.type("cc    return first")
-    assert neovim.lines()[2] == "    return first"
-    assert len(neovim.status()["tasks"]) == before
+    before = neovim.outcomes("completion")
+    neovim.type("0C    return first")
+    eventually("the line is typed", lambda: neovim.lines()[2] == "    return first")
+    assert neovim.outcomes("completion") == before
     neovim.keys("<Esc>:Cato resume<CR>")
     eventually("the statusline says so", lambda: neovim.lua("require('cato').statusline()") == "cato ✓")
     suggestion(neovim)
@@ -161,10 +162,7 @@ def test_the_status_window_and_the_health_check_tell_of_the_engine(neovim: Neovi
 
 
 def test_translate_fills_a_buffer_and_cancel_stops_it(neovim: Neovim, file: Path) -> None:
-    def translations() -> list[dict[str, Any]]:
-        return [task for task in neovim.status()["tasks"] if task["kind"] == "translation"]
-
-    before = len(translations())
+    before = neovim.outcomes("translation")
     file.write_text("\n\n".join(SOURCE.replace("add", f"add_{number}") for number in range(9)))
     neovim.keys("<Esc>:edit!<CR>:%Cato translate javascript<CR>")
     filled = "vim.iter(vim.api.nvim_list_bufs()):any(function(b) return vim.bo[b].filetype == 'javascript'"
@@ -172,23 +170,19 @@ def test_translate_fills_a_buffer_and_cancel_stops_it(neovim: Neovim, file: Path
     eventually("the buffer fills", lambda: neovim.lua(filled))
     assert neovim.lua("require('cato').statusline()").startswith("cato … Translate")
     neovim.keys(":Cato cancel<CR>")
-    eventually("the task has ended", lambda: len(translations()) > before)
-    assert translations()[-1]["outcome"] == "cancelled"
+    ended = eventually("the task has ended", lambda: neovim.outcomes("translation") - before)
+    assert ended == {"cancelled": 1}
     eventually("the statusline is calm again", lambda: neovim.lua("require('cato').statusline()") == "cato ✓")
     neovim.keys(":only<CR>")
 
 
 def test_summarize_asks_the_model_and_changes_nothing_but_the_docstring(neovim: Neovim, file: Path) -> None:
-    def summaries() -> list[dict[str, Any]]:
-        return [task for task in neovim.status()["tasks"] if task["kind"] == "summarization"]
-
-    before = len(summaries())
+    before = neovim.outcomes("summarization")
     body = "def add(first, second):\n    return first + second\n"
     file.write_text(body)
     neovim.keys("<Esc>:edit!<CR>gg:Cato summarize<CR>")
-    eventually("the task has ended", lambda: len(summaries()) > before)
-    outcome = summaries()[-1]["outcome"]
-    assert outcome in ("answered", "empty")
-    if outcome == "answered":
+    ended = eventually("the task has ended", lambda: neovim.outcomes("summarization") - before)
+    assert ended in ({"answered": 1}, {"empty": 1})
+    if ended["answered"]:
         eventually("the docstring is inserted", lambda: '"""' in "\n".join(neovim.lines()))
     assert re.sub(r'    """.*?"""\n', "", written(neovim, file), flags=re.DOTALL) == body

@@ -100,7 +100,8 @@ def test_emoji_and_cjk_are_whole_in_prompt_and_answer_tern_159(
     text = "名前 = '🙂'\nprint("
     plan = prompter.plan(CompletionRequest(Snapshot("file:///a.py", "python", 1, text), len(text)))
     assert plan is not None
-    assert text in cato_tokenizer.decode(plan.prompt_ids).replace("a.py\n", "")
+    assert plan.cut is not None
+    assert text in cato_tokenizer.decode([*plan.prompt_ids, *plan.cut.ids]).replace("a.py\n", "")
     assert accept(prompter, "print(‸)\n", "名前 + '🙂')\n") == "print(名前 + '🙂')\n"
 
 
