@@ -92,7 +92,8 @@ class CompletionSettings(_Section):
         "to answer. Most editors wait by themselves.",
     )
     warm_up: bool = Field(
-        default=True, description="Read a document ahead when it is opened, while nothing else is asked."
+        default=True,
+        description="Read a document ahead when it is opened and when typing rests, while nothing else is asked.",
     )
     speculate: bool = Field(
         default=False,
@@ -111,6 +112,12 @@ class CompletionSettings(_Section):
     )
     prompt_tokens: int = Field(
         default=1500, ge=64, description="Most context that goes into the prompt, in tokens of the model."
+    )
+    context_tokens: int | None = Field(
+        default=None,
+        ge=0,
+        description="Most of it for other files of the workspace: definitions of what is imported, code edited or "
+        "looked at lately; 0: none; unset: a quarter, if the model has learned to use them.",
     )
 
 
