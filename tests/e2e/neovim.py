@@ -21,6 +21,9 @@ asked_completions = {}
 require('cato.server').listen('textDocument/inlineCompletion', function(_, params, result)
   if result then
     asked_completions[params].items = #(result.items or result)
+    if params.context.triggerKind == 1 then
+      asked_completions.several = #(result.items or result)
+    end
   else
     asked_completions.last = { line = vim.api.nvim_get_current_line(), character = params.position.character }
     asked_completions[params] = asked_completions.last
@@ -86,7 +89,8 @@ class Neovim:
 
     def lua(self, expression: str) -> Any:
         """The value of a Lua expression."""
-        return json.loads(self._call("nvim_exec_lua", f"return vim.json.encode({{ {expression} }})", []))[0]
+        script = f"local value = {expression} return vim.json.encode(value == nil and vim.NIL or value)"
+        return json.loads(self._call("nvim_exec_lua", script, []))
 
     def open(self, path: Path) -> None:
         """Edit a file."""
@@ -113,8 +117,8 @@ class Neovim:
         """What is suggested at the end of the cursor's line, once it reads so; empty if the server has nothing."""
 
         def answered() -> dict[str, Any] | None:
-            last = self.lua("asked_completions.last or vim.empty_dict()")
-            is_it = last.get("line") == line and last["character"] == len(line) and "items" in last
+            last: dict[str, Any] | None = self.lua("asked_completions.last")
+            is_it = last and last["line"] == line and last["character"] == len(line) and "items" in last
             return last if is_it else None
 
         items = eventually(f"the server has answered for {line!r}", answered)["items"]

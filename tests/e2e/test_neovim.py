@@ -96,6 +96,27 @@ def test_a_key_accepts_one_line(neovim: Neovim, file: Path) -> None:
     assert written(neovim, file) == f"{SOURCE.removesuffix(chr(10))}{typed}{line}\n"
 
 
+def test_a_key_shows_another_suggestion_and_tab_writes_that_one(neovim: Neovim, file: Path) -> None:
+    for typed in BEGINNINGS:
+        neovim.keys("<Esc>0C")
+        neovim.type(typed)
+        ghost = neovim.offer(typed)
+        if not ghost:
+            continue
+        neovim.keys("<M-]>")
+        several = eventually("several were asked for", lambda: neovim.lua("asked_completions.several"))
+        neovim.lua("(function() asked_completions.several = nil return true end)()")
+        if several > 1:
+            break
+    else:
+        pytest.fail("the model never offers several")
+    other = eventually("another one is shown", lambda: (now := neovim.ghost()) != ghost and now)
+    other = re.sub(r" \(\d/\d\)$", "", other)  # Neovim's own says which of how many it is
+    neovim.keys("<Tab>")
+    eventually("the suggestion is inserted", lambda: not neovim.ghost() and neovim.lines()[2] != typed)
+    assert written(neovim, file) == f"{SOURCE.removesuffix(chr(10))}{typed}{other}\n"
+
+
 def test_tab_without_a_suggestion_is_a_tab(neovim: Neovim, file: Path) -> None:
     suggestion(neovim)
     neovim.keys("<C-]>")
@@ -173,6 +194,30 @@ def test_translate_fills_a_buffer_and_cancel_stops_it(neovim: Neovim, file: Path
     ended = eventually("the task has ended", lambda: neovim.outcomes("translation") - before)
     assert ended == {"cancelled": 1}
     eventually("the statusline is calm again", lambda: neovim.lua("require('cato').statusline()") == "cato ✓")
+    neovim.keys(":only<CR>")
+
+
+def test_generate_asks_the_model_and_changes_nothing_above_the_cursor(neovim: Neovim, file: Path) -> None:
+    before = neovim.outcomes("generation")
+    text = "def add(first, second):\n    return first + second\n\n\ndef subtract(first, second):\n"
+    file.write_text(text)
+    neovim.keys("<Esc>:edit!<CR>G:Cato generate<CR>")
+    ended = eventually("the task has ended", lambda: neovim.outcomes("generation") - before)
+    assert ended in ({"answered": 1}, {"empty": 1})
+    if ended["answered"]:
+        eventually("the body is inserted", lambda: len(neovim.lines()) > text.count("\n"))
+    assert written(neovim, file).startswith(text.rstrip("\n"))
+
+
+def test_explain_opens_a_buffer_for_the_answer(neovim: Neovim, file: Path) -> None:
+    before = neovim.outcomes("summarization")
+    file.write_text("def add(first, second):\n    return first + second\n")
+    neovim.keys("<Esc>:edit!<CR>:%Cato explain<CR>")
+    ended = eventually("the task has ended", lambda: neovim.outcomes("summarization") - before)
+    assert ended in ({"answered": 1}, {"empty": 1})
+    if ended["answered"]:
+        shown = "vim.iter(vim.api.nvim_list_bufs()):any(function(b) return vim.bo[b].filetype == 'markdown' end)"
+        eventually("the buffer is there", lambda: neovim.lua(shown))
     neovim.keys(":only<CR>")
 
 

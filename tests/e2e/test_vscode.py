@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,23 @@ import pytest
 
 from cato_lsp.models.catalog import resolve_model
 from tests.e2e.editors import eventually, server_script
-from tests.e2e.vscode import Code, Window, Wire, recorded
+from tests.e2e.vscode import STATUS_ITEM, Code, Window, Wire, recorded
 
 SOURCE = '''def add(first, second):
     """Add two numbers."""
 '''
 BEGINNINGS = ("    return ", "    return first", "    if ", "    for ", "    return sum(", "    self.", "    while ")
 """What is typed until the model offers something; which of them it answers depends on the model."""
+
+
+GENERATE = '''def add(first, second):
+    """Add two numbers."""
+    return first + second
+
+
+def subtract(first, second):
+    """Subtract the second number from the first."""
+'''
 
 
 @pytest.fixture(scope="module")
@@ -60,72 +71,91 @@ def window(code: Code, folder: Path) -> Window:
     return window
 
 
-def suggestion(window: Window, wire: Wire, fits: Callable[[str], bool] = bool) -> tuple[str, str]:
-    """Type until a suggestion that fits is shown: the typed line and what of the suggestion is on that line."""
+def suggestion(
+    window: Window, wire: Wire, path: Path, fits: Callable[[str], bool] = bool, *, invoke: bool = False
+) -> tuple[str, list[str]]:
+    """Type until a suggestion that fits is shown: the typed line, and what each suggestion adds to it.
+
+    :param invoke: ask for several, as a person does with the command.
+    """
     for typed in BEGINNINGS:
         window.press("Escape", "Home", "Home", "Shift+End", "Delete")
-        asked = len(wire.sent("textDocument/inlineCompletion"))
         window.type(typed)
-        eventually("the model was asked", lambda asked=asked: len(wire.sent("textDocument/inlineCompletion")) > asked)
-        try:
-            ghost = eventually("a suggestion is shown", window.ghost, patience=4)
-        except AssertionError:
-            continue
-        if fits(ghost):
-            return typed, ghost
+        if invoke:
+            eventually("the server has answered", lambda typed=typed: wire.completion(path, len(typed)))
+            window.command("Trigger Inline Suggestion")
+        answer = eventually(
+            f"the server has answered for {typed!r}",
+            lambda typed=typed: wire.completion(path, len(typed), invoked=invoke),
+        )
+        rests = answer.rests(typed)
+        if len(rests) > invoke and fits(rests[0]):
+            eventually("the suggestion is shown", lambda rests=rests: window.ghost() == rests[0].split("\n")[0])
+            return typed, rests
     pytest.fail("the model offers nothing that fits anywhere")
-
-
-def outcomes(wire: Wire, kind: str) -> dict[str, int]:
-    """How the tasks of a kind ended, by the server's own count."""
-    return wire.counters().get("kinds", {}).get(kind, {}).get("outcomes", {})
 
 
 def test_ghost_text_appears_while_typing_and_tab_writes_it_to_the_file(window: Window, wire: Wire) -> None:
     path = window.open("tab.py", SOURCE)
-    typed, ghost = suggestion(window, wire)
+    typed, (rest, *_) = suggestion(window, wire, path)
     window.press("Tab")
     eventually("the suggestion is accepted", lambda: not window.ghost())
-    assert window.save(path).startswith(SOURCE + typed + ghost)
-    accepted = [each["params"] for each in wire.sent("workspace/executeCommand")]
-    assert [each["command"] for each in accepted][-1:] == ["cato.didAccept"]
+    assert window.save(path) == SOURCE + typed + rest
+    accepted = eventually("the server is told", lambda: wire.sent("workspace/executeCommand"))
+    assert [each["params"]["command"] for each in accepted][-1:] == ["cato.didAccept"]
 
 
 def test_a_key_accepts_one_word(window: Window, wire: Wire) -> None:
     path = window.open("word.py", SOURCE)
-    typed, ghost = suggestion(window, wire, lambda ghost: len(re.findall(r"\w+|[^\w\s]+", ghost)) > 1)
+    typed, (rest, *_) = suggestion(window, wire, path, lambda rest: len(re.findall(r"\w+|[^\w\s]+", rest)) > 1)
     window.press("Control+ArrowRight")
-    eventually("a part is accepted", lambda: window.ghost() != ghost)
+    eventually("a part is accepted", lambda: window.ghost() != rest.split("\n")[0])
     saved = window.save(path)
-    assert (SOURCE + typed + ghost).startswith(saved)
-    assert len(SOURCE + typed) < len(saved) < len(SOURCE + typed + ghost)
+    assert (SOURCE + typed + rest).startswith(saved)
+    assert len(SOURCE + typed) < len(saved) < len(SOURCE + typed + rest)
 
 
 def test_a_key_accepts_one_line(window: Window, wire: Wire) -> None:
     path = window.open("line.py", SOURCE)
-    typed, ghost = suggestion(window, wire)
+    typed, (rest, *_) = suggestion(window, wire, path)
+    line = rest.split("\n")[0]
     window.press("Control+ArrowDown")
-    eventually("a part is accepted", lambda: window.ghost() != ghost)
-    assert window.save(path).rstrip("\n") == SOURCE + typed + ghost
+    eventually("a part is accepted", lambda: window.ghost() != line)
+    assert window.save(path).rstrip("\n") == SOURCE + typed + line
+
+
+def test_a_key_shows_another_suggestion_and_tab_writes_that_one(window: Window, wire: Wire) -> None:
+    path = window.open("cycle.py", SOURCE)
+    typed, rests = suggestion(window, wire, path, invoke=True)
+    window.press("Alt+BracketRight")
+    eventually("the other one is shown", lambda: window.ghost() == rests[1].split("\n")[0])
+    window.press("Tab")
+    eventually("the suggestion is accepted", lambda: not window.ghost())
+    assert window.save(path) == SOURCE + typed + rests[1]
 
 
 def test_what_is_typed_against_a_suggestion_stands_alone_in_the_file(window: Window, wire: Wire) -> None:
     path = window.open("typed.py", SOURCE)
-    typed, _ = suggestion(window, wire)
+    typed, _ = suggestion(window, wire, path)
     window.type("QQ")
     assert window.save(path) == f"{SOURCE}{typed}QQ"
 
 
 def test_typing_on_cancels_the_request_in_the_server(window: Window, wire: Wire) -> None:
     def stopped() -> int:
-        return sum(outcomes(wire, "completion").get(each, 0) for each in ("superseded", "cancelled"))
+        outcomes = wire.outcomes("completion")
+        return outcomes["superseded"] + outcomes["cancelled"]
 
     before = stopped()
-    window.open("typing.py", SOURCE)
-    window.type("    value = first_number_of_all_the_numbers_that_were_given_to_this_function + second", 60)
-    eventually("the server has stopped a request", lambda: stopped() > before)
+    path = window.open("typing.py", SOURCE)
+
+    def typed_on() -> bool:
+        window.type("    value = first_number_of_all_the_numbers_that_were_given + second\n", 60)
+        return stopped() > before
+
+    eventually("the server has stopped a request", typed_on, pause=1)
     assert wire.sent("$/cancelRequest")
-    window.press("Control+S")
+    window.save(path)
 
 
 def test_a_pause_asks_the_server_nothing(window: Window, wire: Wire) -> None:
@@ -140,16 +170,75 @@ def test_a_pause_asks_the_server_nothing(window: Window, wire: Wire) -> None:
     window.wait_until_ready()
 
 
+def test_an_editor_in_which_nothing_happens_says_nothing_to_the_server(window: Window, wire: Wire) -> None:
+    window.open("idle.py", SOURCE)
+
+    def silent() -> bool:
+        before = wire.size()
+        time.sleep(5)
+        return wire.size() == before
+
+    assert eventually("what was asked before is answered", silent)
+    assert silent(), "something polls"
+
+
+def test_only_settings_that_the_person_has_set_are_sent(window: Window, wire: Wire) -> None:
+    sent = wire.sent("initialize")[0]["params"]["initializationOptions"]
+    assert sent == {"model": "bundled", "engine": {"threads": 1, "kvCacheGb": 0.25}}
+
+
 def test_write_docstring_asks_the_model_and_changes_nothing_but_the_docstring(window: Window, wire: Wire) -> None:
     body = "def add(first, second):\n    return first + second\n"
     path = window.open("docstring.py", body)
+    before = wire.outcomes("summarization")
     window.press("Control+Home")
     window.command("Cato: Write Docstring")
-    ended = eventually("the task has ended", lambda: outcomes(wire, "summarization"))
+    ended = eventually("the task has ended", lambda: wire.outcomes("summarization") - before)
     saved = window.save(path)
-    assert set(ended) <= {"answered", "empty"}
+    assert ended in ({"answered": 1}, {"empty": 1})
     assert re.sub(r'    """.*?"""\n', "", saved, flags=re.DOTALL) == body
-    assert (saved != body) == ("answered" in ended)
+    assert (saved != body) == bool(ended["answered"])
+
+
+def test_generate_shows_the_code_while_it_grows_and_changes_nothing_above_it(window: Window, wire: Wire) -> None:
+    path = window.open("generate.py", GENERATE)
+    before = wire.outcomes("generation")
+    window.press("ArrowUp")
+    window.command("Cato: Generate Code")
+    ended = eventually("the task has ended", lambda: wire.outcomes("generation") - before)
+    eventually("the preview is closed", lambda: len(window.texts(".editor-group-container")) == 1)
+    saved = window.save(path)
+    assert ended in ({"answered": 1}, {"empty": 1})
+    assert saved.startswith(GENERATE.rstrip("\n"))
+    assert (saved.rstrip() != GENERATE.rstrip()) == bool(ended["answered"])
+
+
+def test_explain_file_opens_an_editor_for_the_answer(window: Window, wire: Wire) -> None:
+    window.open("explain.py", SOURCE + "    return first + second\n")
+    before = wire.outcomes("summarization")
+    window.command("Cato: Explain File")
+    ended = eventually("the task has ended", lambda: wire.outcomes("summarization") - before)
+    if ended["answered"]:
+        eventually("the new editor is there", lambda: any("Untitled" in tab for tab in window.texts(".tab")))
+    window.close_other_groups()
+
+
+def test_the_context_menu_and_the_lightbulb_offer_what_fits_at_the_cursor(window: Window, wire: Wire) -> None:
+    window.open("menus.py", "def add(first, second):\n    return first + second\n")
+    window.press("Control+Home")
+    window.press("Control+Period")
+    eventually(
+        "the lightbulb offers it",
+        lambda: "Cato: Document add" in " ".join(window.texts(".action-widget .monaco-list-row")),
+    )
+    window.press("Escape")
+    window.click(".editor-group-container.active .view-line", "right")
+    window.click(".monaco-menu .action-item:has-text('Cato')")
+    entries = eventually(
+        "the submenu is open", lambda: [e for e in window.texts(".monaco-submenu .action-label") if e.strip()]
+    )
+    assert [entry.strip() for entry in entries] == ["Generate Code", "Write Docstring", "Translate to…", "Explain File"]
+    window.press("Escape", "Escape", "Escape")
 
 
 def test_translate_opens_an_editor_that_fills_and_cancel_stops_it(window: Window, wire: Wire) -> None:
@@ -160,9 +249,22 @@ def test_translate_opens_an_editor_that_fills_and_cancel_stops_it(window: Window
     window.press("Enter")
     eventually("the new editor fills", lambda: any("function" in line for line in window.texts(".view-line")))
     window.click(".notification-list-item .monaco-button")
-    eventually("the server has stopped", lambda: outcomes(wire, "translation").get("cancelled"))
+    eventually("the server has stopped", lambda: wire.outcomes("translation")["cancelled"])
     assert wire.sent("window/workDoneProgress/cancel")
     window.wait_until_ready()
+    window.close_other_groups()
+
+
+def test_the_status_bar_tells_promises_kept_and_tokens_per_second(window: Window, wire: Wire) -> None:
+    label = eventually(
+        "it has counted",
+        lambda: re.search(r"Promises kept (\d+) of the last (\d+), Tokens per second (\d+)", window.status_bar()),
+    )
+    kept = [task["kept"] for task in wire.counters()["tasks"] if task["kept"] is not None]
+    assert (int(label[1]), int(label[2])) == (sum(kept), len(kept))
+    assert int(label[3]) > 0
+    window.hover(STATUS_ITEM)
+    eventually("a hint tells it too", lambda: "Promises kept" in " ".join(window.texts(".workbench-hover")))
 
 
 def test_the_status_view_shows_the_promises(window: Window, wire: Wire) -> None:
@@ -170,19 +272,19 @@ def test_the_status_view_shows_the_promises(window: Window, wire: Wire) -> None:
     rows = eventually("the table is drawn", lambda: [r for r in window.frame_texts("#kinds tr") if "Completion" in r])
     assert "first token in 200 ms" in rows[0]
     assert "ready" in " ".join(window.frame_texts("#facts"))
+    assert "promises kept" in " ".join(window.frame_texts("#figures"))
+    window.close_other_groups()
 
 
 def test_two_windows_each_complete_in_their_own_file(code: Code, window: Window, wire: Wire, folder: Path) -> None:
     other = code.window(folder / "other")
     other.wait_until_ready()
     first, second = window.open("two.py", SOURCE), other.open("two.py", SOURCE)
-    texts: list[str] = []
     for each, path in ((window, first), (other, second)):
-        typed, ghost = suggestion(each, wire)
+        typed, (rest, *_) = suggestion(each, wire, path)
         each.press("Tab")
         eventually("the suggestion is accepted", lambda each=each: not each.ghost())
-        texts.append(each.save(path))
-        assert texts[-1].startswith(SOURCE + typed + ghost)
+        assert each.save(path) == SOURCE + typed + rest
     other.close()
 
 

@@ -20,7 +20,7 @@ const commands = {
   close: (page) => page.close(),
   press: (page, ...keys) => keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve()),
   type: (page, text, delay) => page.keyboard.type(text, { delay }),
-  click: (page, selector) => page.locator(selector).first().click({ timeout: 30000 }),
+  click: (page, selector, button = "left") => page.locator(selector).first().click({ timeout: 30000, button }),
   hover: (page, selector) => page.locator(selector).first().hover({ timeout: 30000 }),
   texts: (page, selector) => page.locator(selector).allInnerTexts(),
   frameTexts: async (page, selector) =>
