@@ -79,8 +79,9 @@ def test_answers_and_their_end_weigh_more_than_the_context() -> None:
     assert weights.tolist() == [[1, 4, 4, 4, 1, 1, 4, 4]]
 
 
-def trainer(folder: Path, tokens: int) -> Trainer:
-    plan = Plan(tokens=tokens, stages=(Stage(0.0, 32, 4),), warmup_steps=5, decay_share=0.01, save_every_s=0.0)
+def trainer(folder: Path, tokens: int, workers: int = 0) -> Trainer:
+    stages = (Stage(0.0, 32, 4),)
+    plan = Plan(tokens=tokens, stages=stages, warmup_steps=5, decay_share=0.01, save_every_s=0.0, workers=workers)
     return Trainer(TINY, plan, CountingSource(), torch.zeros(4, 33, dtype=torch.long), folder, threads=1)
 
 
@@ -103,6 +104,15 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
     run(resumed)
     assert resumed.progress.step == whole.progress.step == 20
     for one, other in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-2)
+
+
+def test_batches_of_several_worker_processes_are_those_of_one(tmp_path: Path) -> None:
+    alone, many = trainer(tmp_path / "alone", 9 * 128), trainer(tmp_path / "many", 9 * 128, workers=2)
+    run(alone)
+    run(many)
+    assert many.progress.step == alone.progress.step == 9
+    for one, other in zip(alone.model.parameters(), many.model.parameters(), strict=True):
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-2)
 
 
