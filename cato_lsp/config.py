@@ -100,6 +100,13 @@ class CompletionSettings(_Section):
         description="Think of the completion after the one that is shown, while nothing else is asked. "
         "Quicker series of completions for about twice the computing.",
     )
+    least_confidence: float = Field(
+        default=0.3,
+        ge=0.0,
+        le=1.0,
+        description="Hold a suggestion back while typing if the model gives its first tokens less probability than "
+        "this, in the mean; 0: show all.",
+    )
     candidates: int = Field(
         default=3, ge=1, le=8, description="Different completions for a person who asks for them, at most."
     )

@@ -55,6 +55,8 @@ class Call:
     temperature: float = 0.0
     seed: int | None = None
     beginning: Beginning | None = None
+    scored: bool = False
+    """Whether the deltas tell how likely their tokens are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Delta:
     finish_reason: FinishReason | None = None
     cached_prompt_tokens: int = 0
     """Prompt tokens found in the prefix cache; set on the first delta."""
+    log_probability: float = 0.0
+    """Natural logarithm of the probability of the tokens, all together; 0 for a call that is not scored."""
 
 
 @dataclass(frozen=True, slots=True)

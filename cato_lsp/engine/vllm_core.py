@@ -71,6 +71,7 @@ class VllmCore:
             # With chunked prefill a seeded request ends vLLM's CPU worker ("CPU Generator does not use offset").
             seed=None if current_platform.is_cpu() else call.seed,
             stop_token_ids=list(call.stop_token_ids),
+            logprobs=0 if call.scored else None,
             output_kind=RequestOutputKind.DELTA,
             extra_args={"cato": call.promise, EXTRA_ARGUMENT: call.beginning},
         )
@@ -98,7 +99,8 @@ class VllmCore:
         unshown = self._unshown.pop(output.request_id, 0)
         if unshown > len(added.text) and reason is None:
             self._unshown[output.request_id] = unshown - len(added.text)
-        return Delta(added.text[unshown:], len(added.token_ids), reason, output.num_cached_tokens or 0)
+        likely = _log_probability(added)
+        return Delta(added.text[unshown:], len(added.token_ids), reason, output.num_cached_tokens or 0, likely)
 
     def hint(self, client: str, until: float) -> None:
         """Pass the typing hint to the scheduler."""
@@ -139,6 +141,11 @@ def import_model(architecture: str) -> None:
         ModelRegistry.register_model(architecture, known.load_model_cls())
 
 
+def _log_probability(added: Any) -> float:
+    """Of the tokens that a step added; with the shown logprobs of a call come those of its tokens first."""
+    return sum(entry[token].logprob for token, entry in zip(added.token_ids, added.logprobs or (), strict=False))
+
+
 def _finish_reason(reason: str | None) -> FinishReason | None:
     if reason is None or reason in ("stop", "length", "abort"):
         return reason
@@ -158,6 +165,8 @@ def _engine_args(launch: Launch, folder: ModelFolder) -> EngineArgs:
         async_scheduling=False if on_cpu else settings.async_scheduling is not False,
         enable_prefix_caching=True,
         disable_log_stats=True,
+        # What a beginning makes impossible does not count.
+        logprobs_mode="processed_logprobs",
         generation_config="vllm",
     )
     if on_cpu:

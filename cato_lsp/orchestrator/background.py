@@ -32,6 +32,8 @@ class Ahead:
     prepare: Prepare
     cache: TypeThroughCache | None = None
     """Where the completion goes; ``None``: only the prompt is read."""
+    least: float = 0.0
+    """Confidence below which the completion is forgotten."""
     done: Callable[[], None] = lambda: None
     """Called when the prompt has been read."""
 
@@ -84,9 +86,9 @@ class Background:
         if plan is None:
             return
         promise = Promise(TaskKind.WARMUP, ServiceClass.BACKGROUND, self._clock(), math.inf, work.client)
-        call = completion_call(plan, promise)
+        call = completion_call(plan, promise, scored=work.least > 0)
         stream = engine.submit(replace(call, max_tokens=1) if work.cache is None else call)
-        answer = RunningAnswer(work.request, plan, stream)
+        answer = RunningAnswer(work.request, plan, stream, work.least)
         try:
             await answer.read(work.request, lambda _delta, _first: None)
         finally:

@@ -111,7 +111,8 @@ class Foresight:
         """Think of what would follow once the completion is accepted."""
         snapshot = replace(request.snapshot, text=completion.apply(request.snapshot.text))
         accepted = CompletionRequest(snapshot, completion.start + len(completion.text))
-        self._background.put(Ahead(client, accepted, self._preparer(client, accepted, settings), cache))
+        prepare = self._preparer(client, accepted, settings)
+        self._background.put(Ahead(client, accepted, prepare, cache, settings.completion.least_confidence))
 
     def close_document(self, client: str, uri: str) -> None:
         """A document was closed."""
