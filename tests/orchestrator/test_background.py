@@ -58,7 +58,8 @@ async def test_what_gets_no_completions_is_not_read_ahead(backend: Backend, uri:
 
 
 async def test_accepting_a_completion_finds_the_next_one_ready(backend: Backend) -> None:
-    settings = Settings(completion=CompletionSettings(answer_ms=60_000, speculate=True, warm_up=False, least_confidence=0))
+    completion = CompletionSettings(answer_ms=60_000, speculate=True, warm_up=False, least_confidence=0)
+    settings = Settings(completion=completion)
     for head in ("import os\n\nfor name in os.", "def add(a, b):\n    ", "import sys\n", "x = [\n    1,\n"):
         before = backend.orchestrator.done_ahead
         request = CompletionRequest(Snapshot("file:///next.py", "python", 1, head), len(head))
