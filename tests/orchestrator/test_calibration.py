@@ -54,7 +54,6 @@ async def test_the_real_engine_is_measured_in_the_background_within_few_steps(ba
 
     pace = await measure(engine, prompter, ticking)
     assert pace.answer_token > 0
-    assert pace.prompt_token > 0
     assert 0.0 <= pace.company <= 1.0
     assert engine.stats().steps - before.steps < 100
 
