@@ -6,13 +6,14 @@ import json
 import socket
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 from msgspec import msgpack
 
-from tests.e2e.editors import EDITORS, ROOT, clean_environment, eventually
+from tests.e2e.editors import BEGINNINGS, EDITORS, ROOT, clean_environment, eventually
 
 NVIM = EDITORS / "neovim" / "nvim"
 PLUGIN = ROOT / "editors" / "neovim"
@@ -30,6 +31,21 @@ require('cato.server').listen('textDocument/inlineCompletion', function(_, param
   end
 end)
 """
+READ_SCREEN = """
+vim.cmd.redraw()
+local rows = {}
+for row = 0, vim.o.lines - 1 do
+  rows[row + 1] = {}
+  for column = 0, vim.o.columns - 1 do
+    local cell = vim.api.nvim__inspect_cell(1, row, column)
+    rows[row + 1][column + 1] = { cell[1], vim.tbl_isempty(cell[2]) and vim.empty_dict() or cell[2] }
+  end
+end
+return rows
+"""
+
+Colors = dict[str, Any]
+"""What Neovim says of a cell: `foreground` and `background` as 24-bit numbers, `bold`, `italic`, `reverse`."""
 
 
 class Neovim:
@@ -123,6 +139,19 @@ class Neovim:
 
         items = eventually(f"the server has answered for {line!r}", answered)["items"]
         return eventually("the suggestion is shown", self.ghost) if items else ""
+
+    def suggestion(self, fits: Callable[[str], bool] = bool) -> tuple[str, str]:
+        """Type on the cursor's line until a suggestion that fits is shown: the typed line and the suggestion."""
+        for typed in BEGINNINGS:
+            self.keys("<Esc>0C")  # not cc, which keeps the indentation that is there
+            self.type(typed)
+            if fits(ghost := self.offer(typed)):
+                return typed, ghost
+        raise AssertionError("the model offers nothing that fits anywhere")
+
+    def screen(self) -> list[list[tuple[str, Colors]]]:
+        """The cells of the screen, row by row: a character and its colours."""
+        return self._call("nvim_exec_lua", READ_SCREEN, [])
 
     def wait_until_ready(self) -> None:
         """Wait for the engine."""
