@@ -6,19 +6,24 @@ import gc
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import resources
 from typing import Any
 
+from anyio.from_thread import start_blocking_portal
+
 from cato_lsp.bench.outcome import Outcome, Run, TimelineStep
 from cato_lsp.bench.policies import POLICIES, PolicySpec
 from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY, Call, Workload, token_ids
+from cato_lsp.engine.telemetry import MachineMonitor, MachineSample, summarize_samples
 from cato_lsp.scheduling.promise import TaskKind
 
 CPU_BLOCK = 32
 IDLE_SLEEP = 0.0005
+SAMPLING_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +216,26 @@ def run_live(
                 LivePlayer(engine, name, warm).play()
             for index, load in enumerate(loads):
                 tell = None if progress is None else partial(progress, name)
-                runs[index].append(LivePlayer(engine, name, load).play(tell))
+                with watch_machine(engine) as samples:
+                    run = LivePlayer(engine, name, load).play(tell)
+                run.machine = summarize_samples(samples)
+                runs[index].append(run)
         finally:
             engine.close()
     return runs
+
+
+@contextmanager
+def watch_machine(engine: LiveEngine) -> Generator[list[MachineSample]]:
+    """Sample the machine while the body runs, on a thread of its own: the engine steps on this one."""
+    samples: list[MachineSample] = []
+    monitor = MachineMonitor(lambda: float(engine.scheduler.kv_cache_manager.usage), seconds=SAMPLING_SECONDS)
+    with start_blocking_portal() as portal:
+        watching = portal.start_task_soon(monitor.run, samples.append)
+        try:
+            yield samples
+        finally:
+            watching.cancel()
 
 
 _ENVIRONMENT = {

@@ -55,5 +55,6 @@ def run_summary(run: Run) -> dict[str, Any]:
         "cancelled": sum(not math.isnan(o.cancelled) for o in outcomes),
         "steps": len(run.steps),
         "policy_errors": run.policy_errors,
+        "machine": run.machine,
         "kinds": {kind.value: kind_summary([o for o in outcomes if o.promise.kind is kind]) for kind in KINDS},
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cato_lsp.scheduling.promise import Promise, ServiceClass
 
@@ -67,4 +68,5 @@ class Run:
     outcomes: Sequence[Outcome]
     steps: Sequence[TimelineStep] = field(default_factory=list[TimelineStep])
     policy_errors: int = 0
-    preemptions: int = 0
+    machine: dict[str, Any] | None = None
+    """What was seen of a real machine meanwhile (see `summarize_samples`)."""

@@ -30,6 +30,11 @@ def _wasted(figures: dict[str, Any]) -> float | None:
     return figures["wasted_tokens"] / figures["computed_tokens"]
 
 
+def _of_machine(figures: dict[str, Any], name: str) -> float | None:
+    machine: dict[str, Any] | None = figures.get("machine")
+    return None if machine is None else machine[name]
+
+
 COLUMNS: tuple[tuple[str, Callable[[dict[str, Any]], float | None], str], ...] = (
     ("goodput/s", lambda f: f["goodput_per_s"], "{:.2f}"),
     ("offered/s", lambda f: f.get("offered_per_s"), "{:.2f}"),
@@ -45,6 +50,10 @@ COLUMNS: tuple[tuple[str, Callable[[dict[str, Any]], float | None], str], ...] =
     ("transl. E2E P95", lambda f: f["kinds"]["translation"].get("e2e_p95"), "{:.1f}"),
     ("makespan", lambda f: f.get("makespan_s"), "{:.1f}"),
     ("wasted", _wasted, "{:.2%}"),
+    ("time in steps", lambda f: f.get("utilization"), "{:.1%}"),
+    ("device busy", lambda f: _of_machine(f, "utilization"), "{:.1%}"),
+    ("KV cache, peak", lambda f: _of_machine(f, "kv_cache_usage"), "{:.1%}"),
+    ("power, W", lambda f: _of_machine(f, "power_watts"), "{:.0f}"),
 )
 
 

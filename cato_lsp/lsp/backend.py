@@ -10,6 +10,7 @@ import anyio
 from cato_lsp.engine.api import EngineError
 from cato_lsp.engine.host import EngineHost
 from cato_lsp.engine.launch import Launch
+from cato_lsp.engine.telemetry import MachineMonitor
 from cato_lsp.models.catalog import resolve_model
 from cato_lsp.orchestrator.orchestrator import Orchestrator
 
@@ -25,6 +26,7 @@ class Backend:
     def __init__(self) -> None:
         self.host = EngineHost()
         self.orchestrator = Orchestrator(self.host)
+        self.machine = MachineMonitor(lambda: self.orchestrator.engine_stats().kv_cache_usage)
         self._sessions: list[Session] = []
 
     async def run(self) -> None:
@@ -32,6 +34,7 @@ class Backend:
         async with anyio.create_task_group() as group:
             group.start_soon(self.host.run)
             group.start_soon(self.orchestrator.run)
+            group.start_soon(self.machine.run)
 
     def use(self, session: Session) -> None:
         """Act on a session's settings. Engine and log follow the first session; a later one cannot change them."""
@@ -42,7 +45,7 @@ class Backend:
         if is_first:
             logging.getLogger().setLevel(settings.log_level.upper())
         try:
-            choice = resolve_model(settings.model)
+            choice = resolve_model(settings.model, session.root)
         except EngineError as error:
             self.host.refuse(error)
             session.status.warn(f"{error} {error.remedy}")

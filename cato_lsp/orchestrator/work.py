@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -11,23 +10,18 @@ from typing import Generic, TypeVar
 
 from cato_lsp.config import SlaSettings
 from cato_lsp.engine.api import Engine, EngineError, EngineUnavailableError
-from cato_lsp.orchestrator.admission import Admission, Verdict, admit
+from cato_lsp.orchestrator.admission import Admission, Verdict, admit, overfull
 from cato_lsp.orchestrator.live import LiveTasks, Slot
 from cato_lsp.orchestrator.pace import Pace
 from cato_lsp.orchestrator.record import Outcome, TaskLog, TaskRecord
 from cato_lsp.orchestrator.workflow import TaskCalls
 from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
-from cato_lsp.tasks.calls import Calls, CannotDoError, ModelCall, Work
-from cato_lsp.tasks.prompts import Prompter, summarize
+from cato_lsp.tasks.calls import Calls, CannotDoError, Work
+from cato_lsp.tasks.prompts import Prompter
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-
-_SAMPLE = "\n".join(
-    f"def step_{n}(items):\n    return [each * {n} for each in items if each > {n}]\n" for n in range(12)
-)
-"""Code to measure the engine's pace on."""
 
 
 class RefusedError(Exception):
@@ -61,11 +55,12 @@ class Watcher:
 @dataclass(frozen=True, slots=True)
 class _Running:
     kind: TaskKind
+    client: str
     calls: TaskCalls
 
     @property
-    def remaining(self) -> float:
-        return self.calls.remaining
+    def load(self) -> float:
+        return self.calls.load
 
 
 class WorkRunner:
@@ -76,6 +71,7 @@ class WorkRunner:
         self._log = log
         self._clock = clock
         self.pace = Pace()
+        """How fast the engine is, as busy as it is."""
         self._running: list[_Running] = []
 
     async def run(
@@ -121,18 +117,6 @@ class WorkRunner:
             raise EndedError(task.ended_as)
         return results[0]
 
-    async def calibrate(self, engine: Engine, prompter: Prompter) -> None:
-        """Measure the engine's pace with one short call in the background class."""
-        prompt = prompter.prompt(summarize(_SAMPLE, "python"))
-        if prompt is None:
-            return
-        self.pace = Pace()
-        now = self._clock()
-        promise = Promise(TaskKind.WARMUP, ServiceClass.BACKGROUND, now, math.inf, "calibration")
-        record = TaskRecord(TaskKind.WARMUP, "calibration", math.inf)
-        calls = TaskCalls(engine, promise, record, self.pace, self._clock)
-        await calls.call(ModelCall(prompt, max_tokens=16, expected_tokens=16))
-
     async def _admitted(
         self,
         engine: Engine,
@@ -142,10 +126,13 @@ class WorkRunner:
         record: TaskRecord,
         watcher: Watcher,
     ) -> Result:
+        if refusal := overfull(slot.client, self._running):
+            raise RefusedError(refusal)
         due, service = arrival + record.deadline, ServiceClass.TTFT
         if record.e2e_promised:
             service = ServiceClass.E2E
-            admission = admit(sum(map(self.pace.seconds, plan.foreseen)), record.deadline, self._running)
+            own, load = self.pace.together(plan.foreseen), sum(map(self.pace.load, plan.foreseen))
+            admission = admit(slot.client, own, load, record.deadline, self._running)
             if admission.verdict is Verdict.NO:
                 raise RefusedError(admission.reason)
             # Taken on for later, its calls are planned for then: they would else count as lost from the start.
@@ -153,7 +140,7 @@ class WorkRunner:
             watcher.admitted(admission)
         promise = Promise(slot.kind, service, arrival, due, slot.client)
         calls = TaskCalls(engine, promise, record, self.pace, self._clock, plan.foreseen, watcher.tokens)
-        running = _Running(slot.kind, calls)
+        running = _Running(slot.kind, slot.client, calls)
         self._running.append(running)
         try:
             return await plan.run(calls)

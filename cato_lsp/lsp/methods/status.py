@@ -41,7 +41,12 @@ def status(session: Session, _params: Any) -> dict[str, Any]:
 
 
 def backend_status(backend: Backend) -> dict[str, Any]:
-    """``{engine, model, stats, kinds, live, memory}`` of all sessions together; ``memory`` is in bytes."""
+    """``{engine, model, stats, kinds, live, memory, machine}`` of all sessions together.
+
+    ``memory`` is the server's own, in bytes. ``machine`` has the fields of `MachineSample` (``device``, ``utilization``
+    and ``kv_cache_usage`` from 0 to 1, ``memory_used_bytes``, ``memory_total_bytes``, ``power_watts``) and is at most
+    some seconds old; null until the first sample.
+    """
     engine = backend.host.status
     launch = backend.host.launch
     return {
@@ -51,6 +56,7 @@ def backend_status(backend: Backend) -> dict[str, Any]:
         "kinds": {kind: asdict(each) for kind, each in summarize_tasks(backend.orchestrator.log).items()},
         "live": backend.orchestrator.live_count,
         "memory": psutil.Process().memory_info().rss,
+        "machine": asdict(machine) if (machine := backend.machine.latest) is not None else None,
     }
 
 
