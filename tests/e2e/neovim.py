@@ -14,6 +14,7 @@ import msgspec
 from msgspec import msgpack
 
 from tests.e2e.editors import BEGINNINGS, EDITORS, ROOT, clean_environment, eventually
+from tests.e2e.neovim_screen import Screen, read_screen
 
 NVIM = EDITORS / "neovim" / "nvim"
 PLUGIN = ROOT / "editors" / "neovim"
@@ -31,21 +32,6 @@ require('cato.server').listen('textDocument/inlineCompletion', function(_, param
   end
 end)
 """
-READ_SCREEN = """
-vim.cmd.redraw()
-local rows = {}
-for row = 0, vim.o.lines - 1 do
-  rows[row + 1] = {}
-  for column = 0, vim.o.columns - 1 do
-    local cell = vim.api.nvim__inspect_cell(1, row, column)
-    rows[row + 1][column + 1] = { cell[1], vim.tbl_isempty(cell[2]) and vim.empty_dict() or cell[2] }
-  end
-end
-return rows
-"""
-
-Colors = dict[str, Any]
-"""What Neovim says of a cell: `foreground` and `background` as 24-bit numbers, `bold`, `italic`, `reverse`."""
 
 
 class Neovim:
@@ -149,9 +135,9 @@ class Neovim:
                 return typed, ghost
         raise AssertionError("the model offers nothing that fits anywhere")
 
-    def screen(self) -> list[list[tuple[str, Colors]]]:
-        """The cells of the screen, row by row: a character and its colours."""
-        return self._call("nvim_exec_lua", READ_SCREEN, [])
+    def screen(self, columns: int, lines: int) -> Screen:
+        """What is shown, on a screen of this size."""
+        return read_screen(self.folder / "nvim.sock", columns, lines)
 
     def wait_until_ready(self) -> None:
         """Wait for the engine."""

@@ -16,7 +16,8 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from tests.e2e.editors import eventually, server_script
-from tests.e2e.neovim import Colors, Neovim
+from tests.e2e.neovim import Neovim
+from tests.e2e.neovim_screen import Screen
 from tests.e2e.vscode import Code, Window, Wire
 
 SOURCE = '''"""Arithmetic, one function each."""
@@ -139,7 +140,7 @@ def neovim_pictures(target: Path) -> None:
             neovim.open(path)
             neovim.wait_until_ready()
             neovim.keys(
-                ":set columns=84 lines=20 termguicolors number noruler laststatus=2<CR>"
+                ":set termguicolors number noruler laststatus=2<CR>"
                 ":set statusline=\\ %t%m%=%{v:lua.require'cato'.statusline()}\\ <CR>"
             )
             for name in THEMES:
@@ -148,12 +149,11 @@ def neovim_pictures(target: Path) -> None:
                     neovim.suggestion(lambda ghost: len(ghost.split("\n")[0]) >= LONG_ENOUGH)
                 except AssertionError:
                     neovim.suggestion()
-                colors = neovim.lua("vim.api.nvim_get_hl(0, { name = 'Normal' })")
-                _draw(neovim.screen(), colors, target / f"neovim-suggestion-{name}.png")
+                _draw(neovim.screen(84, 20), target / f"neovim-suggestion-{name}.png")
                 neovim.keys("<C-]><Esc>u")
 
 
-def _draw(rows: list[list[tuple[str, Colors]]], normal: Colors, target: Path) -> None:
+def _draw(screen: Screen, target: Path) -> None:
     """Draw the cells of a terminal."""
     folder = Path("/usr/share/fonts/truetype/dejavu")
     fonts = {
@@ -161,17 +161,18 @@ def _draw(rows: list[list[tuple[str, Colors]]], normal: Colors, target: Path) ->
         for bold in (False, True)
     }
     width, height, margin = 11, 23, 16
-    size = (2 * margin + width * len(rows[0]), 2 * margin + height * len(rows))
-    picture = Image.new("RGB", size, _rgb(normal["bg"]))
+    size = (2 * margin + width * len(screen.rows[0]), 2 * margin + height * len(screen.rows))
+    picture = Image.new("RGB", size, _rgb(screen.background))
     draw = ImageDraw.Draw(picture)
-    for row, cells in enumerate(rows):
-        for column, (text, colors) in enumerate(cells):
-            ink, paper = colors.get("foreground", normal["fg"]), colors.get("background", normal["bg"])
-            if colors.get("reverse"):
+    for row, cells in enumerate(screen.rows):
+        for column, (text, number) in enumerate(cells):
+            look = screen.highlights[number]
+            ink, paper = look.get("foreground", screen.foreground), look.get("background", screen.background)
+            if look.get("reverse"):
                 ink, paper = paper, ink
             place = (margin + width * column, margin + height * row)
             draw.rectangle((*place, place[0] + width - 1, place[1] + height - 1), fill=_rgb(paper))
-            draw.text(place, text, fill=_rgb(ink), font=fonts[bool(colors.get("bold"))])
+            draw.text(place, text, fill=_rgb(ink), font=fonts[bool(look.get("bold"))])
     picture.save(target)
 
 
