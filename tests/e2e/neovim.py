@@ -6,13 +6,15 @@ import json
 import socket
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 from msgspec import msgpack
 
-from tests.e2e.editors import EDITORS, ROOT, clean_environment, eventually
+from tests.e2e.editors import BEGINNINGS, EDITORS, ROOT, clean_environment, eventually
+from tests.e2e.neovim_screen import Screen, read_screen
 
 NVIM = EDITORS / "neovim" / "nvim"
 PLUGIN = ROOT / "editors" / "neovim"
@@ -123,6 +125,19 @@ class Neovim:
 
         items = eventually(f"the server has answered for {line!r}", answered)["items"]
         return eventually("the suggestion is shown", self.ghost) if items else ""
+
+    def suggestion(self, fits: Callable[[str], bool] = bool) -> tuple[str, str]:
+        """Type on the cursor's line until a suggestion that fits is shown: the typed line and the suggestion."""
+        for typed in BEGINNINGS:
+            self.keys("<Esc>0C")  # not cc, which keeps the indentation that is there
+            self.type(typed)
+            if fits(ghost := self.offer(typed)):
+                return typed, ghost
+        raise AssertionError("the model offers nothing that fits anywhere")
+
+    def screen(self, columns: int, lines: int) -> Screen:
+        """What is shown, on a screen of this size."""
+        return read_screen(self.folder / "nvim.sock", columns, lines)
 
     def wait_until_ready(self) -> None:
         """Wait for the engine."""

