@@ -174,7 +174,7 @@ class Orchestrator:
 
         def plan(prompter: Prompter) -> Plan[Translated]:
             task = Translation(snapshot, span.start, span.end, language, prompter)
-            return Plan(task.foresee(), lambda calls: task.run(calls, preview))
+            return Plan(task.foresee(), lambda calls: task.run(calls, preview), task.note)
 
         slot = Slot(client, snapshot.uri, TaskKind.TRANSLATION, span.start)
         return await self._work.run(slot, self.suited(settings).sla, self._prepare_work, plan, watcher)

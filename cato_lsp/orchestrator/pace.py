@@ -15,6 +15,8 @@ _WEIGHT_OF_WAITS = 0.02
 """Of a prompt that took longer than usual: it probably waited for others, which is no work."""
 _LEAST_PROMPT = 16
 """Tokens; shorter prompts say nothing about the time a token takes."""
+_LEAST_SECONDS = 1e-4
+"""Even the fastest machine takes so long for a prompt."""
 _FAR = 4.0
 """No single measurement counts for more than so many times what is known."""
 
@@ -63,7 +65,9 @@ class Pace:
             pause = (e2e - ttft) / (answered - 1)
             self.answer_token += (1.0 if first else _WEIGHT) * (pause - self.answer_token)
         if (computed := work.prompt_tokens - cached) >= _LEAST_PROMPT:
-            token = max(0.0, ttft - self.answer_token) / computed  # the first token of the answer takes a step, too
+            token = (
+                max(_LEAST_SECONDS, ttft - self.answer_token) / computed
+            )  # the first token of the answer takes a step, too
             known = self.prompt_token
             weight = 1.0 if first else _WEIGHT if token < known else _WEIGHT_OF_WAITS
             self.prompt_token += weight * (token - known if first else min(token, _FAR * known) - known)

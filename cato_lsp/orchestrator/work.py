@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from cato_lsp.config import SlaSettings
 from cato_lsp.engine.api import Engine, EngineError, EngineUnavailableError
-from cato_lsp.orchestrator.admission import Admission, Verdict, admit, overfull
+from cato_lsp.orchestrator.admission import Verdict, admit, overfull
 from cato_lsp.orchestrator.live import LiveTasks, Slot
 from cato_lsp.orchestrator.pace import Pace
 from cato_lsp.orchestrator.record import Outcome, TaskLog, TaskRecord
@@ -42,18 +42,23 @@ class Plan(Generic[Result]):
 
     foreseen: Sequence[Work]
     run: Callable[[Calls], Awaitable[Result]]
+    note: str = ""
+    """What a person should know before it begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
     """Is told how a task goes on."""
 
-    admitted: Callable[[Admission], None] = lambda _admission: None
+    note: Callable[[str], None] = lambda _text: None
+    """A sentence for the person: why it takes longer, or does less."""
     tokens: Callable[[int], None] = lambda _tokens: None
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
+class Running:
+    """A task that runs, as admission sees it."""
+
     kind: TaskKind
     client: str
     calls: TaskCalls
@@ -72,7 +77,8 @@ class WorkRunner:
         self._clock = clock
         self.pace = Pace()
         """How fast the engine is, as busy as it is."""
-        self._running: list[_Running] = []
+        self.ahead: list[Running] = []
+        """The tasks that run now."""
 
     async def run(
         self,
@@ -96,6 +102,8 @@ class WorkRunner:
             with self._live.take(slot) as task:
                 engine, prompter = await prepare()
                 planned = plan(prompter)
+                if planned.note:
+                    watcher.note(planned.note)
                 record.deadline = promised(sla, slot.kind, planned.foreseen)
                 record.e2e_promised = slot.kind is not TaskKind.GENERATION
                 results.append(await self._admitted(engine, slot, planned, arrival, record, watcher))
@@ -126,26 +134,27 @@ class WorkRunner:
         record: TaskRecord,
         watcher: Watcher,
     ) -> Result:
-        if refusal := overfull(slot.client, self._running):
+        if refusal := overfull(slot.client, self.ahead):
             raise RefusedError(refusal)
         due, service = arrival + record.deadline, ServiceClass.TTFT
         if record.e2e_promised:
             service = ServiceClass.E2E
             own, load = self.pace.together(plan.foreseen), sum(map(self.pace.load, plan.foreseen))
-            admission = admit(slot.client, own, load, record.deadline, self._running)
+            admission = admit(slot.client, own, load, record.deadline, self.ahead)
             if admission.verdict is Verdict.NO:
                 raise RefusedError(admission.reason)
             # Taken on for later, its calls are planned for then: they would else count as lost from the start.
             due = max(due, arrival + admission.expected)
-            watcher.admitted(admission)
+            if admission.reason:
+                watcher.note(admission.reason)
         promise = Promise(slot.kind, service, arrival, due, slot.client)
         calls = TaskCalls(engine, promise, record, self.pace, self._clock, plan.foreseen, watcher.tokens)
-        running = _Running(slot.kind, slot.client, calls)
-        self._running.append(running)
+        running = Running(slot.kind, slot.client, calls)
+        self.ahead.append(running)
         try:
             return await plan.run(calls)
         finally:
-            self._running.remove(running)
+            self.ahead.remove(running)
 
 
 def promised(sla: SlaSettings, kind: TaskKind, foreseen: Sequence[Work]) -> float:
