@@ -58,7 +58,8 @@ async def test_what_gets_no_completions_is_not_read_ahead(backend: Backend, uri:
 
 
 async def test_accepting_a_completion_finds_the_next_one_ready(backend: Backend) -> None:
-    settings = Settings(completion=CompletionSettings(answer_ms=60_000, speculate=True, warm_up=False, least_confidence=0))
+    completion = CompletionSettings(answer_ms=60_000, speculate=True, warm_up=False, least_confidence=0)
+    settings = Settings(completion=completion)
     for head in ("import os\n\nfor name in os.", "def add(a, b):\n    ", "import sys\n", "x = [\n    1,\n"):
         before = backend.orchestrator.done_ahead
         request = CompletionRequest(Snapshot("file:///next.py", "python", 1, head), len(head))
@@ -66,11 +67,8 @@ async def test_accepting_a_completion_finds_the_next_one_ready(backend: Backend)
         if not found:
             continue
         await done_ahead(backend, before + 1)
-        text = found[0].apply(head)
-        accepted = CompletionRequest(
-            Snapshot("file:///next.py", "python", 2, text), found[0].start + len(found[0].text)
-        )
-        if await backend.orchestrator.complete("eager", accepted, settings):
+        following = found[0].follow_up(request)
+        if await backend.orchestrator.complete("eager", following, settings):
             assert list(backend.orchestrator.log)[-1].source is Source.CACHE
             return
     pytest.fail("the model suggests nothing twice")
