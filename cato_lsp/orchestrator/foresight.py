@@ -8,7 +8,6 @@ ahead, so that accepting one brings the next at once (llama.vim does this, too).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -109,10 +108,9 @@ class Foresight:
         cache: TypeThroughCache,
     ) -> None:
         """Think of what would follow once the completion is accepted."""
-        snapshot = replace(request.snapshot, text=completion.apply(request.snapshot.text))
-        accepted = CompletionRequest(snapshot, completion.start + len(completion.text))
-        prepare = self._preparer(client, accepted, settings)
-        self._background.put(Ahead(client, accepted, prepare, cache, settings.completion.least_confidence))
+        following = completion.follow_up(request)
+        prepare = self._preparer(client, following, settings)
+        self._background.put(Ahead(client, following, prepare, cache, settings.completion.least_confidence))
 
     def close_document(self, client: str, uri: str) -> None:
         """A document was closed."""

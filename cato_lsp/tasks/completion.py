@@ -11,6 +11,7 @@ from cato_lsp.tasks.cursor import Cursor, Mode
 from cato_lsp.tasks.families import FimFamily
 from cato_lsp.tasks.fim import NO_CONTEXT, FimPromptBuilder
 from cato_lsp.tasks.healing import CutWord
+from cato_lsp.tasks.indentation import leading_blanks
 from cato_lsp.tasks.shaping import ShapingContext, shape
 from cato_lsp.tasks.shaping.closers import closers_to_replace
 from cato_lsp.tasks.snapshot import Snapshot
@@ -62,6 +63,18 @@ class Completion:
     def of(cls, request: CompletionRequest, insertion: str) -> Completion:
         """The completion of a request that inserts ``insertion`` at the cursor."""
         return _Target.of(request).completion(insertion, 0)
+
+    def follow_up(self, request: CompletionRequest) -> CompletionRequest:
+        """The request that is likely once it is accepted: right behind it or, where it ends its line, on the next one,
+        indented as editors do it.
+        """
+        snapshot, offset = request.snapshot, self.start + len(self.text)
+        text = self.apply(snapshot.text)
+        cursor = Cursor.at(text, offset, snapshot.language)
+        if cursor.mode is Mode.LINE and not cursor.rest.strip() and not cursor.on_blank_line:
+            added = snapshot.newline + leading_blanks(cursor.line)
+            text, offset = text[:offset] + added + text[offset:], offset + len(added)
+        return CompletionRequest(replace(snapshot, text=text), offset)
 
     def inserted(self, request: CompletionRequest) -> str | None:
         """What the completion of a request inserts at the cursor; ``None`` if it replaces text behind it."""

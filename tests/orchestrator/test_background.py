@@ -70,11 +70,8 @@ async def test_accepting_a_completion_finds_the_next_one_ready(backend: Backend)
         if not found:
             continue
         await done_ahead(backend, before + 1)
-        text = found[0].apply(head)
-        accepted = CompletionRequest(
-            Snapshot("file:///next.py", "python", 2, text), found[0].start + len(found[0].text)
-        )
-        if await backend.orchestrator.complete("eager", accepted, settings):
+        following = found[0].follow_up(request)
+        if await backend.orchestrator.complete("eager", following, settings):
             assert list(backend.orchestrator.log)[-1].source is Source.CACHE
             return
     pytest.fail("the model suggests nothing twice")
