@@ -52,7 +52,7 @@ function M.find()
   end
   for _, path in ipairs(candidates()) do
     if path ~= "" and vim.fn.executable(path) == 1 then
-      return { path }
+      return config.options.shared and { path, "--shared" } or { path }
     end
   end
 end
