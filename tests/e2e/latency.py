@@ -99,7 +99,7 @@ def in_neovim(provider: str) -> None:
             f"{{ cmd = {{ [[{server_script(folder)}]] }}, completion = '{provider}',"
             " settings = { model = 'bundled', engine = { threads = 1, kv_cache_gb = 0.25 } } }"
         )
-        with Neovim(folder, options) as neovim:
+        with Neovim.with_plugin(folder, options) as neovim:
             path = folder / "typed.py"
             path.write_text(SOURCE)
             neovim.open(path)

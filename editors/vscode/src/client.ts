@@ -1,6 +1,6 @@
 /** The language client: the server's process, and what passes between it and the editor. */
 
-import * as vscode from "vscode";
+import type * as vscode from "vscode";
 import {
   LanguageClient,
   type LanguageClientOptions,
@@ -68,12 +68,7 @@ export function createClient(
   };
   // A workspace's numbers.py must not stand in for Python's own module.
   const environment = { ...process.env, PYTHONSAFEPATH: "1" };
-  const shared = vscode.workspace.getConfiguration("cato.server").get("shared", false);
-  const serverOptions = {
-    command: server.path,
-    args: [shared ? "--shared" : "--stdio"],
-    options: { env: environment },
-  };
+  const serverOptions = { command: server.path, args: [server.shared ? "--shared" : "--stdio"], options: { env: environment } };
   const client = new LanguageClient("cato", "Cato", serverOptions, options);
   client.registerFeature(previewFeature);
   return client;

@@ -11,7 +11,7 @@ local M = {}
 
 ---@class cato.Options
 ---@field cmd? string[] How to start the server; unset: it is looked for, see |cato-server|.
----@field shared boolean One server, with one engine, for all windows and editors that share it; not with `cmd`.
+---@field shared boolean Let all your editors share one server, and so one model in memory.
 ---@field settings table The server's settings, e.g. `{ model = "bundled" }`; see `cato-lsp settings --markdown`.
 ---@field completion "auto"|"builtin"|"extmarks"|"off" `auto`: |vim.lsp.inline_completion| where Neovim has it.
 ---@field keymaps cato.Keymaps
