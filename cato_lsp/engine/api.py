@@ -30,12 +30,18 @@ class CallRejectedError(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """Text that an answer has to begin with. The answer's deltas leave it out."""
+    """Text that an answer has to begin with."""
 
-    ids: tuple[int, ...]
-    """The text as tokens, which end the prompt where an engine cannot hold answers to a beginning."""
     spellings: tuple[Mapping[int, int], ...]
     """For each number of its characters that are written, the tokens that may follow, and how many are then."""
+    hidden: int = 0
+    """How many characters the answer's deltas leave out."""
+    hidden_ids: tuple[int, ...] = ()
+    """Those as tokens, which end the prompt where an engine cannot hold answers to a beginning."""
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Itself: vLLM copies what a request carries, and spellings are large."""
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class Call:
     temperature: float = 0.0
     seed: int | None = None
     beginning: Beginning | None = None
+    scored: bool = False
+    """Whether the deltas tell how likely their tokens are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,8 @@ class Delta:
     finish_reason: FinishReason | None = None
     cached_prompt_tokens: int = 0
     """Prompt tokens found in the prefix cache; set on the first delta."""
+    log_probability: float = 0.0
+    """Natural logarithm of the probability of the tokens, all together; 0 for a call that is not scored."""
 
 
 @dataclass(frozen=True, slots=True)

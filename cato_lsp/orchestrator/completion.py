@@ -169,10 +169,12 @@ class _Job:
 
     def _start(self, engine: Engine, plan: CompletionPlan, number: int = 0) -> RunningAnswer:
         temperature, seed = (TEMPERATURE, number) if number else (0.0, None)
-        stream = engine.submit(completion_call(plan, self._promise, temperature=temperature, seed=seed))
+        least = 0.0 if self.request.invoked else self.settings.completion.least_confidence
+        call = completion_call(plan, self._promise, temperature=temperature, seed=seed, scored=least > 0)
+        stream = engine.submit(call)
         self.record.prompt_tokens += len(plan.prompt_ids)
         self.record.calls.append(stream.usage)
-        return RunningAnswer(self.request, plan, stream)
+        return RunningAnswer(self.request, plan, stream, least)
 
     async def _read(
         self, answer: RunningAnswer | None, task: LiveTask, on_first: Callable[[], None] = lambda: None
@@ -183,6 +185,7 @@ class _Job:
         try:
             with anyio.move_on_after(self._limit - self._clock()):
                 agrees = await answer.read(self.request, partial(self._count, on_first))
+            self.record.held_back = agrees and answer.held_back
             return answer.completion(self.request) if agrees else None
         finally:
             if task.answer is answer:

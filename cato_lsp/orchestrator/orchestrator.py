@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import anyio
 
 from cato_lsp.config import Settings
 from cato_lsp.engine.api import Engine, EngineError, EngineStats
 from cato_lsp.engine.host import EngineHost, EnginePhase, EngineStatus
-from cato_lsp.orchestrator.background import Ahead, Background
 from cato_lsp.orchestrator.calibration import measure, suited
-from cato_lsp.orchestrator.completion import CompletionRunner, Prepare
+from cato_lsp.orchestrator.completion import CompletionRunner
 from cato_lsp.orchestrator.counters import AcceptCounters
+from cato_lsp.orchestrator.foresight import Foresight
 from cato_lsp.orchestrator.live import LiveTasks, Slot
 from cato_lsp.orchestrator.pace import Pace
 from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.orchestrator.record import TaskLog
 from cato_lsp.orchestrator.work import Plan, Watcher, WorkRunner
 from cato_lsp.scheduling.promise import TaskKind
-from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
+from cato_lsp.tasks.completion import Completion, CompletionRequest
 from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.exclusion import Exclusion
 from cato_lsp.tasks.generation import Generated, Generation, GenerationTarget
@@ -54,17 +55,17 @@ class Orchestrator:
         self._live = LiveTasks()
         self._completions = CompletionRunner(self._live, self.log, clock)
         self._work = WorkRunner(self._live, self.log, clock)
-        self._background = Background(clock, lambda: self._until(ready=True))
         self._alone: Pace | None = None
         """The speed of the engine with nothing else to do, once it is known."""
         self._prompters = Prompters()
+        self._foresight = Foresight(host, self._prompters, clock, lambda: self._until(ready=True))
         self._caches: dict[str, TypeThroughCache] = {}
         self._counters: dict[str, AcceptCounters] = {}
 
     async def run(self) -> None:
         """Get to know every engine that is started, and do what nobody waits for; until cancelled."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._background.run)
+            group.start_soon(self._foresight.run)
             group.start_soon(self._get_acquainted)
 
     async def _get_acquainted(self) -> None:
@@ -103,41 +104,19 @@ class Orchestrator:
             return []
 
         cache, settings = self.cache(client), self.suited(settings)
-        prepare = self._preparer(request, settings)
+        prepare = self._foresight.asked(client, request, settings)
         completions = await self._completions.run(client, request, settings, cache, prepare)
         if completions and settings.completion.speculate:
-            self._speculate(client, request, completions[0], settings, cache)
+            self._foresight.think_ahead(client, request, completions[0], settings, cache)
         return completions
 
-    def warm_up(self, client: str, snapshot: Snapshot, settings: Settings) -> None:
+    def opened(self, client: str, snapshot: Snapshot, settings: Settings) -> None:
         """Read a document ahead: wherever the cursor will be, the text before it is in the prefix cache then."""
-        exclusion = Exclusion(settings.disabled_languages, settings.disabled_globs)
-        if not (settings.completion.enabled and settings.completion.warm_up):
-            return
-        if not exclusion.forbids_completion(snapshot.uri, snapshot.language, snapshot.text):
-            request = CompletionRequest(snapshot, len(snapshot.text), invoked=True)
-            self._background.put(Ahead(client, request, self._preparer(request, settings)))
+        self._foresight.read_ahead(client, snapshot, len(snapshot.text), settings)
 
-    def _speculate(
-        self,
-        client: str,
-        request: CompletionRequest,
-        completion: Completion,
-        settings: Settings,
-        cache: TypeThroughCache,
-    ) -> None:
-        """Think of what would follow once the completion is accepted."""
-        snapshot = replace(request.snapshot, text=completion.apply(request.snapshot.text))
-        accepted = CompletionRequest(snapshot, completion.start + len(completion.text))
-        self._background.put(Ahead(client, accepted, self._preparer(accepted, settings), cache))
-
-    def _preparer(self, request: CompletionRequest, settings: Settings) -> Prepare:
-        async def prepare() -> tuple[Engine, CompletionPlan | None]:
-            engine = self._host.engine
-            prompter = await self._prompters.completion(engine.folder, settings.completion, engine.context_length)
-            return engine, prompter.plan(request)
-
-        return prepare
+    def open_folders(self, client: str, roots: Sequence[Path]) -> None:
+        """Say which folders a client works in."""
+        self._foresight.open_folders(client, roots)
 
     async def generate(
         self,
@@ -226,26 +205,27 @@ class Orchestrator:
 
     def typing(self, client: str) -> None:
         """A key was pressed: let the scheduler keep its steps short."""
-        self._background.drop(client)
+        self._foresight.typed(client)
         if self._host.status.phase is EnginePhase.READY:
             self._host.engine.hint(client, self._clock() + TYPING_HINT)
 
     def close_document(self, client: str, uri: str) -> None:
         """Abort what runs for a closed document."""
         self._live.end_document(client, uri)
+        self._foresight.close_document(client, uri)
         self.cache(client).forget(uri)
 
     def close_client(self, client: str) -> None:
         """Abort all that a client owns."""
         self._live.end_client(client)
-        self._background.drop(client)
+        self._foresight.close_client(client)
         self._caches.pop(client, None)
         self._counters.pop(client, None)
 
     @property
     def done_ahead(self) -> int:
         """Documents read ahead and completions thought of ahead."""
-        return self._background.done
+        return self._foresight.done
 
     @property
     def live_count(self) -> int:

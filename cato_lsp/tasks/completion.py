@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from cato_lsp.tasks.context import FileContext
 from cato_lsp.tasks.cursor import Cursor, Mode
 from cato_lsp.tasks.families import FimFamily
-from cato_lsp.tasks.fim import FimPromptBuilder
+from cato_lsp.tasks.fim import NO_CONTEXT, FimPromptBuilder
 from cato_lsp.tasks.healing import CutWord
+from cato_lsp.tasks.indentation import leading_blanks
 from cato_lsp.tasks.shaping import ShapingContext, shape
 from cato_lsp.tasks.shaping.closers import closers_to_replace
 from cato_lsp.tasks.snapshot import Snapshot
@@ -62,6 +64,18 @@ class Completion:
         """The completion of a request that inserts ``insertion`` at the cursor."""
         return _Target.of(request).completion(insertion, 0)
 
+    def follow_up(self, request: CompletionRequest) -> CompletionRequest:
+        """The request that is likely once it is accepted: right behind it or, where it ends its line, on the next one,
+        indented as editors do it.
+        """
+        snapshot, offset = request.snapshot, self.start + len(self.text)
+        text = self.apply(snapshot.text)
+        cursor = Cursor.at(text, offset, snapshot.language)
+        if cursor.mode is Mode.LINE and not cursor.rest.strip() and not cursor.on_blank_line:
+            added = snapshot.newline + leading_blanks(cursor.line)
+            text, offset = text[:offset] + added + text[offset:], offset + len(added)
+        return CompletionRequest(replace(snapshot, text=text), offset)
+
     def inserted(self, request: CompletionRequest) -> str | None:
         """What the completion of a request inserts at the cursor; ``None`` if it replaces text behind it."""
         target = _Target.of(request)
@@ -77,6 +91,8 @@ class CompletionLimits:
     """How long prompts and answers may be."""
 
     prompt_tokens: int = 1536
+    context_tokens: int | None = None
+    """Most tokens of other files in a prompt; ``None``: as the model has learned it."""
     line_tokens: int = 48
     """Most tokens of an answer that fills a line."""
     block_tokens: int = 160
@@ -104,19 +120,27 @@ class CompletionPrompter:
     ) -> None:
         self.family = family
         self.limits = limits or CompletionLimits()
-        self._builder = FimPromptBuilder(tokenizer, family, self.limits.prompt_tokens)
+        self._builder = FimPromptBuilder(tokenizer, family, self.limits.prompt_tokens, self.limits.context_tokens)
         known = (tokenizer.token_id(token) for token in family.control)
         stop = {number for number in known if number is not None}
         self._stop_token_ids = sorted(stop | set(eos_token_ids))
 
-    def plan(self, request: CompletionRequest) -> CompletionPlan | None:
-        """How to ask the model, or ``None`` where nothing sensible can be offered."""
+    @property
+    def reads_other_files(self) -> bool:
+        """Whether prompts have room for other files' code."""
+        return self._builder.reads_other_files
+
+    def plan(self, request: CompletionRequest, context: FileContext = NO_CONTEXT) -> CompletionPlan | None:
+        """How to ask the model, or ``None`` where nothing sensible can be offered.
+
+        :param context: what it is told of other files; what is excluded has been left out.
+        """
         target = _Target.of(request)
         if not request.invoked and _is_hopeless(target):
             return None
         language = request.snapshot.language
         cursor = Cursor.at(target.text, target.offset, language)
-        prompt = self._builder.build(target.text, target.offset, path=_path(request.snapshot.uri))
+        prompt = self._builder.build(target.text, target.offset, path=_path(request.snapshot.uri), context=context)
         tokens = self.limits.line_tokens if cursor.mode is Mode.LINE else self.limits.block_tokens
         return CompletionPlan(
             prompt_ids=prompt.ids,
@@ -137,7 +161,7 @@ class CompletionPlan:
 
     prompt_ids: list[int]
     cut: CutWord | None
-    """What the answer has to begin with, and what is not part of the text that a stream is fed."""
+    """What the answer has to begin with. Its ``text`` is no part of what a stream is fed."""
     max_tokens: int
     stop_token_ids: list[int]
     target: _Target

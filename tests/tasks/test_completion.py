@@ -211,6 +211,25 @@ def test_an_answer_cut_by_its_deadline_gives_what_is_sound(prompter: CompletionP
     assert full.text == body + "\n    return total"
 
 
+@pytest.mark.parametrize(
+    ("marked", "answer", "following"),
+    [
+        ("def f():\n    x = ‸\n", "1\n", "def f():\n    x = 1\n    ‸\n"),
+        ("def f():\r\n\tx = ‸\r\n", "1\n", "def f():\r\n\tx = 1\r\n\t‸\r\n"),
+        ("f(‸)\n", "a", "f(a‸)\n"),
+        ("if a‸\n", ":\n    b\n", "if a:‸\n"),
+    ],
+)
+def test_the_next_request_is_likely_where_a_person_goes_on(
+    prompter: CompletionPrompter, marked: str, answer: str, following: str
+) -> None:
+    request = at_cursor(marked, invoked=True)
+    completion = complete(prompter, request, answer)
+    assert completion is not None
+    after = completion.follow_up(request)
+    assert f"{after.snapshot.text[: after.offset]}‸{after.snapshot.text[after.offset :]}" == following
+
+
 def test_stop_tokens_are_those_of_the_family_and_the_model(cato_tokenizer: Tokenizer) -> None:
     plan = CompletionPrompter(cato_tokenizer, CATO, eos_token_ids=(690,)).plan(at_cursor("x = ‸"))
     assert plan is not None
