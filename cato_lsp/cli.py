@@ -159,54 +159,14 @@ def status(
 ) -> None:
     """Show how the running servers of this user are, and how they kept their promises."""
     from cato_lsp.lsp.status_socket import ask_servers
+    from cato_lsp.status_view import show_status
 
     found = ask_servers()
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
     else:
-        _show_status(found)
+        show_status(found)
     raise typer.Exit(0 if found else 1)
-
-
-def _show_status(servers: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console()
-    if not servers:
-        console.print("No server is running. Editors start it; `cato-lsp doctor` says whether it can.")
-    for server in servers:
-        engine, memory = server["engine"], server["memory"] / 2**20
-        title = (
-            f"process {server['pid']}: {engine['phase']} {engine['message']}, {memory:.0f} MiB, {server['live']} live"
-        )
-        machine = server.get("machine")
-        if machine is not None:
-            title += f"\n{_machine_line(machine)}"
-        table = Table(
-            "kind", "answered", "promises kept", "TTFT P50", "P95", "E2E P50", "P95", "cached", title=escape(title)
-        )
-        for kind, each in server["kinds"].items():
-            times = [each[name] for name in ("ttft_p50", "ttft_p95", "e2e_p50", "e2e_p95")]
-            cached = each["cached_tokens"] / each["prompt_tokens"] if each["prompt_tokens"] else 0.0
-            table.add_row(
-                kind,
-                str(each["outcomes"].get("answered", 0)),
-                f"{each['kept']} of {each['promised']}",
-                *("-" if seconds is None else f"{seconds * 1000:.0f} ms" for seconds in times),
-                f"{cached:.0%}",
-            )
-        console.print(table)
-
-
-def _machine_line(machine: dict[str, Any]) -> str:
-    used, total = (machine[f"memory_{part}_bytes"] / 2**30 for part in ("used", "total"))
-    watts = machine["power_watts"]
-    return (
-        f"{machine['device']}: {machine['utilization']:.0%} busy, {used:.1f} of {total:.1f} GiB, "
-        f"KV cache {machine['kv_cache_usage']:.0%}" + ("" if watts is None else f", {watts:.0f} W")
-    )
 
 
 @app.command()

@@ -50,7 +50,7 @@ class EngineSettings(_Section):
     max_model_len: int | None = Field(
         default=None,
         ge=256,
-        description="Longest prompt plus answer, in tokens; unset: the model's own limit.",
+        description="Longest prompt plus answer, in tokens; unset: the model's own limit, or what memory allows.",
     )
     gpu_memory_utilization: float = Field(
         default=0.9,
@@ -61,7 +61,7 @@ class EngineSettings(_Section):
     kv_cache_gb: float | None = Field(
         default=None,
         gt=0.0,
-        description="Size of the KV cache in GiB; unset: by the machine's memory. CPU only.",
+        description="Size of the KV cache in GiB; unset: what the model needs, within the machine's memory. CPU only.",
     )
     threads: int | None = Field(
         default=None,

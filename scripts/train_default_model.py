@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Train the default model: corpus, tokenizer, training, Hugging Face folder.
 
-    python scripts/train_default_model.py --route cpu --minutes 90
-    python scripts/train_default_model.py --route gpu
-    python scripts/train_default_model.py --route cpu --minutes 60 --start cato_lsp/models/default
-    python scripts/train_default_model.py --licences    # the table of the corpus in docs/default-model.md
+    .venv/bin/python scripts/train_default_model.py --route cpu
+    .venv/bin/python scripts/train_default_model.py --route cpu-more --start cato_lsp/models/default
+    .venv/bin/python scripts/train_default_model.py --route gpu --pause-after 9
+    .venv/bin/python scripts/train_default_model.py --licences    # the table of the corpus in docs/default-model.md
 
 A second call resumes from the last checkpoint; ``--start`` trains a finished model further, with its tokenizer.
 See docs/default-model.md.
@@ -63,7 +63,9 @@ def main() -> None:
     )
     if options.start and not trainer.checkpoint.exists():
         read_weights(trainer.model, options.start)
-    signal.signal(signal.SIGTERM, lambda *_: trainer.stop())
+    for ending in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(ending, lambda *_: trainer.stop())
+    signal.setitimer(signal.ITIMER_REAL, 60 * options.pause_after)
     trainer.run(
         on_save=lambda model: export_model(model, tokenizer, folder / "export"),
         say=lambda line: print(line, flush=True),
@@ -77,6 +79,12 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--route", choices=sorted(ROUTES), default="gpu" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--name", default="run", help="folder of this run below the cache")
     parser.add_argument("--minutes", type=float, help="training time, in place of the route's own length")
+    parser.add_argument(
+        "--pause-after",
+        type=float,
+        default=0.0,
+        help="end after so many minutes with a checkpoint; call again to go on",
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "model")
     parser.add_argument("--site-packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))

@@ -51,6 +51,7 @@ _ALL = (
     _cato("cato-no-feasibility", "ours, serving strictly by deadline", feasibility=False),
     _cato("cato-no-adaptive-step", "ours, every step as full as can be", adaptive_step=False),
     _cato("cato-no-second-chance", "ours, the late wait for planned work", second_chance=False),
+    _cato("cato-no-planned-starts", "ours, planned work after all first tokens", planned_starts=False),
     _cato("cato-no-pace", "ours, steps blind to the pace of answers", pace=False),
     _cato("cato-no-share", "ours, nothing kept for planned prompts", share=False),
     _cato("cato-no-whole-prompts", "ours, long prompts always in pieces", whole_prompts=False),

@@ -30,12 +30,18 @@ class CallRejectedError(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """Text that an answer has to begin with. The answer's deltas leave it out."""
+    """Text that an answer has to begin with."""
 
-    ids: tuple[int, ...]
-    """The text as tokens, which end the prompt where an engine cannot hold answers to a beginning."""
     spellings: tuple[Mapping[int, int], ...]
     """For each number of its characters that are written, the tokens that may follow, and how many are then."""
+    hidden: int = 0
+    """How many characters the answer's deltas leave out."""
+    hidden_ids: tuple[int, ...] = ()
+    """Those as tokens, which end the prompt where an engine cannot hold answers to a beginning."""
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Itself: vLLM copies what a request carries, and spellings are large."""
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,10 +68,10 @@ class BeginningProcessor(LogitsProcessor):
 
 
 def spelled_out(call: Call) -> Call:
-    """The same call with its beginning at the end of the prompt."""
+    """The same call with what its beginning hides at the end of the prompt."""
     if call.beginning is None:
         return call
-    return replace(call, prompt_ids=(*call.prompt_ids, *call.beginning.ids), beginning=None)
+    return replace(call, prompt_ids=(*call.prompt_ids, *call.beginning.hidden_ids), beginning=None)
 
 
 def _row(params: SamplingParams, _prompt: list[int] | None, output: list[int]) -> _Row | None:

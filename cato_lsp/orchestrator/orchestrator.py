@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -12,10 +13,12 @@ import anyio
 from cato_lsp.config import Settings
 from cato_lsp.engine.api import Engine, EngineError, EngineStats
 from cato_lsp.engine.host import EngineHost, EnginePhase, EngineStatus
+from cato_lsp.orchestrator.calibration import measure, suited
 from cato_lsp.orchestrator.completion import CompletionRunner
 from cato_lsp.orchestrator.counters import AcceptCounters
 from cato_lsp.orchestrator.foresight import Foresight
 from cato_lsp.orchestrator.live import LiveTasks, Slot
+from cato_lsp.orchestrator.pace import Pace
 from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.orchestrator.record import TaskLog
 from cato_lsp.orchestrator.work import Plan, Watcher, WorkRunner
@@ -52,6 +55,8 @@ class Orchestrator:
         self._live = LiveTasks()
         self._completions = CompletionRunner(self._live, self.log, clock)
         self._work = WorkRunner(self._live, self.log, clock)
+        self._alone: Pace | None = None
+        """The speed of the engine with nothing else to do, once it is known."""
         self._prompters = Prompters()
         self._foresight = Foresight(host, self._prompters, clock, lambda: self._until(ready=True))
         self._caches: dict[str, TypeThroughCache] = {}
@@ -69,11 +74,13 @@ class Orchestrator:
             await self._until(ready=True)
             try:
                 engine, prompter = await self._prepare_work()
-                await self._work.calibrate(engine, prompter)
+                self._alone = await measure(engine, prompter, self._clock)
+                self._work.pace = replace(self._alone)
             except EngineError as error:
                 logger.warning("%s %s", error, error.remedy)
             self.acquainted.set()
             await self._until(ready=False)
+            self._alone = None
 
     async def _until(self, *, ready: bool) -> None:
         """Wait until the engine is ready, or is not."""
@@ -97,7 +104,7 @@ class Orchestrator:
             return []
 
         self.counters(client).look(snapshot.uri, snapshot.text)
-        cache = self.cache(client)
+        cache, settings = self.cache(client), self.suited(settings)
         prepare = self._foresight.asked(client, request, settings)
         completions = await self._completions.run(client, request, settings, cache, prepare)
         if completions and settings.completion.speculate:
@@ -128,7 +135,7 @@ class Orchestrator:
             return Plan([task.call().work], lambda calls: task.run(calls, preview))
 
         slot = Slot(client, snapshot.uri, TaskKind.GENERATION, target.start)
-        return await self._work.run(slot, settings.sla, self._prepare_work, plan, watcher)
+        return await self._work.run(slot, self.suited(settings).sla, self._prepare_work, plan, watcher)
 
     async def summarize(
         self, client: str, snapshot: Snapshot, symbol: Symbol, settings: Settings, watcher: Watcher
@@ -140,7 +147,7 @@ class Orchestrator:
             return Plan(task.foresee(), task.run)
 
         slot = Slot(client, snapshot.uri, TaskKind.SUMMARIZATION, symbol.span.start)
-        return await self._work.run(slot, settings.sla, self._prepare_work, plan, watcher)
+        return await self._work.run(slot, self.suited(settings).sla, self._prepare_work, plan, watcher)
 
     async def explain(
         self, client: str, snapshot: Snapshot, span: Span, settings: Settings, preview: Preview, watcher: Watcher
@@ -152,7 +159,7 @@ class Orchestrator:
             return Plan(task.foresee(), lambda calls: task.run(calls, preview))
 
         slot = Slot(client, snapshot.uri, TaskKind.SUMMARIZATION, -1 - span.start)
-        return await self._work.run(slot, settings.sla, self._prepare_work, plan, watcher)
+        return await self._work.run(slot, self.suited(settings).sla, self._prepare_work, plan, watcher)
 
     async def translate(
         self,
@@ -168,14 +175,18 @@ class Orchestrator:
 
         def plan(prompter: Prompter) -> Plan[Translated]:
             task = Translation(snapshot, span.start, span.end, language, prompter)
-            return Plan(task.foresee(), lambda calls: task.run(calls, preview))
+            return Plan(task.foresee(), lambda calls: task.run(calls, preview), task.note)
 
         slot = Slot(client, snapshot.uri, TaskKind.TRANSLATION, span.start)
-        return await self._work.run(slot, settings.sla, self._prepare_work, plan, watcher)
+        return await self._work.run(slot, self.suited(settings).sla, self._prepare_work, plan, watcher)
 
     async def _prepare_work(self) -> tuple[Engine, Prompter]:
         engine = self._host.engine
         return engine, await self._prompters.coding(engine.folder, engine.context_length)
+
+    def suited(self, settings: Settings) -> Settings:
+        """The settings with the promises that hold here; see `calibration.suited`."""
+        return settings if self._alone is None else suited(settings, self._alone)
 
     def translations(self, language: str) -> list[str]:
         """The languages that the model at hand can translate to, as far as it is known already."""

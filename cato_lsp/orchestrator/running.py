@@ -25,7 +25,8 @@ def completion_call(
     scored: bool = False,
 ) -> Call:
     """The call that a plan asks for."""
-    beginning = Beginning(tuple(plan.cut.ids), plan.cut.spellings) if plan.cut else None
+    cut = plan.cut
+    beginning = Beginning(cut.spellings, len(cut.text), tuple(cut.ids)) if cut else None
     prompt, stop = tuple(plan.prompt_ids), tuple(plan.stop_token_ids)
     return Call(prompt, promise, plan.max_tokens, stop, temperature, seed, beginning, scored)
 

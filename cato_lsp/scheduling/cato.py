@@ -1,16 +1,18 @@
 """Our policy: every step computes the tokens that keep the most promises.
 
-A step is planned in four moves (`StepPlanner.plan`):
+A step is planned in five moves (`StepPlanner.plan`):
 
 1. Requests in the middle of an answer ride along: beside a prefill their tokens cost next to nothing.
 2. Of the requests whose first token is due, the greatest set that can be on time is kept (Moore and Hodgson).
    Of a burst that cannot all be on time the heaviest are served after the others; first come, first served
    would be late for all of them.
-3. The step gets a length. It serves kept requests as long as they need, within a part of the tightest
-   promise, since whoever arrives meanwhile waits for its end. Without kept requests it is short, and longer
-   only as work piles up.
-4. The step is filled in order: the one that was passed over for too long, the kept, those who are late but
-   can be answered soon, prompts of planned work by slack, the late by what is left of them, the background.
+3. Time that the kept can spare goes, by due time and not after them, to those who are late but can be answered soon,
+   and to prompts of planned work whose latest start has come (`keep_most` with two tiers).
+4. The step gets a length. It serves kept requests as long as they need, within a part of the tightest promise, since
+   whoever arrives meanwhile waits for its end, and within the pace of an answer whose last token is due soon. Without
+   kept requests it is short, and longer only as work piles up.
+5. The step is filled in order: the one that was passed over for too long, those of moves 2 and 3 by due time, other
+   prompts of planned work by slack, the late by what is left of them, the background.
 """
 
 from __future__ import annotations

@@ -19,8 +19,10 @@ class CatoOptions:
     """Size each step by who waits; else a step may be as full as the engine allows."""
     second_chance: bool = True
     """Answer soon who is only a little late; else the late wait for planned work."""
+    planned_starts: bool = True
+    """Do prompts of planned work by the time when they must be done; else after all first tokens."""
     pace: bool = True
-    """Under overload keep steps short enough for the answers whose last token is due."""
+    """Keep steps short enough for the answers whose last token is due."""
     share: bool = True
     """Under overload keep a part of each step for prompts of planned work."""
     whole_prompts: bool = True
@@ -44,20 +46,26 @@ class CatoOptions:
     """Longest step when nobody urgent has come for `quiet` seconds and nobody types."""
     whole_step: float = 0.95
     backlog_share: float = 0.1
-    lateness: float = 1.9
+    lateness: float = 1.55
     """Up to this many times the promised time counts as a little late."""
-    generous_aim: float = 0.55
-    """Promises with ample time are aimed at after this part of it."""
-    margin: float = 0.14
-    """The others are aimed at this part of the allowance before their time."""
+    long_answer: float = 0.8
+    """Planned work is started in time for an answer as long as this quantile of its kind."""
+    generous_aim: float = 0.28
+    """Promises with ample time are aimed at after this part of what is left of it."""
+    margin: float = 0.04
+    """On a busy machine the others are taken to be due this part of the allowance before their time."""
     safety: float = 0.005
     """Promises are taken to be due this part of the allowance early: no prediction is exact."""
     calm: float = 0.6
     """The machine is calm while prefill waits in less than this part of the time (of the last 20 s)."""
     overload: float = 10.0
     """Overload: the late need more than this many allowances of machine time."""
-    pace_floor: float = 0.13
-    """No step of an overloaded machine is made shorter than this for the pace of answers."""
+    pace_horizon: float = 3.0
+    """Seconds before its deadline in which an answer's pace matters; under overload it always does."""
+    pace_floor: float = 0.22
+    """No step that serves first tokens is made shorter than this for the pace of answers ..."""
+    overload_pace_floor: float = 0.13
+    """... nor, under overload, than this."""
     planned_share: float = 0.15
     planned_rate: float = 0.3
     """Under overload, the speed at which planned prompts progress, as a part of the machine's."""

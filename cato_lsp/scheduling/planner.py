@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from heapq import nsmallest
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from cato_lsp.scheduling.feasible import Job, keep_most
@@ -22,6 +23,12 @@ _LATE_CONSIDERED = 32
 
 _LEAST_USE = 1.3
 """No step with prefill is shorter than this many times what it takes without."""
+
+_AMPLE = 1.5
+"""First tokens promised after more than this many times the tightest such promise have ample time."""
+
+_SECOND = 1e6
+"""Added to the weight of those who may only have what time the kept leave."""
 
 Kept = list[Job[RequestView]]
 
@@ -44,6 +51,7 @@ class StepPlanner:
             sum([r.todo for r in self.riders]), len(self.riders), sum([r.computed for r in self.riders])
         )
         self.weights = self._client_weights()
+        self.busy = policy.pressure >= self.options.calm
         late_work = self.per_token * sum([r.todo for r in self.queues.late])
         self.overloaded = late_work > self.options.overload * policy.allowance
         self.urgent_step = self._urgent_step()
@@ -55,15 +63,13 @@ class StepPlanner:
     def plan(self) -> tuple[Plan, bool]:
         """The plan, and whether prefill has to wait for a later step."""
         queues, options = self.queues, self.options
-        kept, dropped = self._keep()
-        late = dropped + queues.late
-        chances = self._chances(kept, late) if options.second_chance and not self.overloaded else []
-        if chances:
-            chosen = {r.id for r in chances}
-            late = [r for r in late if r.id not in chosen]
-        planned = self._by_slack(queues.planned)
+        kept, late = self._keep()
+        second = self._keep_second(kept, late)
+        chosen = {job.item.id for job in second}
+        late = [r for r in chain(late, queues.late) if r.id not in chosen]
+        planned = self._by_slack([r for r in queues.planned if r.id not in chosen])
         late = nsmallest(_LATE_CONSIDERED, late, key=lambda r: (r.todo, r.order))
-        length = self._length(kept, chances, planned, late)
+        length = self._length(kept, second, late)
         filler = StepFiller(
             self.view,
             base=self.base,
@@ -76,9 +82,13 @@ class StepPlanner:
             filler.add(self.overdue, at_most=options.reserve, by_force=True)
         if self.reserved:
             filler.share(planned, self.reserved)
-        for job in kept:
-            filler.add_urgent(job.item, options.safety * self.policy.allowance)
-        for request in chain(chances, planned, late, queues.background):
+        first = {job.item.id for job in kept}
+        for job in sorted([*kept, *second], key=attrgetter("due")):
+            if job.item.id in first:
+                filler.add_urgent(job.item, options.safety * self.policy.allowance)
+            else:
+                filler.add(job.item)
+        for request in chain(planned, late, queues.background):
             if not filler.add(request):
                 break
         plan = filler.finish(self.queues)
@@ -86,18 +96,21 @@ class StepPlanner:
         return plan, filler.waits(chain(queues.urgent, queues.planned, queues.late))
 
     def _urgent_step(self) -> float:
+        """Short enough for the answers whose last token is due: under overload all, else those that end soon."""
         options, allowance = self.options, self.policy.allowance
         longest = options.urgent_step * allowance
-        if not (self.overloaded and options.pace):
+        if not options.pace:
             return longest
         lengths, now, feasible = self.policy.lengths, self.view.now, 1.5 * self.base
+        until = math.inf if self.overloaded else now + options.pace_horizon
         paces = (
             (r.promise.deadline - now) / lengths.remaining(r.promise.kind, r.generated, 0.8)
             for r in self.queues.decoding
-            if r.promise.service is ServiceClass.E2E
+            if r.promise.service is ServiceClass.E2E and r.promise.deadline < until
         )
         pace = min((p for p in paces if p > feasible), default=math.inf)
-        return max(options.pace_floor * allowance, min(longest, pace))
+        floor = options.overload_pace_floor if self.overloaded else options.pace_floor
+        return max(floor * allowance, min(longest, pace))
 
     def _reserved_for_planned(self) -> int:
         options = self.options
@@ -120,41 +133,66 @@ class StepPlanner:
             return sorted(jobs, key=lambda job: job.due), []
         before = self.before
         kept, lost, _ = keep_most(jobs, overhead=self.base, step=self.urgent_step, before=before)
-        if lost and self.options.whole_prompts and self.policy.pressure < self.options.calm:
+        if any(self._has_ample_time(job.item) for job in lost):
+            aimed_too_early = {job.item.id for job in lost}
+            jobs = [self._urgent_job(j.item, aim=False) if j.item.id in aimed_too_early else j for j in jobs]
+            kept, lost, _ = keep_most(jobs, overhead=self.base, step=self.urgent_step, before=before)
+        if lost and self.options.whole_prompts and not self.busy:
             whole = self.options.whole_step * self.policy.allowance
             more, fewer, _ = keep_most(jobs, overhead=self.base, step=whole, before=before)
             if len(more) > len(kept):
                 self.urgent_step, kept, lost = whole, more, fewer
         return kept, [job.item for job in lost]
 
-    def _urgent_job(self, request: RequestView) -> Job[RequestView]:
+    def _has_ample_time(self, request: RequestView) -> bool:
+        return request.promise.deadline - request.promise.arrival > _AMPLE * self.policy.allowance
+
+    def _urgent_job(self, request: RequestView, *, aim: bool = True) -> Job[RequestView]:
         promise, options, allowance = request.promise, self.options, self.policy.allowance
         cost = self.policy.cost
         work = cost.per_sequence + cost.per_token * request.todo
         work += cost.per_context * (request.computed + request.todo)
         due = promise.deadline - self.view.now - options.safety * allowance
-        if options.aim:
-            allowed = promise.deadline - promise.arrival
-            early = min(
-                due - options.margin * allowance,
-                due - allowed + max(allowance, options.generous_aim * allowed),
-            )
-            if self.base + work <= early:
-                due = early
+        if options.aim and aim:
+            if self._has_ample_time(request):
+                early = options.generous_aim * due
+                due = early if self.base + work <= early else due
+            elif self.busy:
+                due -= options.margin * allowance
         return Job(request, work, due, work * self.weights.get(promise.client, 1.0))
 
-    def _chances(self, kept: Kept, late: list[RequestView]) -> list[RequestView]:
-        """Those who cannot be on time, but can be answered soon after the kept."""
-        before = sum([job.work for job in kept])
+    def _keep_second(self, kept: Kept, dropped: list[RequestView]) -> Kept:
+        """Whom the kept leave time for: those a little late, and prompts of planned work whose time to start has come.
+
+        They are done by their own due times, between the kept, of whom none is late for it.
+        """
+        if self.overloaded:
+            return []
         jobs: Kept = []
-        for request in late:
-            promise = request.promise
-            due = promise.arrival + self.options.lateness * (promise.deadline - promise.arrival) - self.view.now
-            work = self.per_token * request.todo
-            if not request.generated and self.base + before + work <= due:
-                jobs.append(Job(request, work, due, work))
-        chosen, _, _ = keep_most(jobs, overhead=self.base, step=self.urgent_step, before=before)
-        return [job.item for job in chosen]
+        if self.options.second_chance:
+            jobs += [self._late_job(r) for r in chain(dropped, self.queues.late) if not r.generated]
+        if self.options.planned_starts:
+            jobs += [self._planned_job(r) for r in self.queues.planned]
+        jobs = [job for job in jobs if self.base + job.work <= job.due]
+        if not jobs:
+            return []
+        both, _, _ = keep_most([*kept, *jobs], overhead=self.base, step=self.urgent_step, before=self.before)
+        first = {job.item.id for job in kept}
+        return [job for job in both if job.item.id not in first]
+
+    def _late_job(self, request: RequestView) -> Job[RequestView]:
+        promise, work = request.promise, self.per_token * request.todo
+        due = promise.arrival + self.options.lateness * (promise.deadline - promise.arrival) - self.view.now
+        return Job(request, work, due, _SECOND + work)
+
+    def _planned_job(self, request: RequestView) -> Job[RequestView]:
+        """Due when the prompt must be done for a long answer to be on time; at once, if only for a usual one."""
+        promise, lengths, step = request.promise, self.policy.lengths, self.policy.step_seconds
+        work, left = self.per_token * request.todo, promise.deadline - self.view.now
+        due = left - step * lengths.remaining(promise.kind, request.generated, self.options.long_answer)
+        usual = left - step * lengths.remaining(promise.kind, request.generated)
+        soon = self.base + work + 0.1 * self.policy.allowance
+        return Job(request, work, max(due, soon) if usual >= self.base + work else -math.inf, _SECOND + work)
 
     def _by_slack(self, planned: list[RequestView]) -> list[RequestView]:
         """Planned prompts: those that can be on time by slack, then the others as they came."""
@@ -176,26 +214,21 @@ class StepPlanner:
         others.sort(key=lambda job: job.item.order)
         return [job.item for job in chain(hopeful, others)]
 
-    def _length(
-        self,
-        kept: Kept,
-        chances: list[RequestView],
-        planned: list[RequestView],
-        late: list[RequestView],
-    ) -> float:
+    def _length(self, kept: Kept, second: Kept, late: list[RequestView]) -> float:
         options, policy = self.options, self.policy
         if not options.adaptive_step:
             return math.inf
         allowance = policy.allowance
-        if kept:
-            need = self.base + self.before + sum([job.work for job in kept])
+        serve = kept + second if self.busy else kept
+        if serve:
+            need = self.base + self.before + sum([job.work for job in serve])
             return min(self.urgent_step, max(options.fill_step * allowance, need))
-        if chances:
+        if any(job.item.promise.service is ServiceClass.TTFT for job in second):
             return options.chance_step * allowance
         now = self.view.now
         if now - policy.last_urgent > options.quiet and now > self.view.typing_until:
             return options.idle_step * allowance
-        backlog = self.per_token * sum([r.todo for r in chain(planned, late, self.queues.background)])
+        backlog = self.per_token * sum([r.todo for r in chain(self.queues.planned, late, self.queues.background)])
         least = max(options.least_step * allowance, min(_LEAST_USE * self.base, self.urgent_step))
         return max(least, min(options.calm_step * allowance, options.backlog_share * backlog))
 

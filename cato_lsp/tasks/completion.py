@@ -161,7 +161,7 @@ class CompletionPlan:
 
     prompt_ids: list[int]
     cut: CutWord | None
-    """What the answer has to begin with, and what is not part of the text that a stream is fed."""
+    """What the answer has to begin with. Its ``text`` is no part of what a stream is fed."""
     max_tokens: int
     stop_token_ids: list[int]
     target: _Target

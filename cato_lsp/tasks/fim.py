@@ -41,7 +41,7 @@ class FimPrompt:
     after: str
     """Text from the cursor on."""
     cut: CutWord | None = None
-    """The end of the line, if it is left out of ``ids`` for the answer to begin with."""
+    """The end of the line that the answer has to begin with; ``ids`` do not hold it."""
 
 
 class FimPromptBuilder:
@@ -91,7 +91,7 @@ class FimPromptBuilder:
         before = plain(text[start:line_cut])
         line = text[line_cut:offset].rstrip(BLANKS)
         after = plain(text[offset:end])
-        cut = self._healer.heal(line) if self._healer else None
+        cut = self._healer.heal(text[line_cut:offset]) if self._healer else None
         kept = line.removesuffix(cut.text) if cut else line
         return FimPrompt(self._assemble(header, named, before, kept, after), before, line, after, cut)
 

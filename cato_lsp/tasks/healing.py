@@ -2,7 +2,8 @@
 
 A tokenizer writes ``self._buf`` in other tokens than the same letters in ``self._buffer``, so a prompt that ends in a
 cut word shows the model a spelling that it has hardly ever read. A healed prompt ends before that word, and the answer
-has to begin with its typed letters, in whatever tokens the model likes (the idea is that of ``guidance``).
+has to begin with its typed letters, in whatever tokens the model likes (the idea is that of ``guidance``). A blank that
+was typed belongs to the token after it, and is treated likewise.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ class CutWord:
     """The end of a line, which the model is to write anew."""
 
     text: str
+    """What the prompt leaves out; nothing if it is a blank, which every prompt leaves out."""
     ids: list[int]
     """The text as the tokenizer writes it on its own."""
     spellings: Spellings
-    """All the ways to write it; the last token may go on behind it."""
+    """All the ways to write the text, or the blank; the last token may go on behind it."""
 
 
 class Healer:
@@ -36,11 +38,14 @@ class Healer:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._vocabulary = sorted((text, number) for number, text in tokenizer.token_texts().items())
+        self._blank = CutWord("", [], self._spellings(" "))
 
     def heal(self, line: str) -> CutWord | None:
-        """The piece of text that a line ends in, ``None`` where it can be written in one way only."""
+        """What the answer to a line has to begin with, ``None`` where that can be written in one way only."""
+        if not line[-1:].strip():
+            return self._blank if line[-1:] == " " and line[-2:-1].strip() else None
         text = line[self._tokenizer.last_piece(line) :]
-        if not text.strip() or len(text) > LONGEST:
+        if len(text) > LONGEST or not text:
             return None
         ids, spellings = self._tokenizer.encode(text), self._spellings(text)
         if all(len(tokens) == 1 for tokens in spellings) or not _holds(spellings, ids):

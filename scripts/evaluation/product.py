@@ -24,12 +24,9 @@ from evaluation.places import Place
 
 
 class ProductModel:
-    """Answers of one loaded model, which took ``load_seconds`` to load."""
+    """Answers of one loaded model."""
 
-    def __init__(
-        self, engine: EngineThread, prompter: CompletionPrompter, tokenizer: Tokenizer, load_seconds: float
-    ) -> None:
-        self.load_seconds = load_seconds
+    def __init__(self, engine: EngineThread, prompter: CompletionPrompter, tokenizer: Tokenizer) -> None:
         self._engine = engine
         self._prompter = prompter
         self._tokenizer = tokenizer
@@ -86,13 +83,11 @@ class ProductModel:
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[ProductModel]:
     """Load the model of ``folder`` and serve it until the context is left."""
-    began = time.monotonic()
     engine = EngineThread(Launch(folder, EngineSettings()))
     await engine.start()
-    load_seconds = time.monotonic() - began
     try:
         prompter = await Prompters().completion(engine.folder, CompletionSettings(), engine.context_length)
-        yield ProductModel(engine, prompter, Tokenizer.from_folder(folder), load_seconds)
+        yield ProductModel(engine, prompter, Tokenizer.from_folder(folder))
     finally:
         engine.stop()
         await engine.wait_closed()

@@ -6,13 +6,15 @@ import json
 import socket
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 from msgspec import msgpack
 
-from tests.e2e.editors import EDITORS, ROOT, clean_environment, eventually
+from tests.e2e.editors import BEGINNINGS, EDITORS, ROOT, clean_environment, eventually
+from tests.e2e.neovim_screen import Screen, read_screen
 
 NVIM = EDITORS / "neovim" / "nvim"
 PLUGIN = ROOT / "editors" / "neovim"
@@ -21,6 +23,9 @@ asked_completions = {}
 require('cato.server').listen('textDocument/inlineCompletion', function(_, params, result)
   if result then
     asked_completions[params].items = #(result.items or result)
+    if params.context.triggerKind == 1 then
+      asked_completions.several = #(result.items or result)
+    end
   else
     asked_completions.last = { line = vim.api.nvim_get_current_line(), character = params.position.character }
     asked_completions[params] = asked_completions.last
@@ -86,7 +91,8 @@ class Neovim:
 
     def lua(self, expression: str) -> Any:
         """The value of a Lua expression."""
-        return json.loads(self._call("nvim_exec_lua", f"return vim.json.encode({{ {expression} }})", []))[0]
+        script = f"local value = {expression} return vim.json.encode(value == nil and vim.NIL or value)"
+        return json.loads(self._call("nvim_exec_lua", script, []))
 
     def open(self, path: Path) -> None:
         """Edit a file."""
@@ -113,12 +119,25 @@ class Neovim:
         """What is suggested at the end of the cursor's line, once it reads so; empty if the server has nothing."""
 
         def answered() -> dict[str, Any] | None:
-            last = self.lua("asked_completions.last or vim.empty_dict()")
-            is_it = last.get("line") == line and last["character"] == len(line) and "items" in last
+            last: dict[str, Any] | None = self.lua("asked_completions.last")
+            is_it = last and last["line"] == line and last["character"] == len(line) and "items" in last
             return last if is_it else None
 
         items = eventually(f"the server has answered for {line!r}", answered)["items"]
         return eventually("the suggestion is shown", self.ghost) if items else ""
+
+    def suggestion(self, fits: Callable[[str], bool] = bool) -> tuple[str, str]:
+        """Type on the cursor's line until a suggestion that fits is shown: the typed line and the suggestion."""
+        for typed in BEGINNINGS:
+            self.keys("<Esc>0C")  # not cc, which keeps the indentation that is there
+            self.type(typed)
+            if fits(ghost := self.offer(typed)):
+                return typed, ghost
+        raise AssertionError("the model offers nothing that fits anywhere")
+
+    def screen(self, columns: int, lines: int) -> Screen:
+        """What is shown, on a screen of this size."""
+        return read_screen(self.folder / "nvim.sock", columns, lines)
 
     def wait_until_ready(self) -> None:
         """Wait for the engine."""

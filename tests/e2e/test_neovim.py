@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.editors import eventually, need, server_script
+from tests.e2e.editors import BEGINNINGS, eventually, need, server_script
 from tests.e2e.neovim import NVIM, Neovim
 
 SOURCE = '''def add(first, second):
@@ -52,20 +52,6 @@ def file(neovim: Neovim, tmp_path: Path) -> Path:
     return path
 
 
-BEGINNINGS = ("    return ", "    return first", "    if ", "    for ", "    return sum(", "    self.", "    while ")
-"""What is typed until the model offers something; which of them it answers depends on the model."""
-
-
-def suggestion(neovim: Neovim, fits: Callable[[str], bool] = bool) -> tuple[str, str]:
-    """Type until a suggestion that fits is shown: the typed line and the suggestion."""
-    for typed in BEGINNINGS:
-        neovim.keys("<Esc>0C")  # not cc, which keeps the indentation that is there
-        neovim.type(typed)
-        if fits(ghost := neovim.offer(typed)):
-            return typed, ghost
-    pytest.fail("the model offers nothing that fits anywhere")
-
-
 def written(neovim: Neovim, file: Path) -> str:
     """The file once it is saved."""
     neovim.keys("<Esc>:write<CR>")
@@ -74,14 +60,14 @@ def written(neovim: Neovim, file: Path) -> str:
 
 
 def test_tab_writes_the_ghost_text_to_the_file(neovim: Neovim, file: Path) -> None:
-    typed, ghost = suggestion(neovim)
+    typed, ghost = neovim.suggestion()
     neovim.keys("<Tab>")
     eventually("the suggestion is inserted", lambda: not neovim.ghost() and neovim.lines()[2] != typed)
     assert written(neovim, file) == f"{SOURCE.removesuffix(chr(10))}{typed}{ghost}\n"
 
 
 def test_a_key_accepts_one_word_and_the_rest_stays_on_offer(neovim: Neovim, file: Path) -> None:
-    typed, ghost = suggestion(neovim, lambda ghost: first_word(ghost) != ghost)
+    typed, ghost = neovim.suggestion(lambda ghost: first_word(ghost) != ghost)
     neovim.keys("<M-Right>")
     eventually("a word is inserted", lambda: neovim.lines()[2] == (typed + first_word(ghost)).split("\n")[0])
     assert eventually("the rest is shown", neovim.ghost) == ghost.removeprefix(first_word(ghost))
@@ -89,15 +75,36 @@ def test_a_key_accepts_one_word_and_the_rest_stays_on_offer(neovim: Neovim, file
 
 
 def test_a_key_accepts_one_line(neovim: Neovim, file: Path) -> None:
-    typed, ghost = suggestion(neovim)
+    typed, ghost = neovim.suggestion()
     line = ghost.split("\n")[0]
     neovim.keys("<M-Down>")
     eventually("a line is inserted", lambda: neovim.lines()[2] == typed + line)
     assert written(neovim, file) == f"{SOURCE.removesuffix(chr(10))}{typed}{line}\n"
 
 
+def test_a_key_shows_another_suggestion_and_tab_writes_that_one(neovim: Neovim, file: Path) -> None:
+    for typed in BEGINNINGS:
+        neovim.keys("<Esc>0C")
+        neovim.type(typed)
+        ghost = neovim.offer(typed)
+        if not ghost:
+            continue
+        neovim.keys("<M-]>")
+        several = eventually("several were asked for", lambda: neovim.lua("asked_completions.several"))
+        neovim.lua("(function() asked_completions.several = nil return true end)()")
+        if several > 1:
+            break
+    else:
+        pytest.fail("the model never offers several")
+    other = eventually("another one is shown", lambda: (now := neovim.ghost()) != ghost and now)
+    other = re.sub(r" \(\d/\d\)$", "", other)  # Neovim's own says which of how many it is
+    neovim.keys("<Tab>")
+    eventually("the suggestion is inserted", lambda: not neovim.ghost() and neovim.lines()[2] != typed)
+    assert written(neovim, file) == f"{SOURCE.removesuffix(chr(10))}{typed}{other}\n"
+
+
 def test_tab_without_a_suggestion_is_a_tab(neovim: Neovim, file: Path) -> None:
-    suggestion(neovim)
+    neovim.suggestion()
     neovim.keys("<C-]>")
     eventually("the suggestion is gone", lambda: not neovim.ghost())
     before = neovim.lines()[2]
@@ -107,7 +114,7 @@ def test_tab_without_a_suggestion_is_a_tab(neovim: Neovim, file: Path) -> None:
 
 
 def test_what_is_typed_against_a_suggestion_stands_alone_in_the_file(neovim: Neovim, file: Path) -> None:
-    typed, _ = suggestion(neovim)
+    typed, _ = neovim.suggestion()
     neovim.type("QQ")
     neovim.keys("<Esc>")
     assert written(neovim, file) == f"{SOURCE.removesuffix(chr(10))}{typed}QQ\n"
@@ -142,7 +149,7 @@ def test_a_pause_asks_the_server_nothing_until_it_ends(neovim: Neovim, file: Pat
     assert neovim.outcomes("completion") == before
     neovim.keys("<Esc>:Cato resume<CR>")
     eventually("the statusline says so", lambda: neovim.lua("require('cato').statusline()") == "cato ✓")
-    suggestion(neovim)
+    neovim.suggestion()
 
 
 def test_the_status_window_and_the_health_check_tell_of_the_engine(neovim: Neovim, file: Path) -> None:
@@ -173,6 +180,30 @@ def test_translate_fills_a_buffer_and_cancel_stops_it(neovim: Neovim, file: Path
     ended = eventually("the task has ended", lambda: neovim.outcomes("translation") - before)
     assert ended == {"cancelled": 1}
     eventually("the statusline is calm again", lambda: neovim.lua("require('cato').statusline()") == "cato ✓")
+    neovim.keys(":only<CR>")
+
+
+def test_generate_asks_the_model_and_changes_nothing_above_the_cursor(neovim: Neovim, file: Path) -> None:
+    before = neovim.outcomes("generation")
+    text = "def add(first, second):\n    return first + second\n\n\ndef subtract(first, second):\n"
+    file.write_text(text)
+    neovim.keys("<Esc>:edit!<CR>G:Cato generate<CR>")
+    ended = eventually("the task has ended", lambda: neovim.outcomes("generation") - before)
+    assert ended in ({"answered": 1}, {"empty": 1})
+    if ended["answered"]:
+        eventually("the body is inserted", lambda: len(neovim.lines()) > text.count("\n"))
+    assert written(neovim, file).startswith(text.rstrip("\n"))
+
+
+def test_explain_opens_a_buffer_for_the_answer(neovim: Neovim, file: Path) -> None:
+    before = neovim.outcomes("summarization")
+    file.write_text("def add(first, second):\n    return first + second\n")
+    neovim.keys("<Esc>:edit!<CR>:%Cato explain<CR>")
+    ended = eventually("the task has ended", lambda: neovim.outcomes("summarization") - before)
+    assert ended in ({"answered": 1}, {"empty": 1})
+    if ended["answered"]:
+        shown = "vim.iter(vim.api.nvim_list_bufs()):any(function(b) return vim.bo[b].filetype == 'markdown' end)"
+        eventually("the buffer is there", lambda: neovim.lua(shown))
     neovim.keys(":only<CR>")
 
 

@@ -30,17 +30,17 @@ def call_of(tokenizer: Tokenizer, line: str) -> Call:
     assert cut is not None
     promise = Promise(TaskKind.COMPLETION, ServiceClass.TTFT, time.monotonic(), time.monotonic() + 1, "test")
     ids = (*tokenizer.encode(HEAD), *tokenizer.encode(line.removesuffix(cut.text)))
-    return Call(ids, promise, 12, beginning=Beginning(tuple(cut.ids), cut.spellings))
+    return Call(ids, promise, 12, beginning=Beginning(cut.spellings, len(cut.text), tuple(cut.ids)))
 
 
 def spelled_one_way(tokenizer: Tokenizer, call: Call) -> Call:
     """The call with no choice in how its beginning is written."""
     assert call.beginning is not None
-    ids, ends = call.beginning.ids, [0]
+    ids, ends = call.beginning.hidden_ids, [0]
     for number in ids:
         ends.append(ends[-1] + len(tokenizer.decode([number])))
     steps = {start: {number: end} for start, number, end in zip(ends, ids, ends[1:], strict=False)}
-    return replace(call, beginning=Beginning(ids, tuple(steps.get(at, {}) for at in range(ends[-1]))))
+    return replace(call, beginning=Beginning(tuple(steps.get(at, {}) for at in range(ends[-1])), ends[-1], ids))
 
 
 async def answer(engine: EngineThread, call: Call) -> str:
@@ -55,8 +55,17 @@ async def test_a_beginning_that_is_spelled_one_way_gives_the_answer_to_the_longe
 ) -> None:
     call = spelled_one_way(tokenizer, call_of(tokenizer, line))
     assert call.beginning is not None
-    longer = replace(call, prompt_ids=(*call.prompt_ids, *call.beginning.ids), beginning=None)
+    longer = replace(call, prompt_ids=(*call.prompt_ids, *call.beginning.hidden_ids), beginning=None)
     assert await answer(engine, call) == await answer(engine, longer)
+
+
+@pytest.mark.anyio
+async def test_an_answer_goes_on_with_the_blank_that_was_typed(engine: EngineThread, tokenizer: Tokenizer) -> None:
+    call = call_of(tokenizer, "    parser ")
+    free = replace(call, prompt_ids=(*call.prompt_ids, *tokenizer.encode("    parser")), beginning=None)
+    held = replace(free, beginning=call.beginning)
+    assert not (await answer(engine, free)).startswith(" ")
+    assert (await answer(engine, held)).startswith(" ")
 
 
 @pytest.mark.anyio
@@ -84,6 +93,6 @@ def test_an_engine_that_cannot_hold_answers_to_a_beginning_reads_it_in_the_promp
     call = call_of(tokenizer, LINES[0])
     assert call.beginning is not None
     out = spelled_out(call)
-    assert out.prompt_ids == (*call.prompt_ids, *call.beginning.ids)
+    assert out.prompt_ids == (*call.prompt_ids, *call.beginning.hidden_ids)
     assert out.beginning is None
     assert spelled_out(out) == out

@@ -13,6 +13,7 @@ from cato_lsp.lsp.backend import Backend
 from cato_lsp.orchestrator.record import Source
 from cato_lsp.tasks.completion import CompletionRequest
 from cato_lsp.tasks.snapshot import Snapshot
+from tests.lsp.wire import fixture_text
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +61,9 @@ async def test_what_gets_no_completions_is_not_read_ahead(backend: Backend, uri:
 async def test_accepting_a_completion_finds_the_next_one_ready(backend: Backend) -> None:
     completion = CompletionSettings(answer_ms=60_000, speculate=True, warm_up=False, least_confidence=0)
     settings = Settings(completion=completion)
-    for head in ("import os\n\nfor name in os.", "def add(a, b):\n    ", "import sys\n", "x = [\n    1,\n"):
+    lines = fixture_text("textwrap.py").splitlines(keepends=True)
+    for number in range(130, len(lines), 4):
+        head = "".join(lines[:number])
         before = backend.orchestrator.done_ahead
         request = CompletionRequest(Snapshot("file:///next.py", "python", 1, head), len(head))
         found = await backend.orchestrator.complete("eager", request, settings)

@@ -86,8 +86,8 @@ def test_the_heavy_user_of_a_burst_gives_way_first_twinny_56(trained, request_of
     greedy = [request_of(prompt=2000, client="greedy") for _ in range(2)]
     policy.plan(view_of(*greedy, request_of(prompt=10, client="modest")))
     policy.shares.charge("greedy", 5000)
-    rivals = [request_of(prompt=2500, client="greedy") for _ in range(2)]
-    rivals += [request_of(prompt=2600, client="modest") for _ in range(2)]
+    rivals = [request_of(prompt=3400, client="greedy") for _ in range(2)]
+    rivals += [request_of(prompt=3500, client="modest") for _ in range(2)]
     plan = policy.plan(view_of(*rivals))
     assert next(iter(plan.grants)) in {r.id for r in rivals[2:]}
 
@@ -106,3 +106,23 @@ def test_what_is_left_of_a_cut_off_step_keeps_its_kv(policy, request_of, view_of
     plan = policy.plan(view_of(summary, *rush))
     assert summary.id in plan.held
     assert not plan.preempt
+
+
+def test_a_planned_prompt_whose_latest_start_has_come_goes_before_completions_with_time(
+    policy, request_of, view_of
+) -> None:
+    answer = policy.step_seconds * policy.lengths.remaining(TaskKind.SUMMARIZATION, 0, 0.8)
+    summary = request_of(TaskKind.SUMMARIZATION, prompt=1000, arrival=answer + 0.05 - 6.0)
+    completions = [request_of(prompt=500) for _ in range(2)]
+    plan = policy.plan(view_of(*completions, summary))
+    assert list(plan.grants)[:2] == [summary.id, completions[0].id]
+    assert plan.grants[summary.id] == 1000
+
+
+def test_a_planned_prompt_makes_no_completion_late(policy, request_of, view_of) -> None:
+    answer = policy.step_seconds * policy.lengths.remaining(TaskKind.SUMMARIZATION, 0, 0.8)
+    summary = request_of(TaskKind.SUMMARIZATION, prompt=3000, arrival=answer + 0.1 - 6.0)
+    rush = [request_of(prompt=1000) for _ in range(5)]
+    plan = policy.plan(view_of(*rush, summary))
+    assert next(iter(plan.grants)) in {r.id for r in rush}
+    assert plan.grants.get(summary.id, 0) == 0

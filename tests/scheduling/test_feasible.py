@@ -51,3 +51,11 @@ def test_of_a_burst_that_cannot_be_on_time_the_heaviest_gives_way() -> None:
     kept, given_up, _ = keep_most(burst, overhead=OVERHEAD, step=STEP)
     assert [job.item for job in kept] == ["short", "middle"]
     assert [job.item for job in given_up] == ["long"]
+
+
+@given(jobs, jobs)
+def test_whoever_only_gets_spare_time_makes_nobody_else_late(first: list[Job[str]], spare: list[Job[str]]) -> None:
+    kept, _, _ = keep_most(first, overhead=OVERHEAD, step=STEP)
+    second = [Job("spare", job.work, job.due, 1e6 + job.work) for job in spare]
+    both, _, _ = keep_most([*kept, *second], overhead=OVERHEAD, step=STEP)
+    assert {id(job) for job in kept} <= {id(job) for job in both}

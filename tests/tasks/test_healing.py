@@ -26,11 +26,11 @@ def test_every_spelling_writes_the_cut_word_and_perhaps_goes_on(
         return
     assert line.endswith(cut.text)
     choose, written, ids = Random(seed), 0, list[int]()
-    while written < len(cut.text):
+    while written < len(cut.spellings):
         token = choose.choice(sorted(cut.spellings[written]))
         ids.append(token)
         written = cut.spellings[written][token]
-    assert cato_tokenizer.decode(ids).startswith(cut.text)
+    assert cato_tokenizer.decode(ids).startswith(cut.text or " ")
 
 
 @settings(max_examples=200, deadline=None)
@@ -50,9 +50,17 @@ def test_a_word_may_be_written_in_the_token_that_goes_on_behind_the_cursor(cato_
     assert cut.spellings[0][whole[0]] == len(cut.text)
 
 
-@pytest.mark.parametrize("line", ["", "x = ", "é" * (LONGEST + 1), "a" * (LONGEST + 1), "🙂"])
+@pytest.mark.parametrize("line", ["", "    ", "\t", "x  ", "x\t", "é" * (LONGEST + 1), "a" * (LONGEST + 1), "🙂"])
 def test_what_has_no_other_spelling_or_is_too_long_is_left_as_it_is(cato_tokenizer: Tokenizer, line: str) -> None:
     assert Healer(cato_tokenizer).heal(line) is None
+
+
+def test_after_a_blank_the_answer_has_to_begin_with_it_and_the_word_before_stays(cato_tokenizer: Tokenizer) -> None:
+    cut = Healer(cato_tokenizer).heal("value = ")
+    assert cut is not None
+    assert (cut.text, cut.ids) == ("", [])
+    assert cato_tokenizer.encode(" return")[0] in cut.spellings[0]
+    assert cato_tokenizer.encode("return")[0] not in cut.spellings[0]
 
 
 def test_a_healed_prompt_ends_before_the_cut_word(cato_tokenizer: Tokenizer) -> None:
