@@ -245,10 +245,11 @@ class _Target:
 
 
 def _is_usable(selected: SelectedCompletion, text: str) -> bool:
-    """The range lies within one line of the document."""
-    if not 0 <= selected.start <= selected.end <= len(text):
+    """The range lies within one line of the document; an editor that breaks at a lone carriage return too agrees."""
+    start, end = selected.start, selected.end
+    if not 0 <= start <= end <= len(text) or (end and text[end - 1 : end + 1] == "\r\n"):
         return False
-    return "\n" not in text[selected.start : selected.end]
+    return "\n" not in text[start:end] and "\r" not in text[start:end]
 
 
 def _is_hopeless(target: _Target) -> bool:
