@@ -200,7 +200,7 @@ def test_the_status_window_and_the_health_check_tell_of_the_engine(neovim: Neovi
 
 def test_translate_fills_a_buffer_and_cancel_stops_it(neovim: Neovim, file: Path) -> None:
     before = neovim.outcomes("translation")
-    file.write_text("\n\n".join(SOURCE.replace("add", f"add_{number}") for number in range(9)))
+    file.write_text("\n\n".join(SOURCE.replace("add", f"add_{number}") for number in range(100)))
     neovim.keys("<Esc>:edit!<CR>:%Cato translate javascript<CR>")
     filled = "vim.iter(vim.api.nvim_list_bufs()):any(function(b) return vim.bo[b].filetype == 'javascript'"
     filled += " and table.concat(vim.api.nvim_buf_get_lines(b, 0, -1, false)):find('function') ~= nil end)"
