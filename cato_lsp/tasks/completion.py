@@ -98,6 +98,8 @@ class CompletionLimits:
     block_tokens: int = 160
     """Most tokens of an answer of several lines."""
     max_lines: int = 12
+    in_comments: bool = True
+    """Whether something is offered in comments and docstrings while typing."""
 
 
 class CompletionPrompter:
@@ -140,6 +142,8 @@ class CompletionPrompter:
             return None
         language = request.snapshot.language
         cursor = Cursor.at(target.text, target.offset, language)
+        if not (self.limits.in_comments or request.invoked) and cursor.in_comment:
+            return None
         prompt = self._builder.build(target.text, target.offset, path=_path(request.snapshot.uri), context=context)
         tokens = self.limits.line_tokens if cursor.mode is Mode.LINE else self.limits.block_tokens
         return CompletionPlan(
