@@ -99,6 +99,10 @@ def serve(
     log_level: Annotated[
         LogLevel | None, typer.Option(help="How much to log; wins over the settings.", show_default=False)
     ] = None,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Let one server, with one engine, serve all windows of this user.")
+    ] = False,
+    listener: Annotated[int | None, typer.Option(hidden=True)] = None,
     stdio: Annotated[
         bool, typer.Option("--stdio", help="Speak on stdin and stdout: the default, as editors say it.")
     ] = False,
@@ -113,14 +117,23 @@ def serve(
     del version
     if context.invoked_subcommand is not None:
         return
-    if tcp and stdio:
-        raise typer.BadParameter("--tcp and --stdio exclude each other")
+    if tcp and (stdio or shared):
+        raise typer.BadParameter("--tcp and --stdio or --shared exclude each other")
     _configure_logging(log_level, log_file)
+    if model and Path(model).is_dir():
+        model = str(Path(model).absolute())
+    if shared:
+        _hand_over(model, log_level)
     from cato_lsp.config import Layer
     from cato_lsp.lsp.server import run_stdio, run_tcp
 
     overrides = Layer("command line", {"model": model, "log_level": log_level})
-    if tcp:
+    if listener is not None:
+        from cato_lsp.lsp.windows import run_shared
+
+        run_shared(listener)
+        _leave(0)
+    elif tcp:
         run_tcp(tcp.host, tcp.port, overrides)
     else:
         _leave(run_stdio(overrides))
@@ -146,54 +159,14 @@ def status(
 ) -> None:
     """Show how the running servers of this user are, and how they kept their promises."""
     from cato_lsp.lsp.status_socket import ask_servers
+    from cato_lsp.status_view import show_status
 
     found = ask_servers()
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
     else:
-        _show_status(found)
+        show_status(found)
     raise typer.Exit(0 if found else 1)
-
-
-def _show_status(servers: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console()
-    if not servers:
-        console.print("No server is running. Editors start it; `cato-lsp doctor` says whether it can.")
-    for server in servers:
-        engine, memory = server["engine"], server["memory"] / 2**20
-        title = (
-            f"process {server['pid']}: {engine['phase']} {engine['message']}, {memory:.0f} MiB, {server['live']} live"
-        )
-        machine = server.get("machine")
-        if machine is not None:
-            title += f"\n{_machine_line(machine)}"
-        table = Table(
-            "kind", "answered", "promises kept", "TTFT P50", "P95", "E2E P50", "P95", "cached", title=escape(title)
-        )
-        for kind, each in server["kinds"].items():
-            times = [each[name] for name in ("ttft_p50", "ttft_p95", "e2e_p50", "e2e_p95")]
-            cached = each["cached_tokens"] / each["prompt_tokens"] if each["prompt_tokens"] else 0.0
-            table.add_row(
-                kind,
-                str(each["outcomes"].get("answered", 0)),
-                f"{each['kept']} of {each['promised']}",
-                *("-" if seconds is None else f"{seconds * 1000:.0f} ms" for seconds in times),
-                f"{cached:.0%}",
-            )
-        console.print(table)
-
-
-def _machine_line(machine: dict[str, Any]) -> str:
-    used, total = (machine[f"memory_{part}_bytes"] / 2**30 for part in ("used", "total"))
-    watts = machine["power_watts"]
-    return (
-        f"{machine['device']}: {machine['utilization']:.0%} busy, {used:.1f} of {total:.1f} GiB, "
-        f"KV cache {machine['kv_cache_usage']:.0%}" + ("" if watts is None else f", {watts:.0f} W")
-    )
 
 
 @app.command()
@@ -233,6 +206,18 @@ def _show_settings(found: Settings, sources: list[str], problems: list[SettingPr
     console.print(table)
     for problem in problems:
         console.print(f"[red]wrong[/red] {escape(str(problem))}", soft_wrap=True)
+
+
+def _hand_over(model: str | None, log_level: LogLevel | None) -> None:
+    """Leave as the shared server says. Return only where there is none, to serve this window alone."""
+    try:
+        from cato_lsp.lsp.handover import hand_over
+
+        code = hand_over(model, log_level)
+    except (ImportError, OSError) as error:
+        logging.getLogger(__name__).warning("No server can be shared here, so this window has its own: %s", error)
+    else:
+        _leave(code)
 
 
 def _leave(code: int) -> None:

@@ -50,7 +50,7 @@ class EngineSettings(_Section):
     max_model_len: int | None = Field(
         default=None,
         ge=256,
-        description="Longest prompt plus answer, in tokens; unset: the model's own limit.",
+        description="Longest prompt plus answer, in tokens; unset: the model's own limit, or what memory allows.",
     )
     gpu_memory_utilization: float = Field(
         default=0.9,
@@ -61,7 +61,7 @@ class EngineSettings(_Section):
     kv_cache_gb: float | None = Field(
         default=None,
         gt=0.0,
-        description="Size of the KV cache in GiB; unset: by the machine's memory. CPU only.",
+        description="Size of the KV cache in GiB; unset: what the model needs, within the machine's memory. CPU only.",
     )
     threads: int | None = Field(
         default=None,
@@ -92,17 +92,28 @@ class CompletionSettings(_Section):
         "to answer. Most editors wait by themselves.",
     )
     warm_up: bool = Field(
-        default=True, description="Read a document ahead when it is opened, while nothing else is asked."
+        default=True,
+        description="Read a document ahead when it is opened and when typing rests, while nothing else is asked.",
     )
     speculate: bool = Field(
         default=False,
         description="Think of the completion after the one that is shown, while nothing else is asked. "
         "Quicker series of completions for about twice the computing.",
     )
+    least_confidence: float = Field(
+        default=0.3,
+        ge=0.0,
+        le=1.0,
+        description="Hold a suggestion back while typing if the model gives its first tokens less probability than "
+        "this, in the mean; 0: show all.",
+    )
     candidates: int = Field(
         default=3, ge=1, le=8, description="Different completions for a person who asks for them, at most."
     )
     max_lines: int = Field(default=12, ge=1, le=200, description="Longest completion, in lines; 1: single-line only.")
+    in_comments: bool = Field(
+        default=True, description="Complete in comments and docstrings too; false: there only when asked."
+    )
     max_tokens: int = Field(default=128, ge=1, le=4096, description="Longest completion, in tokens.")
     answer_ms: int = Field(
         default=2000,
@@ -111,6 +122,12 @@ class CompletionSettings(_Section):
     )
     prompt_tokens: int = Field(
         default=1500, ge=64, description="Most context that goes into the prompt, in tokens of the model."
+    )
+    context_tokens: int | None = Field(
+        default=None,
+        ge=0,
+        description="Most of it for other files of the workspace: definitions of what is imported, code edited or "
+        "looked at lately; 0: none; unset: a quarter, if the model has learned to use them.",
     )
 
 

@@ -1,38 +1,51 @@
-"""Measure what deadlines over whole tasks are worth: 200 tasks of many calls at several loads, in virtual time.
+"""Measure what deadlines over whole tasks are worth: 200 tasks of many calls beside completions, in virtual time.
 
 python scripts/bench_workflows.py
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+from statistics import mean
 
 from cato_lsp.bench.hardware import load_profile
 from cato_lsp.bench.policies import POLICIES
-from cato_lsp.bench.workflows import Deadlines, mixed_tasks, play
+from cato_lsp.bench.workflows import Deadlines, WorkflowRun, mixed_tasks, play
 
 PROFILE = "h200-qwen2.5-coder-7b"
 ROWS = (
-    ("cato", Deadlines.WORKFLOW),
-    ("cato", Deadlines.PER_CALL),
-    ("edf", Deadlines.WORKFLOW),
-    ("edf", Deadlines.PER_CALL),
     ("fcfs", Deadlines.NONE),
+    ("cato", Deadlines.NONE),
+    ("cato", Deadlines.PER_CALL),
+    ("cato", Deadlines.PER_STAGE),
+    ("cato", Deadlines.SHARE),
+    ("cato", Deadlines.TASK),
+    ("cato", Deadlines.WORKFLOW),
 )
+"""Policies of the engine, and whence calls have their deadlines."""
 
 
 def main() -> None:
-    """Print a table: promises kept of 200, per load."""
-    loads = [float(each) for each in sys.argv[1:]] or [60.0, 50.0]
+    """Print a table: promises kept of 200 per seed, and completions in time."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, nargs="+", default=[95.0, 85.0], help="during which the tasks arrive")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[10, 11, 12])
+    parser.add_argument("--deadlines", nargs="+", choices=list(Deadlines), default=list(Deadlines))
+    options = parser.parse_args()
     profile = load_profile(PROFILE)
-    print("| policy | deadlines | " + " | ".join(f"200 tasks in {seconds:g} s" for seconds in loads) + " |")
-    print("|---|---|" + "---|" * len(loads))
-    for name, deadlines in ROWS:
-        cells: list[str] = []
-        for seconds in loads:
-            run = play(mixed_tasks(200, seconds), deadlines, POLICIES[name], profile)
-            cells.append(f"{run.kept} ({run.makespan:.0f} s)")
-        print(f"| {name} | {deadlines} | " + " | ".join(cells) + " |", flush=True)
+    print("| 200 tasks in | engine's policy | deadlines of calls | kept | mean | completions in time |")
+    print("|---|---|---|---|---|---|")
+    for seconds in options.seconds:
+        for name, deadlines in ROWS:
+            if deadlines in options.deadlines:
+                mixes = [mixed_tasks(200, seconds, seed) for seed in options.seeds]
+                runs = [play(mix, deadlines, POLICIES[name], profile) for mix in mixes]
+                print(f"| {seconds:g} s | {name} | {deadlines} | {_row(runs)} |", flush=True)
+
+
+def _row(runs: list[WorkflowRun]) -> str:
+    kept = ", ".join(str(run.kept) for run in runs)
+    return f"{kept} | {mean(run.kept for run in runs):.0f} | {mean(run.completions_kept for run in runs):.1%}"
 
 
 if __name__ == "__main__":

@@ -1,28 +1,31 @@
 #!/usr/bin/env python3
 """Measure a model folder on held-out packages, through the product's own engine and prompt builder.
 
-    PYTHONPATH=. python scripts/eval_model.py cato_lsp/models/default --places 500 --json result.json
+    .venv/bin/python scripts/eval_model.py cato_lsp/models/default --json result.json
 
-Prints a Markdown table. See docs/default-model.md for what the figures mean.
+Prints Markdown: a table of figures, and the first completions as they came. See docs/default-model.md for what the
+figures mean.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sysconfig
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
-from statistics import median
+from statistics import fmean, median
 from typing import TypeVar
 
 import anyio
-import psutil
 from evaluation.baselines import FiveGram, copy_most_similar_line
 from evaluation.measures import bits_per_byte, edit_similarity, is_one_sentence, mentions_identifier, parses
 from evaluation.places import Place, block_places, line_places
 from evaluation.product import ProductModel, served
+from evaluation.report import Figures, completions_table, figures_table
+from evaluation.server import measure_server
 from tokenizers import Tokenizer
 from training.corpus import SourceFile, held_out_files, load_corpus
 from training.functions import Example, build_examples
@@ -31,7 +34,6 @@ from training.javascript import node_accepts
 from cato_lsp.tasks.prompts import summarize, translate
 
 ROOT = Path(__file__).resolve().parent.parent
-Figures = dict[str, float]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -40,17 +42,17 @@ def main() -> None:
     """Measure and print."""
     options = parse_options()
     held_out = held_out_files(options.site_packages)
-    result: dict[str, object] = {"model": options.model.name, "places": options.places}
     lines = line_places(held_out, options.places)
-    if options.baselines:
-        result["baselines"] = baselines(options, lines)
-    figures, completions = anyio.run(measure_product, options, held_out, lines)
+    others = baselines(options, lines) if options.baselines else {}
+    figures = {"bits per byte": 0.0, **asyncio.run(measure_server(options.model.resolve(), lines[:20]))}
+    answers, completions = anyio.run(measure_product, options, held_out, lines)
+    figures |= answers
     figures["bits per byte"] = measure_bits_per_byte(options.model, held_out, options.files)
-    result["figures"] = figures
-    result["completions"] = completions
     if options.json:
+        result = {"model": str(options.model), "figures": figures, "baselines": others, "completions": completions}
         options.json.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(table(result))
+    print(figures_table(str(options.model), figures, others))
+    print(f"\n{completions_table(completions[:10])}")
 
 
 def parse_options() -> argparse.Namespace:
@@ -58,9 +60,9 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="Hugging Face model folder")
     parser.add_argument("--places", type=int, default=500, help="single-line places")
-    parser.add_argument("--blocks", type=int, default=100, help="multi-line places")
-    parser.add_argument("--tasks", type=int, default=100, help="examples of each task")
-    parser.add_argument("--files", type=int, default=60, help="held-out files for bits per byte")
+    parser.add_argument("--blocks", type=int, default=60, help="multi-line places")
+    parser.add_argument("--tasks", type=int, default=60, help="examples of each task")
+    parser.add_argument("--files", type=int, default=30, help="held-out files for bits per byte")
     parser.add_argument("--baselines", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--site-packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "model")
@@ -80,11 +82,18 @@ def baselines(options: argparse.Namespace, places: Sequence[Place]) -> dict[str,
 
 
 def line_figures(answers: Sequence[str], places: Sequence[Place]) -> Figures:
-    """Exact match and edit similarity of what was put on the rest of each line."""
+    """How good the rests of lines are, of all places and by where the cursor stands."""
     pairs = [(answer.rstrip(), place.wanted.rstrip()) for answer, place in zip(answers, places, strict=True)]
+    right = [answer == wanted for answer, wanted in pairs]
+    within = [place.within_word for place in places]
     return {
-        "single line: exact match": sum(a == w for a, w in pairs) / len(pairs),
-        "single line: edit similarity": sum(edit_similarity(a, w) for a, w in pairs) / len(pairs),
+        "rest of a line: exact match": fmean(right),
+        "… with the cursor in a word": fmean(r for r, w in zip(right, within, strict=True) if w),
+        "… with the cursor between words": fmean(r for r, w in zip(right, within, strict=True) if not w),
+        "rest of a line: edit similarity": fmean(edit_similarity(answer, wanted) for answer, wanted in pairs),
+        "rest of a line: something shown": fmean(bool(answer) for answer, _ in pairs),
+        "rest of a line: right, but too short": fmean(bool(a) and w.startswith(a) and a != w for a, w in pairs),
+        "rest of a line: right, but too long": fmean(a.startswith(w) and a != w for a, w in pairs),
     }
 
 
@@ -115,12 +124,10 @@ def shown(answers: Sequence[str], places: Sequence[Place]) -> list[dict[str, str
 
 
 async def measure_speed(model: ProductModel, files: Sequence[SourceFile]) -> Figures:
-    """Load time, memory, and the median time of 16 tokens after 500 tokens that the prefix cache does not know."""
+    """The median time of 16 tokens after 500 tokens that the prefix cache does not know."""
     runs = [await model.continue_text(f.text, 500, 16) for f in Random(4).sample(files, 24) if len(f.text) > 4000]
     return {
-        "load: seconds": model.load_seconds,
-        "load: resident memory, GB": psutil.Process().memory_info().rss / 1e9,
-        "16 tokens after 500: seconds": median(seconds for written, seconds in runs if written == 16),
+        "16 tokens after 500 uncached tokens, seconds": median(seconds for written, seconds in runs if written == 16)
     }
 
 
@@ -132,9 +139,9 @@ async def complete_line(model: ProductModel, place: Place) -> str:
 def block_figures(texts: Sequence[str], places: Sequence[Place]) -> Figures:
     """Share of files that still parse with a block completed, next to that with the block left out."""
     return {
-        "blocks: file parses": sum(map(parses, texts)) / len(places),
-        "blocks: file parses with nothing put in": sum(parses(p.text) for p in places) / len(places),
-        "blocks: something shown": sum(t != p.text for t, p in zip(texts, places, strict=True)) / len(places),
+        "rest of a block: file parses": sum(map(parses, texts)) / len(places),
+        "… with nothing put in": sum(parses(p.text) for p in places) / len(places),
+        "rest of a block: something shown": sum(t != p.text for t, p in zip(texts, places, strict=True)) / len(places),
     }
 
 
@@ -144,7 +151,7 @@ async def measure_docstrings(model: ProductModel, examples: Sequence[Example]) -
     pairs = list(zip(answers, examples, strict=True))
     return {
         "docstring: one sentence": sum(is_one_sentence(text) for text, _ in answers) / len(pairs),
-        "docstring: ends": sum(ended for _, ended in answers) / len(pairs),
+        "docstring: ends by itself": sum(ended for _, ended in answers) / len(pairs),
         "docstring: mentions an identifier": sum(mentions_identifier(a[0], e.prompt) for a, e in pairs) / len(pairs),
     }
 
@@ -154,8 +161,8 @@ async def measure_translations(model: ProductModel, examples: Sequence[Example])
     sources = [e.prompt.removeprefix("javascript\n") for e in examples]
     answers = await each(sources, lambda s: model.answer(translate(s, "python", "javascript"), 400))
     return {
-        "JavaScript: parses": sum(node_accepts([text for text, _ in answers])) / len(examples),
-        "JavaScript: exact": sum(a[0].strip() == e.answer for a, e in zip(answers, examples, strict=True))
+        "Python → JavaScript: Node parses it": sum(node_accepts([text for text, _ in answers])) / len(examples),
+        "Python → JavaScript: exact": sum(a[0].strip() == e.answer for a, e in zip(answers, examples, strict=True))
         / len(examples),
     }
 
@@ -192,18 +199,6 @@ async def each(items: Sequence[Item], work: Callable[[Item], Awaitable[Result]],
         for index, item in enumerate(items):
             group.start_soon(run, index, item)
     return [results[index] for index in range(len(items))]
-
-
-def table(result: dict[str, object]) -> str:
-    """The figures as a Markdown table, the baselines beside the model."""
-    figures = result["figures"]
-    others = result.get("baselines", {})
-    assert isinstance(figures, dict)
-    assert isinstance(others, dict)
-    rows = [["measure", str(result["model"]), *others], ["---"] * (2 + len(others))]
-    for name, value in figures.items():
-        rows.append([name, f"{value:.3f}", *(f"{o[name]:.3f}" if name in o else "" for o in others.values())])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Train the default model: corpus, tokenizer, training, Hugging Face folder.
 
-    python scripts/train_default_model.py --route cpu --minutes 90
-    python scripts/train_default_model.py --route gpu
-    python scripts/train_default_model.py --licences    # the table of the corpus in docs/default-model.md
+    .venv/bin/python scripts/train_default_model.py --route cpu
+    .venv/bin/python scripts/train_default_model.py --route cpu-more --start cato_lsp/models/default
+    .venv/bin/python scripts/train_default_model.py --route gpu --pause-after 9
+    .venv/bin/python scripts/train_default_model.py --licences    # the table of the corpus in docs/default-model.md
 
-A second call resumes from the last checkpoint. See docs/default-model.md.
+A second call resumes from the last checkpoint; ``--start`` trains a finished model further, with its tokenizer.
+See docs/default-model.md.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import torch
 from tokenizers import Tokenizer
 from training.corpus import Corpus, SourceFile, licence_table, load_corpus
-from training.export import export_model
+from training.export import export_model, read_weights
 from training.functions import TaskSamples, load_examples
 from training.routes import ROUTES
 from training.samples import CodeSamples, Encoder
@@ -42,7 +44,10 @@ def main() -> None:
     if options.licences:
         print(licence_table(options.site_packages, corpus))
         return
-    tokenizer = load_tokenizer(corpus, options.cache, route.shape.vocab_size)
+    if options.start:
+        tokenizer = Tokenizer.from_file(str(options.start / "tokenizer.json"))
+    else:
+        tokenizer = load_tokenizer(corpus, options.cache, route.shape.vocab_size)
     encode = Encoder(tokenizer)
     folder = options.cache / options.name
     examples = load_examples(balanced(corpus.train, 1_000_000), options.cache / "examples.jsonl")
@@ -56,7 +61,11 @@ def main() -> None:
         markers=encode.markers,
         threads=options.threads,
     )
-    signal.signal(signal.SIGTERM, lambda *_: trainer.stop())
+    if options.start and not trainer.checkpoint.exists():
+        read_weights(trainer.model, options.start)
+    for ending in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(ending, lambda *_: trainer.stop())
+    signal.setitimer(signal.ITIMER_REAL, 60 * options.pause_after)
     trainer.run(
         on_save=lambda model: export_model(model, tokenizer, folder / "export"),
         say=lambda line: print(line, flush=True),
@@ -70,9 +79,16 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--route", choices=sorted(ROUTES), default="gpu" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--name", default="run", help="folder of this run below the cache")
     parser.add_argument("--minutes", type=float, help="training time, in place of the route's own length")
+    parser.add_argument(
+        "--pause-after",
+        type=float,
+        default=0.0,
+        help="end after so many minutes with a checkpoint; call again to go on",
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "model")
     parser.add_argument("--site-packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
+    parser.add_argument("--start", type=Path, help="a model folder of the same shape to begin with")
     parser.add_argument("--output", type=Path, help="where the finished Hugging Face folder goes")
     parser.add_argument("--licences", action="store_true", help="only print what the corpus is made of")
     return parser.parse_args()

@@ -32,6 +32,7 @@ FORBIDDEN_LIBRARIES: dict[str, set[str]] = {
 ROOMS_BELOW: dict[str, set[str]] = {
     "scheduling": set(),
     "config": set(),
+    "status_view": set(),
     "tasks": {"scheduling"},
     "engine": {"scheduling", "config"},
     "models": {"engine", "tasks", "config"},

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from cato_lsp import doctor
-from cato_lsp.config import EngineSettings, Settings
+from cato_lsp.config import EngineSettings, Settings, SlaSettings
 from cato_lsp.doctor import hardware, project, software
-from cato_lsp.doctor.deep import check_engine
+from cato_lsp.doctor.deep import check_engine, judge
 from cato_lsp.doctor.finding import Finding, Level
 from cato_lsp.engine.launch import GIB
+from cato_lsp.orchestrator.pace import Pace
 
 
 def levels(findings: Iterable[Finding]) -> list[str]:
@@ -220,14 +221,41 @@ def test_a_check_that_stumbles_is_a_finding_and_the_others_go_on(monkeypatch: py
 
 
 def test_the_deep_check_of_a_missing_model_says_what_to_do(tmp_path: Path) -> None:
-    finding = check_engine(Settings(model=str(tmp_path / "nowhere")))
+    (finding,) = check_engine(Settings(model=str(tmp_path / "nowhere")))
     assert finding.level is Level.FAIL
     assert "nowhere" in finding.detail
     assert finding.remedy
 
 
-def test_the_deep_check_completes_with_a_live_engine(model_folder: Path) -> None:
+def test_the_deep_check_completes_and_says_which_promise_cannot_be_kept_even_alone(model_folder: Path) -> None:
     engine = EngineSettings(threads=1, kv_cache_gb=0.25)
-    finding = check_engine(Settings(model=str(model_folder), engine=engine))
+    sla = SlaSettings(translation_token_ms=0.001)
+    finding, *promises = check_engine(Settings(model=str(model_folder), engine=engine, sla=sla))
     assert finding.level is Level.OK, finding
     assert re.search(r"first token after \d+ ms, [1-9]\d* tokens", finding.detail)
+    (warned,) = [each for each in promises if "translation_token_ms" in each.detail]
+    assert warned.level is Level.WARN
+    assert re.search(r"takes [\d.]+ ms here even alone; `sla.translation_token_ms` is 0.001 ms", warned.detail)
+    assert re.search(r"Set `sla.translation_token_ms = \d+`", warned.remedy)
+
+
+SLOW = Pace(prompt_token=2e-3, answer_token=0.2)
+
+
+def test_a_promise_that_was_set_and_cannot_be_kept_is_named_with_what_to_set() -> None:
+    findings = judge(Settings(sla=SlaSettings(completion_ttft_ms=150)), SLOW)
+    (warned,) = [each for each in findings if "completion_ttft_ms" in each.detail]
+    assert warned.level is Level.WARN
+    assert "takes 3200 ms here even alone; `sla.completion_ttft_ms` is 150 ms" in warned.detail
+    assert "Set `sla.completion_ttft_ms = 6400`" in warned.remedy
+
+
+def test_a_usual_promise_that_cannot_be_kept_is_told_with_the_one_that_holds_here() -> None:
+    findings = judge(Settings(), SLOW)
+    (warned,) = [each for each in findings if "first token of a completion" in each.detail]
+    assert "usually 200 ms are promised (here 1000 ms, as nothing is set)" in warned.detail
+    assert "smaller model" in warned.remedy
+
+
+def test_on_a_fast_machine_every_promise_can_be_kept() -> None:
+    assert [each.level for each in judge(Settings(), Pace(prompt_token=2e-5, answer_token=5e-3))] == [Level.OK]

@@ -1,7 +1,7 @@
-"""What deadlines over whole tasks are worth: tasks of many calls, in virtual time, on vLLM's real scheduler.
+"""What deadlines over whole tasks are worth: tasks of many calls beside completions, in virtual time.
 
-The tasks are asked through the product's own `TaskCalls`. Compared are deadlines that come from the task's promise,
-each call promised by itself as if it were a task, and no deadlines at all.
+vLLM's real scheduler runs them; they are asked through the product's own `TaskCalls`. Compared are its deadlines, which
+come from the whole task, with those that others would give each call, and with none.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ import anyio.lowlevel
 
 from cato_lsp.bench.executor import STOP_TOKEN, ExecutedStep, VirtualClock, make_executor_cls
 from cato_lsp.bench.hardware import HardwareProfile
+from cato_lsp.bench.poisson import MIX, mix_calls
 from cato_lsp.bench.policies import PolicySpec
 from cato_lsp.bench.twin import start_core
+from cato_lsp.bench.workload import SLA_SECONDS
+from cato_lsp.bench.workload import Call as Completion
 from cato_lsp.engine.api import Call, Delta, EngineStats
 from cato_lsp.engine.stream import ThreadCallStream
-from cato_lsp.orchestrator.pace import Pace
+from cato_lsp.orchestrator.pace import WIDEST, Pace
 from cato_lsp.orchestrator.record import TaskRecord
-from cato_lsp.orchestrator.workflow import WIDEST, TaskCalls
+from cato_lsp.orchestrator.workflow import TaskCalls
 from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
 from cato_lsp.tasks.calls import ModelCall, Work
 from cato_lsp.tasks.prompts import Prompt
@@ -39,11 +42,17 @@ class Deadlines(StrEnum):
     """Where the deadlines of calls come from."""
 
     WORKFLOW = "workflow"
-    """From the task's promise: what is left, divided by predicted remaining work."""
+    """Ours: when the task is due, and the work that is left in it."""
+    TASK = "of the task"
+    """Every call is due when its task is."""
+    SHARE = "share of the time left"
+    """Every call gets its part of the time that is left, by predicted work."""
     PER_CALL = "per call"
-    """Every call is promised what its task was, from its own start."""
+    """Every call is promised what its task is, from its own start: what a server does that sees only calls."""
+    PER_STAGE = "per call, divided"
+    """The same, divided by the number of calls that the task makes one after another."""
     NONE = "none"
-    """There are none; all calls of a stage are asked at once."""
+    """There are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,59 +70,84 @@ class MultiCallTask:
 
 
 @dataclass(frozen=True, slots=True)
+class Mix:
+    """What is asked in one run."""
+
+    tasks: Sequence[MultiCallTask]
+    completions: Sequence[Completion]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowRun:
-    """How the tasks went under one kind of deadlines."""
+    """How a mix went under one kind of deadlines."""
 
     kept: int
     tasks: int
+    completions_kept: float
+    """Share of the completions whose first token was in time."""
     latenesses: tuple[float, ...]
     """Seconds by which each task ended after its deadline; below zero: before."""
     makespan: float
 
 
-def mixed_tasks(count: int, seconds: float, seed: int = 0) -> list[MultiCallTask]:
-    """Summaries of long files and translations, arriving over ``seconds`` (Poisson), the same for the same seed."""
+def mixed_tasks(count: int, seconds: float, seed: int = 0, rate: float = 1.0) -> Mix:
+    """Summaries of long files and translations (Poisson), and completions beside; the same for the same seed.
+
+    :param rate: of the completions: 1 is ten a second.
+    """
     rng = random.Random(seed)
     arrivals = sorted(rng.uniform(0.0, seconds) for _ in range(count))
-    return [_summary(rng, at) if rng.random() < 0.6 else _translation(rng, at) for at in arrivals]
+    tasks = [_summary(rng, at) if rng.random() < 0.6 else _translation(rng, at) for at in arrivals]
+    return Mix(tasks, mix_calls((MIX[0],), rate=rate, seed=seed, duration=seconds) if rate else [])
 
 
-def play(
-    tasks: Sequence[MultiCallTask], deadlines: Deadlines, policy: PolicySpec, profile: HardwareProfile
-) -> WorkflowRun:
-    """Play the tasks to their end in virtual time."""
-    return anyio.run(_play, tasks, deadlines, policy, profile)
+def play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: HardwareProfile) -> WorkflowRun:
+    """Play a mix to its end in virtual time."""
+    return anyio.run(_play, mix, deadlines, policy, profile)
 
 
-async def _play(
-    tasks: Sequence[MultiCallTask], deadlines: Deadlines, policy: PolicySpec, profile: HardwareProfile
-) -> WorkflowRun:
+async def _play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: HardwareProfile) -> WorkflowRun:
     engine = VirtualEngine(policy, profile)
-    pace = Pace(prompt_token=5e-5, answer_token=2 * profile.step_seconds, calls=1)
+    pace = Pace(
+        prompt_token=2 * profile.seconds_per_token, answer_token=2 * profile.step_seconds, company=0.02, calls=1
+    )
     lateness: dict[int, float] = {}
+    in_time: list[bool] = []
 
     async def run(number: int, task: MultiCallTask) -> None:
         await engine.sleep_until(task.arrival)
         end = task.arrival + task.promised
         promise = Promise(task.kind, ServiceClass.E2E, task.arrival, end, f"editor-{number % 20}")
         record = TaskRecord(task.kind, promise.client, task.promised, e2e_promised=True)
-        make = TaskCalls if deadlines is Deadlines.WORKFLOW else _GreedyCalls
-        calls = make(engine, promise, record, pace, engine.clock)
-        if isinstance(calls, _GreedyCalls):
-            calls.each = task.promised if deadlines is Deadlines.PER_CALL else math.inf
+        calls = _CALLS[deadlines](engine, promise, record, pace, engine.clock)
         last = None if task.last is None else _call(*task.last)
         await calls.map([_call(*part) for part in task.parts], then=[] if last is None else [last.work])
         if last is not None:
             await calls.call(last)
         lateness[number] = engine.clock.now - end
 
+    async def complete(asked: Completion) -> None:
+        await engine.sleep_until(asked.time)
+        due = asked.time + SLA_SECONDS[asked.kind]
+        promise = Promise(asked.kind, ServiceClass.TTFT, asked.time, due, asked.client)
+        prompt = _call(asked.prompt, asked.answer, asked.answer).prompt
+        first = math.inf
+        async with engine.submit(Call(prompt.ids, promise, asked.answer)) as stream:
+            async for _delta in stream:
+                first = min(first, engine.clock.now)
+        in_time.append(first <= due)
+
     async with anyio.create_task_group() as group:
-        group.start_soon(engine.drive, len(tasks))
-        for number, task in enumerate(tasks):
+        group.start_soon(engine.drive, len(mix.tasks) + len(mix.completions))
+        for number, task in enumerate(mix.tasks):
             group.start_soon(engine.counted, run, number, task)
+        for asked in mix.completions:
+            group.start_soon(engine.counted, complete, asked)
     engine.close()
-    ordered = tuple(lateness[number] for number in range(len(tasks)))
-    return WorkflowRun(sum(each <= 0 for each in ordered), len(tasks), ordered, engine.clock.now)
+    ordered = tuple(lateness[number] for number in range(len(mix.tasks)))
+    kept = sum(each <= 0 for each in ordered)
+    share = sum(in_time) / len(in_time) if in_time else 1.0
+    return WorkflowRun(kept, len(mix.tasks), share, ordered, engine.clock.now)
 
 
 class VirtualEngine:
@@ -178,12 +212,12 @@ class VirtualEngine:
         """Step the engine and move the clock until so many counted tasks have ended."""
         scheduler = self._core.scheduler
         while True:
+            while self._sleepers and self._sleepers[0][0] <= self.clock.now:
+                heapq.heappop(self._sleepers)[2].set()
             for _ in range(TURNS):
                 await anyio.lowlevel.checkpoint()
             if self._ended == tasks:
                 return
-            while self._sleepers and self._sleepers[0][0] <= self.clock.now:
-                heapq.heappop(self._sleepers)[2].set()
             if scheduler.has_unfinished_requests():
                 outputs, _ = self._core.step()
                 for batch in outputs.values():
@@ -209,19 +243,48 @@ class VirtualEngine:
         self._core.abort_requests([stream.call_id])
 
 
-class _GreedyCalls(TaskCalls):
-    """Asks everything at once; calls know nothing of each other."""
+class _TaskDeadlines(TaskCalls):
+    def _due(self, call: ModelCall, then: Sequence[Work]) -> float:
+        del call, then
+        return self._promise.deadline
 
-    each = math.inf
-    """Seconds that every call is promised."""
 
-    def _due(self, own: Work, then: Sequence[Work], beside: Sequence[Work] = (), width: int = 1) -> float:
-        del own, then, beside, width
-        return self._clock() + self.each
+class _Shares(TaskCalls):
+    def _due(self, call: ModelCall, then: Sequence[Work]) -> float:
+        now, deadline = self._clock(), self._promise.deadline
+        mine, after = self._pace.seconds(call.work), sum(map(self._pace.seconds, then))
+        beside = sum(map(self._pace.seconds, self._left)) - after
+        whole = max(mine, beside / WIDEST) + after
+        return now + (deadline - now) * min(1.0, mine / whole) if deadline > now else deadline
 
-    def _width(self, calls: Sequence[ModelCall], open_calls: Sequence[int], then: Sequence[Work]) -> int:
-        del calls, open_calls, then
-        return WIDEST
+
+class _PerCall(TaskCalls):
+    def _due(self, call: ModelCall, then: Sequence[Work]) -> float:
+        del call, then
+        return self._clock() + self._promise.deadline - self._promise.arrival
+
+
+class _PerStage(TaskCalls):
+    def _due(self, call: ModelCall, then: Sequence[Work]) -> float:
+        del call
+        stages = self._stage + 1 + len(then)
+        return self._clock() + (self._promise.deadline - self._promise.arrival) / stages
+
+
+class _NoDeadlines(TaskCalls):
+    def _due(self, call: ModelCall, then: Sequence[Work]) -> float:
+        del call, then
+        return math.inf
+
+
+_CALLS: dict[Deadlines, type[TaskCalls]] = {
+    Deadlines.WORKFLOW: TaskCalls,
+    Deadlines.TASK: _TaskDeadlines,
+    Deadlines.SHARE: _Shares,
+    Deadlines.PER_CALL: _PerCall,
+    Deadlines.PER_STAGE: _PerStage,
+    Deadlines.NONE: _NoDeadlines,
+}
 
 
 def _call(prompt: int, answer: int, expected: int) -> ModelCall:
@@ -233,7 +296,7 @@ def _summary(rng: random.Random, arrival: float) -> MultiCallTask:
     parts = tuple((rng.randint(80, 1200), _answer(rng, 40), 40) for _ in range(rng.randint(2, 24)))
     last = (len(parts) * 48, _answer(rng, 80), 80)
     tokens = sum(part[0] for part in parts)
-    return MultiCallTask(arrival, TaskKind.SUMMARIZATION, 3.0 + 0.2e-3 * tokens, parts, last)
+    return MultiCallTask(arrival, TaskKind.SUMMARIZATION, 9.0 + 0.6e-3 * tokens, parts, last)
 
 
 def _translation(rng: random.Random, arrival: float) -> MultiCallTask:
@@ -241,7 +304,7 @@ def _translation(rng: random.Random, arrival: float) -> MultiCallTask:
     sizes = [rng.randint(60, 300) for _ in range(rng.randint(2, 12))]
     parts = tuple((60 + size, _answer(rng, int(1.3 * size)), int(1.3 * size)) for size in sizes)
     last = (2 * sizes[0], _answer(rng, sizes[0]), sizes[0]) if rng.random() < 0.25 else None
-    return MultiCallTask(arrival, TaskKind.TRANSLATION, 6.0 + 2e-3 * sum(sizes), parts, last)
+    return MultiCallTask(arrival, TaskKind.TRANSLATION, 18.0 + 6e-3 * sum(sizes), parts, last)
 
 
 def _answer(rng: random.Random, mean: int) -> int:

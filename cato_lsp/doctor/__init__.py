@@ -57,7 +57,7 @@ def _check_engine(model: str | None) -> Iterable[Finding]:
     from cato_lsp.doctor.deep import check_engine
 
     settings = settings_here()[0]
-    yield check_engine(settings.model_copy(update={"model": model}) if model else settings)
+    yield from check_engine(settings.model_copy(update={"model": model}) if model else settings)
 
 
 def _guarded(topic: str, check: Callable[[], Iterable[Finding]]) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Starts the engine on a model in a process of its own and completes a few tokens."""
+"""Starts the engine on a model in a process of its own, completes a few tokens, and measures what can be promised."""
 
 from __future__ import annotations
 
@@ -7,43 +7,92 @@ import math
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import anyio
 
 from cato_lsp.config import EngineSettings, Settings
-from cato_lsp.doctor.finding import Finding, fail, ok
+from cato_lsp.doctor.finding import Finding, fail, ok, warn
 from cato_lsp.engine.api import Call, EngineError
 from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.model_folder import inspect_model_folder
 from cato_lsp.engine.thread import EngineThread
 from cato_lsp.models.catalog import resolve_model
+from cato_lsp.orchestrator.calibration import alone_ms, measure, suited
+from cato_lsp.orchestrator.pace import Pace
+from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
 
 PROMPT = "def add(a, b):\n    return"
 TOKENS = 16
 LIMIT = 600.0
 """Seconds that loading and completing may take."""
+_PROMISES = {
+    "completion_ttft_ms": "the first token of a completion, from a full prompt,",
+    "generation_ttft_ms": "the first token of generated code, from a full prompt,",
+    "summarization_e2e_ms": "a summary of two sentences",
+    "translation_e2e_ms": "the shortest translation",
+    "summarization_token_ms": "a summary, for each token of the input,",
+    "translation_token_ms": "a translation, for each token of the input,",
+}
 
 
-def check_engine(settings: Settings) -> Finding:
+def check_engine(settings: Settings) -> list[Finding]:
     """Run this module in a child process, so that a crash in native code is a finding too."""
     request = json.dumps([settings.model, settings.engine.model_dump()])
     command = [sys.executable, "-m", "cato_lsp.doctor.deep", request]
     try:
         result = subprocess.run(command, capture_output=True, timeout=LIMIT, check=False, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
-        return fail("engine", f"not ready after {LIMIT:.0f} s", "Try a smaller model.")
+        return [fail("engine", f"not ready after {LIMIT:.0f} s", "Try a smaller model.")]
     try:
-        answer: dict[str, str] = json.loads(result.stdout)
+        answer = json.loads(result.stdout)
     except ValueError:
         lines = result.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-        return fail("engine", f"ended with code {result.returncode}: {lines[-1]}", "Report this with the log.")
+        return [fail("engine", f"ended with code {result.returncode}: {lines[-1]}", "Report this with the log.")]
     if "error" in answer:
-        return fail("engine", answer["error"], answer["remedy"])
-    return ok("engine", answer["detail"])
+        return [fail("engine", answer["error"], answer["remedy"])]
+    return [ok("engine", answer["detail"]), *judge(settings, Pace(**answer["pace"]))]
 
 
-async def _complete(launch: Launch) -> str:
+def judge(settings: Settings, pace: Pace) -> list[Finding]:
+    """Whether the promises can be kept with nothing else running, and what to set where they cannot.
+
+    :param pace: as measured on an engine that does nothing else.
+    """
+    hold, findings = suited(settings, pace).sla, list[Finding]()
+    for name, alone in alone_ms(pace, settings.completion.prompt_tokens).items():
+        set_to = getattr(settings.sla, name)
+        if alone <= set_to:
+            continue
+        better = _rounded(2 * alone)
+        if name in settings.sla.model_fields_set:
+            told = f"`sla.{name}` is {_ms(set_to)}"
+            remedy = f"Set `sla.{name} = {better}`, leave it out, or choose a smaller model."
+        else:
+            told = f"usually {_ms(set_to)} are promised (here {_ms(getattr(hold, name))}, as nothing is set)"
+            remedy = f"Choose a smaller model, or set `sla.{name}` to what you find bearable."
+        findings.append(warn("promise", f"{_PROMISES[name]} takes {_ms(alone)} here even alone; {told}", remedy))
+    return findings or [ok("promise", f"all can be kept here: {_speed(pace)}")]
+
+
+def _speed(pace: Pace) -> str:
+    return f"{1 / pace.prompt_token:.0f} prompt tokens and {1 / pace.answer_token:.0f} answer tokens a second, alone"
+
+
+def _ms(milliseconds: float) -> str:
+    if milliseconds < 10:
+        return f"{milliseconds:.2g} ms"
+    return f"{milliseconds:.0f} ms" if milliseconds < 10_000 else f"{milliseconds / 1000:.0f} s"
+
+
+def _rounded(milliseconds: float) -> int:
+    """Up to two digits."""
+    step = 10 ** max(0, math.floor(math.log10(milliseconds)) - 1)
+    return math.ceil(milliseconds / step) * step
+
+
+async def _complete(launch: Launch) -> tuple[str, Pace]:
     from tokenizers import Tokenizer
 
     inspect_model_folder(launch.model)
@@ -60,19 +109,23 @@ async def _complete(launch: Launch) -> str:
                 first = time.monotonic()
             tokens += delta.tokens
     end = time.monotonic()
+    prompter = await Prompters().coding(engine.folder, engine.context_length)
+    pace = await measure(engine, prompter, time.monotonic)
     engine.stop()
     await engine.wait_closed()
-    return (
+    detail = (
         f"ready in {ready - begin:.1f} s; first token after {1000 * (first - ready):.0f} ms, "
         f"{tokens} tokens in {1000 * (end - ready):.0f} ms"
     )
+    return detail, pace
 
 
 def _main(request: str) -> None:
     setting, engine = json.loads(request)
     try:
         launch = Launch(resolve_model(setting).path, EngineSettings.model_validate(engine))
-        answer = {"detail": anyio.run(_complete, launch)}
+        detail, pace = anyio.run(_complete, launch)
+        answer = {"detail": detail, "pace": asdict(pace)}
     except EngineError as error:
         answer = {"error": str(error), "remedy": error.remedy}
     json.dump(answer, sys.stdout)

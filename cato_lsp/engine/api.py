@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Protocol, Self
@@ -29,6 +29,22 @@ class CallRejectedError(EngineError):
 
 
 @dataclass(frozen=True, slots=True)
+class Beginning:
+    """Text that an answer has to begin with."""
+
+    spellings: tuple[Mapping[int, int], ...]
+    """For each number of its characters that are written, the tokens that may follow, and how many are then."""
+    hidden: int = 0
+    """How many characters the answer's deltas leave out."""
+    hidden_ids: tuple[int, ...] = ()
+    """Those as tokens, which end the prompt where an engine cannot hold answers to a beginning."""
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Itself: vLLM copies what a request carries, and spellings are large."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One model call: a prompt, how to sample, and the promise it carries into the scheduler."""
 
@@ -38,6 +54,9 @@ class Call:
     stop_token_ids: tuple[int, ...] = ()
     temperature: float = 0.0
     seed: int | None = None
+    beginning: Beginning | None = None
+    scored: bool = False
+    """Whether the deltas tell how likely their tokens are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +68,8 @@ class Delta:
     finish_reason: FinishReason | None = None
     cached_prompt_tokens: int = 0
     """Prompt tokens found in the prefix cache; set on the first delta."""
+    log_probability: float = 0.0
+    """Natural logarithm of the probability of the tokens, all together; 0 for a call that is not scored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,12 @@ from pathlib import Path
 import psutil
 
 from cato_lsp.config import EngineSettings
+from cato_lsp.engine.model_folder import ModelFolder
 
 GIB = 1 << 30
+KV_TOKENS = 65_536
+"""Tokens that a KV cache should hold: what 32 open documents have in their prompts, 2,000 tokens each."""
+SHORTEST_CONTEXT = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +31,29 @@ class Launch:
         cores = psutil.cpu_count(logical=False) or os.cpu_count() or 2
         return self.settings.threads or max(1, cores - 1)
 
-    @property
-    def kv_cache_bytes(self) -> int:
-        """Size of the KV cache on a CPU: as set, else a sixteenth of the memory, from 0.5 to 4 GiB."""
+    def kv_cache_bytes(self, folder: ModelFolder) -> int:
+        """Size of the KV cache on a CPU: as set, else what `KV_TOKENS` or one whole context of the model take.
+
+        At most a sixteenth of the memory, from 0.5 to 4 GiB, unless a longer context is set.
+        """
         if self.settings.kv_cache_gb is not None:
             return int(self.settings.kv_cache_gb * GIB)
-        return min(4 * GIB, max(GIB // 2, psutil.virtual_memory().total // 16))
+        most = min(4 * GIB, max(GIB // 2, psutil.virtual_memory().total // 16))
+        each = folder.kv_bytes_per_token
+        if not each:
+            return most
+        # A block more than is asked for: vLLM keeps one for itself.
+        least = each * (min(self.settings.max_model_len or 0, folder.context_length) + 64)
+        return max(least, min(most, each * max(KV_TOKENS, folder.context_length + 64)))
+
+    def context_length(self, folder: ModelFolder) -> int:
+        """Tokens of prompt and answer together on a CPU: as set, else the model's, as far as the KV cache goes."""
+        if self.settings.max_model_len is not None:
+            return min(self.settings.max_model_len, folder.context_length)
+        if not folder.kv_bytes_per_token:
+            return folder.context_length
+        held = self.kv_cache_bytes(folder) // folder.kv_bytes_per_token - 64
+        return min(folder.context_length, max(held, SHORTEST_CONTEXT))
 
 
 def vllm_distribution() -> tuple[str, str] | None:

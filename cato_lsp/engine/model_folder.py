@@ -21,6 +21,8 @@ class ModelFolder:
     context_length: int
     """``max_position_embeddings`` of the configuration, in tokens."""
     weights_bytes: int
+    kv_bytes_per_token: int
+    """Bytes that a token takes in the KV cache, at the model's own precision; 0: the configuration does not say."""
 
 
 def inspect_model_folder(path: Path) -> ModelFolder:
@@ -51,7 +53,22 @@ def inspect_model_folder(path: Path) -> ModelFolder:
         architecture=architectures[0],
         context_length=int(config.get("max_position_embeddings") or 2048),
         weights_bytes=sum(file.stat().st_size for file in weights),
+        kv_bytes_per_token=_kv_bytes_per_token(config),
     )
+
+
+def _kv_bytes_per_token(config: dict[str, Any]) -> int:
+    """Keys and values of all layers; with latent attention (MLA), the one latent vector that stands for both."""
+    layers, heads, hidden = (
+        int(config.get(key) or 0) for key in ("num_hidden_layers", "num_attention_heads", "hidden_size")
+    )
+    if not layers or not heads:
+        return 0
+    element = 4 if config.get("dtype", config.get("torch_dtype")) == "float32" else 2
+    if latent := config.get("kv_lora_rank"):
+        return layers * (int(latent) + int(config.get("qk_rope_head_dim") or 0)) * element
+    head = int(config.get("head_dim") or hidden // heads)
+    return 2 * layers * int(config.get("num_key_value_heads") or heads) * head * element
 
 
 def _read_json(file: Path) -> dict[str, Any]:

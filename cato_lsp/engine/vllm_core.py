@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from vllm import EngineArgs, SamplingParams
+from vllm import EngineArgs, ModelRegistry, SamplingParams
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.llm_engine import LLMEngine
 
 from cato_lsp.engine.api import Call, CallRejectedError, Delta, EngineStats, FinishReason
+from cato_lsp.engine.beginning import EXTRA_ARGUMENT, BeginningProcessor, spelled_out
 from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.model_folder import ModelFolder
 from cato_lsp.engine.scheduler import StepRecord, make_scheduler_cls
@@ -39,6 +40,9 @@ class VllmCore:
         core = cast("Any", self._llm.engine_core).engine_core
         self._scheduler = core.scheduler
         self.context_length = int(self._llm.model_config.max_model_len)
+        self._holds_to_beginnings = bool(args.logits_processors)
+        self._unshown: dict[str, int] = {}
+        """Characters of calls' beginnings that their next deltas leave out."""
         self._warm_up()
 
     @property
@@ -52,44 +56,51 @@ class VllmCore:
         Raises:
             CallRejectedError: vLLM refuses it, or prompt and answer do not fit the context window.
         """
-        length = len(call.prompt_ids) + call.max_tokens
+        if not self._holds_to_beginnings:
+            call = spelled_out(call)
+        max_tokens = call.max_tokens + (len(call.beginning.hidden_ids) if call.beginning else 0)
+        length = len(call.prompt_ids) + max_tokens
         if length > self.context_length:
             raise CallRejectedError(
                 f"A call of {length} tokens does not fit the context window of {self.context_length}.",
                 "Lower `completion.prompt_tokens`, or raise `engine.max_model_len` if the model allows it.",
             )
         params = SamplingParams(
-            max_tokens=call.max_tokens,
+            max_tokens=max_tokens,
             temperature=call.temperature,
             # With chunked prefill a seeded request ends vLLM's CPU worker ("CPU Generator does not use offset").
             seed=None if current_platform.is_cpu() else call.seed,
             stop_token_ids=list(call.stop_token_ids),
+            logprobs=0 if call.scored else None,
             output_kind=RequestOutputKind.DELTA,
-            extra_args={"cato": call.promise},
+            extra_args={"cato": call.promise, EXTRA_ARGUMENT: call.beginning},
         )
         try:
             self._llm.add_request(call_id, {"prompt_token_ids": list(call.prompt_ids)}, params)
         except (ValueError, TypeError) as error:
             raise CallRejectedError(f"vLLM refused the call: {error}") from error
+        if call.beginning is not None:
+            self._unshown[call_id] = call.beginning.hidden
 
     def abort(self, call_ids: Iterable[str]) -> None:
         """Drop calls before the next step; unknown ones are ignored."""
-        self._llm.abort_request(list(call_ids))
+        dropped = list(call_ids)
+        self._llm.abort_request(dropped)
+        for call_id in dropped:
+            self._unshown.pop(call_id, None)
 
     def step(self) -> list[tuple[str, Delta]]:
         """Run one engine step and return what it added, by call."""
-        return [
-            (
-                output.request_id,
-                Delta(
-                    text=output.outputs[0].text,
-                    tokens=len(output.outputs[0].token_ids),
-                    finish_reason=_finish_reason(output.outputs[0].finish_reason),
-                    cached_prompt_tokens=output.num_cached_tokens or 0,
-                ),
-            )
-            for output in cast("list[Any]", self._llm.step())
-        ]
+        return [(output.request_id, self._delta(output)) for output in cast("list[Any]", self._llm.step())]
+
+    def _delta(self, output: Any) -> Delta:
+        added = output.outputs[0]
+        reason = _finish_reason(added.finish_reason)
+        unshown = self._unshown.pop(output.request_id, 0)
+        if unshown > len(added.text) and reason is None:
+            self._unshown[output.request_id] = unshown - len(added.text)
+        likely = _log_probability(added)
+        return Delta(added.text[unshown:], len(added.token_ids), reason, output.num_cached_tokens or 0, likely)
 
     def hint(self, client: str, until: float) -> None:
         """Pass the typing hint to the scheduler."""
@@ -119,6 +130,22 @@ class VllmCore:
         self._llm.engine_core.shutdown()
 
 
+def import_model(architecture: str) -> None:
+    """Import the class of a model here and now.
+
+    vLLM would first look at it in a process of its own, which keeps CUDA out of this one: on a CPU that is six seconds
+    of every first start for nothing.
+    """
+    known = ModelRegistry.models.get(architecture)
+    if known is not None:
+        ModelRegistry.register_model(architecture, known.load_model_cls())
+
+
+def _log_probability(added: Any) -> float:
+    """Of the tokens that a step added; with the shown logprobs of a call come those of its tokens first."""
+    return sum(entry[token].logprob for token, entry in zip(added.token_ids, added.logprobs or (), strict=False))
+
+
 def _finish_reason(reason: str | None) -> FinishReason | None:
     if reason is None or reason in ("stop", "length", "abort"):
         return reason
@@ -138,12 +165,17 @@ def _engine_args(launch: Launch, folder: ModelFolder) -> EngineArgs:
         async_scheduling=False if on_cpu else settings.async_scheduling is not False,
         enable_prefix_caching=True,
         disable_log_stats=True,
+        # What a beginning makes impossible does not count.
+        logprobs_mode="processed_logprobs",
         generation_config="vllm",
     )
     if on_cpu:
-        args.kv_cache_memory_bytes = launch.kv_cache_bytes
+        import_model(folder.architecture)
+        args.max_model_len = launch.context_length(folder)
+        args.kv_cache_memory_bytes = launch.kv_cache_bytes(folder)
         args.block_size = CPU_BLOCK
         args.max_num_batched_tokens = CPU_CHUNK
+        args.logits_processors = [BeginningProcessor]
     else:
         args.gpu_memory_utilization = settings.gpu_memory_utilization
     return args

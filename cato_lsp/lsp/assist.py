@@ -15,7 +15,6 @@ from lsprotocol import types
 from cato_lsp.engine.api import EngineError
 from cato_lsp.lsp.preview import Preview, show_document, shows_previews
 from cato_lsp.lsp.progress import Progress
-from cato_lsp.orchestrator.admission import Admission
 from cato_lsp.orchestrator.work import EndedError, RefusedError, Watcher
 from cato_lsp.scheduling.promise import TaskKind
 from cato_lsp.tasks.edit import Edit
@@ -114,7 +113,7 @@ async def carry_out(session: Session, request: Request, token: str = "") -> Edit
         ending = "Cancelled"
         progress.begin()
         try:
-            result, unverified = await work(preview.show, Watcher(lambda each: _tell(progress, each), progress.tokens))
+            result, unverified = await work(preview.show, Watcher(progress.note, progress.tokens))
             ending = _ending(result, unverified)
             if isinstance(result, str) and not shows_previews(session):
                 await show_document(session, scratch_name(request), language, result)
@@ -209,11 +208,6 @@ def _ending(result: Edit | str | None, unverified: bool) -> str:
     if not result:
         return "The model had nothing to say"
     return "Done, but not verified: please check it" if unverified else "Done"
-
-
-def _tell(progress: Progress, admission: Admission) -> None:
-    if admission.reason:
-        progress.note(admission.reason)
 
 
 def _warn(session: Session, text: str) -> None:

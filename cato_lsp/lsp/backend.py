@@ -45,7 +45,7 @@ class Backend:
         if is_first:
             logging.getLogger().setLevel(settings.log_level.upper())
         try:
-            choice = resolve_model(settings.model)
+            choice = resolve_model(settings.model, session.root)
         except EngineError as error:
             self.host.refuse(error)
             session.status.warn(f"{error} {error.remedy}")

@@ -28,7 +28,7 @@ class Progress:
         self._title = title
         self._scope = scope
         self._begun = self._ended = False
-        self._note = ""
+        self._notes: list[str] = []
         self._tokens = 0
         self._reported = 0.0
 
@@ -41,8 +41,8 @@ class Progress:
             self._session.protocol.send_request(types.WINDOW_WORK_DONE_PROGRESS_CREATE, created, self._created)
 
     def note(self, text: str) -> None:
-        """Say something that stays: why it takes longer, say."""
-        self._note = text
+        """Say something that stays: why it takes longer, or does less."""
+        self._notes.append(text)
         self._report()
 
     def tokens(self, count: int) -> None:
@@ -72,7 +72,7 @@ class Progress:
             self._session.server.work_done_progress.report(self.token, report)
 
     def _message(self) -> str | None:
-        parts = [self._note, f"{self._tokens} tokens" if self._tokens else ""]
+        parts = [*self._notes, f"{self._tokens} tokens" if self._tokens else ""]
         return " · ".join(part for part in parts if part) or None
 
 

@@ -7,13 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import anyio
-from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async
+from pygls.io_ import run_async
 
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.lsp.features import register_features
+from cato_lsp.lsp.pipes import StreamWriter, open_pipes
 from cato_lsp.lsp.privacy import keep_bodies_out_of_the_log
 from cato_lsp.lsp.session import Session
 from cato_lsp.lsp.status_socket import serve_status
@@ -42,7 +43,8 @@ def run_stdio(overrides: Layer | None = None) -> int:
         async with anyio.create_task_group() as group:
             group.start_soon(backend.run)
             group.start_soon(serve_status, backend)
-            await serve_connection(session, await _reader(stdin), await _writer(stdout))
+            async with open_pipes(stdin, stdout) as (reader, writer):
+                await serve_connection(session, reader, writer)
             group.cancel_scope.cancel()
         return session.exit_code
 
@@ -69,12 +71,12 @@ async def listen(backend: Backend, host: str, port: int, overrides: Layer | None
     """Accept connections, a session for each."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await serve_connection(Session(backend, overrides), reader, _StreamWriter(writer))
+        await serve_connection(Session(backend, overrides), reader, StreamWriter(writer))
 
     return await asyncio.start_server(connected, host, port)
 
 
-async def serve_connection(session: Session, reader: AsyncReader, writer: Writer | _StreamWriter) -> None:
+async def serve_connection(session: Session, reader: AsyncReader, writer: Writer | StreamWriter) -> None:
     """Run one session until ``exit``, the end of its stream or the death of its client."""
     protocol = session.protocol
     keep_bodies_out_of_the_log()
@@ -102,66 +104,9 @@ async def serve_connection(session: Session, reader: AsyncReader, writer: Writer
             group.start_soon(until, session.abandoned)
     finally:
         session.end(exit_code=1)
-        if isinstance(writer, _StreamWriter):
+        if isinstance(writer, StreamWriter):
             with anyio.move_on_after(LAST_WORDS, shield=True):
                 await writer.finish()
-
-
-class _StreamWriter:
-    """Writes without waiting: a client that reads slowly holds up nobody."""
-
-    def __init__(self, stream: asyncio.StreamWriter) -> None:
-        self._stream = stream
-
-    def write(self, data: bytes) -> None:
-        if not self._stream.is_closing():
-            self._stream.write(data)
-
-    def close(self) -> None:
-        self._stream.close()
-
-    async def finish(self) -> None:
-        """Wait until all is written, and close."""
-        self._stream.close()
-        try:
-            await self._stream.wait_closed()
-        except ConnectionError:
-            logger.debug("The client went before its last answer")
-
-
-class _PipeProtocol(asyncio.streams.FlowControlMixin):
-    """Lets a `StreamWriter` write to a pipe and wait for its end."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._closed = asyncio.get_running_loop().create_future()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        if not self._closed.done():
-            self._closed.set_result(None)
-
-    def _get_close_waiter(self, _stream: Any) -> asyncio.Future[None]:
-        return self._closed
-
-
-async def _reader(stdin: BinaryIO) -> AsyncReader:
-    """Read by readiness where stdin allows it: a message then costs no thread hop."""
-    reader = asyncio.StreamReader()
-    try:
-        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stdin)
-    except ValueError:  # a regular file
-        return StdinAsyncReader(stdin)
-    return reader
-
-
-async def _writer(stdout: BinaryIO) -> Writer | _StreamWriter:
-    loop = asyncio.get_running_loop()
-    try:
-        transport, protocol = await loop.connect_write_pipe(_PipeProtocol, stdout)
-    except ValueError:  # a regular file
-        return StdoutWriter(stdout)
-    return _StreamWriter(asyncio.StreamWriter(transport, protocol, None, loop))
 
 
 def _claim_stdio() -> tuple[BinaryIO, BinaryIO]:

@@ -79,6 +79,11 @@ class Session:
         return self.server.client_capabilities
 
     @property
+    def root(self) -> Path:
+        """The first folder of the workspace, or the current one."""
+        return self._roots[0] if self._roots else Path.cwd()
+
+    @property
     def protocol(self) -> SessionProtocol:
         """The JSON-RPC side."""
         return cast("SessionProtocol", self.server.protocol)
@@ -120,6 +125,7 @@ class Session:
         if self._overrides is not None:
             layers.append(self._overrides)
         self.settings, found = load_settings(layers)
+        self.backend.orchestrator.open_folders(self.client, self._roots)
         for problem in [*problems, *found]:
             self.status.warn(f"cato settings: {problem}")
         self.backend.use(self)
@@ -149,7 +155,7 @@ class Session:
 
     def opened(self, document: Document) -> None:
         """A document was opened: it will probably be edited."""
-        self.backend.orchestrator.warm_up(self.client, document.snapshot(), self.settings)
+        self.backend.orchestrator.opened(self.client, document.snapshot(), self.settings)
 
     def typed(self) -> None:
         """A document was edited: an urgent request is likely."""

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
-import platformdirs
+import psutil
 from anyio.abc import SocketStream
 
 from cato_lsp.lsp.methods.status import backend_status
+from cato_lsp.lsp.sockets import make_private, socket_folder
 
 if TYPE_CHECKING:
     from cato_lsp.lsp.backend import Backend
@@ -28,19 +29,13 @@ _LONGEST_ANSWER = 1 << 20
 _PATIENCE = 2.0
 
 
-def socket_folder() -> Path:
-    """Where the servers of this user have their sockets."""
-    return platformdirs.user_runtime_path("cato-lsp", appauthor=False)
-
-
 async def serve_status(backend: Backend, folder: Path | None = None) -> None:
     """Answer until cancelled. A server that cannot have a socket does without."""
     path = (folder or socket_folder()) / f"{os.getpid()}.sock"
     if not hasattr(socket, "AF_UNIX"):
         return
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.parent.chmod(0o700)
+        make_private(path.parent)
         listener = await anyio.create_unix_listener(path, mode=0o600)
     except OSError as error:
         logger.info("No status socket: %s", error)
@@ -58,13 +53,15 @@ async def serve_status(backend: Backend, folder: Path | None = None) -> None:
 
 
 def ask_servers(folder: Path | None = None) -> list[dict[str, Any]]:
-    """The status of every server of this user; sockets that nobody answers at are removed."""
+    """The status of every server of this user; what dead servers left behind is removed."""
     found: list[dict[str, Any]] = []
     for path in sorted((folder or socket_folder()).glob("*.sock")):
         try:
             found.append(_ask(path))
         except ConnectionRefusedError:
-            path.unlink(missing_ok=True)
+            # A server that is just starting refuses too, between binding its socket and listening at it.
+            if not psutil.pid_exists(int(path.stem)):
+                path.unlink(missing_ok=True)
         except (OSError, ValueError) as error:
             logger.warning("%s: %s", path.name, error)
     return found

@@ -20,8 +20,10 @@ class ModelChoice:
     why: str
 
 
-def resolve_model(setting: str) -> ModelChoice:
+def resolve_model(setting: str, base: Path = Path()) -> ModelChoice:
     """The folder that ``model = setting`` means: ``auto``, ``bundled``, a folder, or a Hugging Face name.
+
+    A folder that is not absolute is looked for below ``base``.
 
     Raises:
         EngineError: nothing of that name is on this disk; the remedy says how to get it.
@@ -30,7 +32,7 @@ def resolve_model(setting: str) -> ModelChoice:
         return ModelChoice(BUNDLED, "bundled", "bundled with the package")
     if setting == "auto":
         return best_model(local_models(), this_machine())
-    folder = Path(setting).expanduser()
+    folder = base / Path(setting).expanduser()
     if folder.is_dir():
         return ModelChoice(folder, folder.name, "as set")
     cached = dict(cached_folders(cache_folder()))

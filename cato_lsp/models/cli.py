@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cato_lsp.models.catalog import resolve_model
-from cato_lsp.models.local import local_models
+from cato_lsp.models.local import cache_folder, local_model, local_models
 from cato_lsp.models.machine import MB, this_machine
 from cato_lsp.models.pull import PullError, pull
 
@@ -38,6 +38,11 @@ def models(
     console = Console()
     console.print(table)
     console.print(f"`auto` takes [bold]{escape(choice.name)}[/bold]: {escape(choice.why)}.", soft_wrap=True)
+    console.print(
+        f"On {machine} weights of up to {machine.room // MB:,} MB answer quickly; `cato-lsp models pull NAME` "
+        f"downloads a model to {escape(str(cache_folder()))}.",
+        soft_wrap=True,
+    )
 
 
 @app.command("pull")
@@ -50,6 +55,20 @@ def pull_command(
     except PullError as error:
         Console(stderr=True).print(f"[red]{escape(str(error))}[/red]", soft_wrap=True)
         raise typer.Exit(1) from error
-    Console().print(
-        f'{escape(name)} is at {escape(str(path))}; use it with `model = "{escape(name)}"`.', soft_wrap=True
-    )
+    Console().print(f"{escape(name)} is at {escape(str(path))}. {escape(_use(name, path))}", soft_wrap=True)
+
+
+def _use(name: str, path: Path) -> str:
+    """How a person comes to use a model that was downloaded."""
+    machine, setting = this_machine(), f'`model = "{name}"`'
+    model = local_model(name, path)
+    if model is None:
+        return f"It has no fill-in-the-middle tokens: with {setting} it completes without what follows the cursor."
+    if model.weights_bytes > machine.room:
+        return (
+            f"Its weights of {model.weights_bytes // MB:,} MB are much for {machine}; {setting} uses it all the same."
+        )
+    auto = resolve_model("auto")
+    if auto.path == path:
+        return "It is used from now on, unless `model` is set to another one."
+    return f"Use it with {setting}; `auto` takes {auto.name}."

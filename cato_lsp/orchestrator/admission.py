@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,11 +10,12 @@ from typing import Protocol
 
 from cato_lsp.scheduling.promise import TaskKind
 
-OVERLAP = 0.5
-"""Seconds that a task waits for each second of work ahead of it: calls share the engine's steps."""
 PATIENCE = 10.0
 """A task is refused when it would take this many times what is promised for its kind."""
-_MOST_AHEAD = 16
+MOST_OF_ONE = 16
+"""Tasks of one client that run at once, at most."""
+MOST = 64
+"""Tasks of all clients."""
 
 _NAMES = {
     TaskKind.GENERATION: ("generation", "generations"),
@@ -39,8 +40,11 @@ class Ahead(Protocol):
     def kind(self) -> TaskKind: ...
 
     @property
-    def remaining(self) -> float:
-        """Predicted seconds of work that are left."""
+    def client(self) -> str: ...
+
+    @property
+    def load(self) -> float:
+        """Predicted seconds by which what is left of it holds up others."""
         ...
 
 
@@ -55,31 +59,53 @@ class Admission:
     """For a person; empty with `Verdict.YES`."""
 
 
-def admit(own: float, promised: float, ahead: Collection[Ahead]) -> Admission:
+def admit(client: str, own: float, load: float, promised: float, ahead: Collection[Ahead]) -> Admission:
     """Decide on a task.
 
-    :param own: predicted seconds of its own work.
+    Clients share the engine fairly: another one's tasks hold this one up for no longer than the client's own do
+    (its tasks that run, and this one), however many they are.
+
+    :param own: predicted seconds of the task, with nothing else running.
+    :param load: predicted seconds by which it will hold up others.
     :param promised: seconds that are promised for the whole of it.
     :param ahead: the tasks that run now.
     """
-    expected = own + OVERLAP * sum(task.remaining for task in ahead)
-    if expected <= promised and len(ahead) < _MOST_AHEAD:
+    loads: defaultdict[str, float] = defaultdict(float)
+    for task in ahead:
+        loads[task.client] += task.load
+    mine = loads.pop(client, 0.0)
+    expected = own + mine + sum(min(other, mine + load) for other in loads.values())
+    if expected <= promised:
         return Admission(Verdict.YES, expected)
     told = _told([task.kind for task in ahead], expected)
-    if expected <= PATIENCE * promised and len(ahead) < _MOST_AHEAD:
+    if expected <= PATIENCE * promised:
         return Admission(Verdict.LATER, expected, told)
     advice = "Try again when they are done." if ahead else "Select a smaller part, or raise the setting `sla`."
     return Admission(Verdict.NO, expected, f"{told} {advice}")
 
 
+def overfull(client: str, ahead: Collection[Ahead]) -> str:
+    """Why no further task of a client is taken on, whatever it is; empty if it can be."""
+    own = [task.kind for task in ahead if task.client == client]
+    if len(own) >= MOST_OF_ONE:
+        return f"{_listed(own)} running for this window already. Try again when one of them is done."
+    if len(ahead) >= MOST:
+        return f"{_listed([task.kind for task in ahead])} running already. Try again when one of them is done."
+    return ""
+
+
 def _told(kinds: Sequence[TaskKind], expected: float) -> str:
+    if not kinds:
+        return f"This is a long piece of work for this machine: expected {_seconds(expected)}."
+    return f"{_listed(kinds)} ahead; expected {_seconds(expected)}."
+
+
+def _listed(kinds: Sequence[TaskKind]) -> str:
+    """``1 summary and 2 translations are``."""
     counts = Counter(kinds)
     parts = [f"{counts[kind]} {_NAMES[kind][counts[kind] > 1]}" for kind in _NAMES if counts[kind]]
-    if not parts:
-        return f"This is a long piece of work for this machine: expected {_seconds(expected)}."
     listed = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-    verb = "is" if sum(counts.values()) == 1 else "are"
-    return f"{listed} {verb} ahead; expected {_seconds(expected)}."
+    return f"{listed} {'is' if len(kinds) == 1 else 'are'}"
 
 
 def _seconds(seconds: float) -> str:

@@ -1,8 +1,4 @@
-"""Work that nobody waits for, one piece at a time, in the engine's background class.
-
-Reading a document ahead fills the prefix cache before the first keystroke. The completion that would follow the one
-just shown is thought of ahead, so that accepting one brings the next at once (llama.vim does this, too).
-"""
+"""Work that nobody waits for, one piece at a time, in the engine's background class."""
 
 from __future__ import annotations
 
@@ -10,13 +6,13 @@ import logging
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 
-from cato_lsp.engine.api import Call, EngineError
+from cato_lsp.engine.api import EngineError
 from cato_lsp.orchestrator.completion import Prepare
-from cato_lsp.orchestrator.running import RunningAnswer
+from cato_lsp.orchestrator.running import RunningAnswer, completion_call
 from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
 from cato_lsp.tasks.completion import CompletionRequest
 from cato_lsp.tasks.typethrough import TypeThroughCache
@@ -36,6 +32,10 @@ class Ahead:
     prepare: Prepare
     cache: TypeThroughCache | None = None
     """Where the completion goes; ``None``: only the prompt is read."""
+    least: float = 0.0
+    """Confidence below which the completion is forgotten."""
+    done: Callable[[], None] = lambda: None
+    """Called when the prompt has been read."""
 
 
 class Background:
@@ -86,13 +86,14 @@ class Background:
         if plan is None:
             return
         promise = Promise(TaskKind.WARMUP, ServiceClass.BACKGROUND, self._clock(), math.inf, work.client)
-        tokens = 1 if work.cache is None else plan.max_tokens
-        stream = engine.submit(Call(tuple(plan.prompt_ids), promise, tokens, tuple(plan.stop_token_ids)))
-        answer = RunningAnswer(work.request, plan, stream)
+        call = completion_call(plan, promise, scored=work.least > 0)
+        stream = engine.submit(replace(call, max_tokens=1) if work.cache is None else call)
+        answer = RunningAnswer(work.request, plan, stream, work.least)
         try:
             await answer.read(work.request, lambda _delta, _first: None)
         finally:
             await answer.close()
+        work.done()
         completion = answer.completion(work.request)
         if work.cache is not None and completion is not None:
             work.cache.put_completion(work.request, completion)

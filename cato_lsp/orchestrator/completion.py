@@ -11,10 +11,10 @@ from statistics import median
 import anyio
 
 from cato_lsp.config import Settings
-from cato_lsp.engine.api import Call, Delta, Engine, EngineError, EngineUnavailableError
+from cato_lsp.engine.api import Delta, Engine, EngineError, EngineUnavailableError
 from cato_lsp.orchestrator.live import LiveTask, LiveTasks, Slot
 from cato_lsp.orchestrator.record import Outcome, Source, TaskLog, TaskRecord
-from cato_lsp.orchestrator.running import RunningAnswer
+from cato_lsp.orchestrator.running import RunningAnswer, completion_call
 from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
 from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
 from cato_lsp.tasks.typethrough import TypeThroughCache
@@ -168,12 +168,13 @@ class _Job:
         return _present([found.get(number) for number in range(self.settings.completion.candidates)])
 
     def _start(self, engine: Engine, plan: CompletionPlan, number: int = 0) -> RunningAnswer:
-        prompt, stop = tuple(plan.prompt_ids), tuple(plan.stop_token_ids)
         temperature, seed = (TEMPERATURE, number) if number else (0.0, None)
-        stream = engine.submit(Call(prompt, self._promise, plan.max_tokens, stop, temperature, seed))
-        self.record.prompt_tokens += len(prompt)
+        least = 0.0 if self.request.invoked else self.settings.completion.least_confidence
+        call = completion_call(plan, self._promise, temperature=temperature, seed=seed, scored=least > 0)
+        stream = engine.submit(call)
+        self.record.prompt_tokens += len(plan.prompt_ids)
         self.record.calls.append(stream.usage)
-        return RunningAnswer(self.request, plan, stream)
+        return RunningAnswer(self.request, plan, stream, least)
 
     async def _read(
         self, answer: RunningAnswer | None, task: LiveTask, on_first: Callable[[], None] = lambda: None
@@ -184,6 +185,7 @@ class _Job:
         try:
             with anyio.move_on_after(self._limit - self._clock()):
                 agrees = await answer.read(self.request, partial(self._count, on_first))
+            self.record.held_back = agrees and answer.held_back
             return answer.completion(self.request) if agrees else None
         finally:
             if task.answer is answer:

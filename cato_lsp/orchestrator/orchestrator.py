@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import anyio
 
 from cato_lsp.config import Settings
 from cato_lsp.engine.api import Engine, EngineError, EngineStats
 from cato_lsp.engine.host import EngineHost, EnginePhase, EngineStatus
-from cato_lsp.orchestrator.background import Ahead, Background
-from cato_lsp.orchestrator.completion import CompletionRunner, Prepare
+from cato_lsp.orchestrator.calibration import measure, suited
+from cato_lsp.orchestrator.completion import CompletionRunner
 from cato_lsp.orchestrator.counters import AcceptCounters
+from cato_lsp.orchestrator.foresight import Foresight
 from cato_lsp.orchestrator.live import LiveTasks, Slot
+from cato_lsp.orchestrator.pace import Pace
 from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.orchestrator.record import TaskLog
 from cato_lsp.orchestrator.work import Plan, Watcher, WorkRunner
 from cato_lsp.scheduling.promise import TaskKind
-from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
+from cato_lsp.tasks.completion import Completion, CompletionRequest
 from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.exclusion import Exclusion
 from cato_lsp.tasks.generation import Generated, Generation, GenerationTarget
@@ -52,15 +55,17 @@ class Orchestrator:
         self._live = LiveTasks()
         self._completions = CompletionRunner(self._live, self.log, clock)
         self._work = WorkRunner(self._live, self.log, clock)
-        self._background = Background(clock, lambda: self._until(ready=True))
+        self._alone: Pace | None = None
+        """The speed of the engine with nothing else to do, once it is known."""
         self._prompters = Prompters()
+        self._foresight = Foresight(host, self._prompters, clock, lambda: self._until(ready=True))
         self._caches: dict[str, TypeThroughCache] = {}
         self._counters: dict[str, AcceptCounters] = {}
 
     async def run(self) -> None:
         """Get to know every engine that is started, and do what nobody waits for; until cancelled."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._background.run)
+            group.start_soon(self._foresight.run)
             group.start_soon(self._get_acquainted)
 
     async def _get_acquainted(self) -> None:
@@ -69,11 +74,13 @@ class Orchestrator:
             await self._until(ready=True)
             try:
                 engine, prompter = await self._prepare_work()
-                await self._work.calibrate(engine, prompter)
+                self._alone = await measure(engine, prompter, self._clock)
+                self._work.pace = replace(self._alone)
             except EngineError as error:
                 logger.warning("%s %s", error, error.remedy)
             self.acquainted.set()
             await self._until(ready=False)
+            self._alone = None
 
     async def _until(self, *, ready: bool) -> None:
         """Wait until the engine is ready, or is not."""
@@ -96,42 +103,21 @@ class Orchestrator:
         if exclusion.forbids_completion(snapshot.uri, snapshot.language, snapshot.text):
             return []
 
-        cache = self.cache(client)
-        prepare = self._preparer(request, settings)
+        self.counters(client).look(snapshot.uri, snapshot.text)
+        cache, settings = self.cache(client), self.suited(settings)
+        prepare = self._foresight.asked(client, request, settings)
         completions = await self._completions.run(client, request, settings, cache, prepare)
         if completions and settings.completion.speculate:
-            self._speculate(client, request, completions[0], settings, cache)
+            self._foresight.think_ahead(client, request, completions[0], settings, cache)
         return completions
 
-    def warm_up(self, client: str, snapshot: Snapshot, settings: Settings) -> None:
+    def opened(self, client: str, snapshot: Snapshot, settings: Settings) -> None:
         """Read a document ahead: wherever the cursor will be, the text before it is in the prefix cache then."""
-        exclusion = Exclusion(settings.disabled_languages, settings.disabled_globs)
-        if not (settings.completion.enabled and settings.completion.warm_up):
-            return
-        if not exclusion.forbids_completion(snapshot.uri, snapshot.language, snapshot.text):
-            request = CompletionRequest(snapshot, len(snapshot.text), invoked=True)
-            self._background.put(Ahead(client, request, self._preparer(request, settings)))
+        self._foresight.read_ahead(client, snapshot, len(snapshot.text), settings)
 
-    def _speculate(
-        self,
-        client: str,
-        request: CompletionRequest,
-        completion: Completion,
-        settings: Settings,
-        cache: TypeThroughCache,
-    ) -> None:
-        """Think of what would follow once the completion is accepted."""
-        snapshot = replace(request.snapshot, text=completion.apply(request.snapshot.text))
-        accepted = CompletionRequest(snapshot, completion.start + len(completion.text))
-        self._background.put(Ahead(client, accepted, self._preparer(accepted, settings), cache))
-
-    def _preparer(self, request: CompletionRequest, settings: Settings) -> Prepare:
-        async def prepare() -> tuple[Engine, CompletionPlan | None]:
-            engine = self._host.engine
-            prompter = await self._prompters.completion(engine.folder, settings.completion, engine.context_length)
-            return engine, prompter.plan(request)
-
-        return prepare
+    def open_folders(self, client: str, roots: Sequence[Path]) -> None:
+        """Say which folders a client works in."""
+        self._foresight.open_folders(client, roots)
 
     async def generate(
         self,
@@ -149,7 +135,7 @@ class Orchestrator:
             return Plan([task.call().work], lambda calls: task.run(calls, preview))
 
         slot = Slot(client, snapshot.uri, TaskKind.GENERATION, target.start)
-        return await self._work.run(slot, settings.sla, self._prepare_work, plan, watcher)
+        return await self._work.run(slot, self.suited(settings).sla, self._prepare_work, plan, watcher)
 
     async def summarize(
         self, client: str, snapshot: Snapshot, symbol: Symbol, settings: Settings, watcher: Watcher
@@ -161,7 +147,7 @@ class Orchestrator:
             return Plan(task.foresee(), task.run)
 
         slot = Slot(client, snapshot.uri, TaskKind.SUMMARIZATION, symbol.span.start)
-        return await self._work.run(slot, settings.sla, self._prepare_work, plan, watcher)
+        return await self._work.run(slot, self.suited(settings).sla, self._prepare_work, plan, watcher)
 
     async def explain(
         self, client: str, snapshot: Snapshot, span: Span, settings: Settings, preview: Preview, watcher: Watcher
@@ -173,7 +159,7 @@ class Orchestrator:
             return Plan(task.foresee(), lambda calls: task.run(calls, preview))
 
         slot = Slot(client, snapshot.uri, TaskKind.SUMMARIZATION, -1 - span.start)
-        return await self._work.run(slot, settings.sla, self._prepare_work, plan, watcher)
+        return await self._work.run(slot, self.suited(settings).sla, self._prepare_work, plan, watcher)
 
     async def translate(
         self,
@@ -189,14 +175,18 @@ class Orchestrator:
 
         def plan(prompter: Prompter) -> Plan[Translated]:
             task = Translation(snapshot, span.start, span.end, language, prompter)
-            return Plan(task.foresee(), lambda calls: task.run(calls, preview))
+            return Plan(task.foresee(), lambda calls: task.run(calls, preview), task.note)
 
         slot = Slot(client, snapshot.uri, TaskKind.TRANSLATION, span.start)
-        return await self._work.run(slot, settings.sla, self._prepare_work, plan, watcher)
+        return await self._work.run(slot, self.suited(settings).sla, self._prepare_work, plan, watcher)
 
     async def _prepare_work(self) -> tuple[Engine, Prompter]:
         engine = self._host.engine
         return engine, await self._prompters.coding(engine.folder, engine.context_length)
+
+    def suited(self, settings: Settings) -> Settings:
+        """The settings with the promises that hold here; see `calibration.suited`."""
+        return settings if self._alone is None else suited(settings, self._alone)
 
     def translations(self, language: str) -> list[str]:
         """The languages that the model at hand can translate to, as far as it is known already."""
@@ -212,30 +202,31 @@ class Orchestrator:
 
     def counters(self, client: str) -> AcceptCounters:
         """What became of a client's completions."""
-        return self._counters.setdefault(client, AcceptCounters())
+        return self._counters.setdefault(client, AcceptCounters(clock=self._clock))
 
     def typing(self, client: str) -> None:
         """A key was pressed: let the scheduler keep its steps short."""
-        self._background.drop(client)
+        self._foresight.typed(client)
         if self._host.status.phase is EnginePhase.READY:
             self._host.engine.hint(client, self._clock() + TYPING_HINT)
 
     def close_document(self, client: str, uri: str) -> None:
         """Abort what runs for a closed document."""
         self._live.end_document(client, uri)
+        self._foresight.close_document(client, uri)
         self.cache(client).forget(uri)
 
     def close_client(self, client: str) -> None:
         """Abort all that a client owns."""
         self._live.end_client(client)
-        self._background.drop(client)
+        self._foresight.close_client(client)
         self._caches.pop(client, None)
         self._counters.pop(client, None)
 
     @property
     def done_ahead(self) -> int:
         """Documents read ahead and completions thought of ahead."""
-        return self._background.done
+        return self._foresight.done
 
     @property
     def live_count(self) -> int:

@@ -61,6 +61,8 @@ class TaskRecord:
     cached_tokens: int = 0
     """Prompt tokens found in the prefix cache."""
     answer_tokens: int = 0
+    held_back: bool = False
+    """Not shown, since the model was too unsure of it."""
     calls: list[CallUsage] = field(default_factory=list[CallUsage])
     """What each call cost."""
 

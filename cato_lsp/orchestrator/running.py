@@ -9,23 +9,45 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cato_lsp.engine.api import CallStream, Delta
+from cato_lsp.engine.api import Beginning, Call, CallStream, Delta
+from cato_lsp.scheduling.promise import Promise
 from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
+from cato_lsp.tasks.confidence import Confidence
 from cato_lsp.tasks.window import plain
+
+
+def completion_call(
+    plan: CompletionPlan,
+    promise: Promise,
+    *,
+    temperature: float = 0.0,
+    seed: int | None = None,
+    scored: bool = False,
+) -> Call:
+    """The call that a plan asks for."""
+    cut = plan.cut
+    beginning = Beginning(cut.spellings, len(cut.text), tuple(cut.ids)) if cut else None
+    prompt, stop = tuple(plan.prompt_ids), tuple(plan.stop_token_ids)
+    return Call(prompt, promise, plan.max_tokens, stop, temperature, seed, beginning, scored)
 
 
 class RunningAnswer:
     """One call's answer as it grows.
 
     :param request: what the call was made for.
+    :param least: confidence below which the answer is held back; above 0 the call has to be scored.
     """
 
-    def __init__(self, request: CompletionRequest, plan: CompletionPlan, stream: CallStream) -> None:
+    def __init__(
+        self, request: CompletionRequest, plan: CompletionPlan, stream: CallStream, least: float = 0.0
+    ) -> None:
         self._request = request
         self._base, self._offset = request.composed()
         self._line = plan.cursor.line
         self._text = plan.stream()
         self._stream = stream
+        self._least = least
+        self._confidence = Confidence()
         self.begun = False
         """Whether the first token is there."""
         self.complete = False
@@ -50,15 +72,24 @@ class RunningAnswer:
             async for delta in self._stream:
                 on_delta(delta, not self.begun)
                 self.begun = True
+                self._confidence.add(delta.tokens, delta.log_probability)
                 self.complete = self._text.feed(delta.text) or delta.finish_reason == "stop"
+                self.complete |= self._confidence.settled and self.held_back
                 if not self._agrees(typed):
                     return False
                 if self.complete:
                     break
         return True
 
+    @property
+    def held_back(self) -> bool:
+        """Whether the model is too unsure of the answer so far for it to be shown."""
+        return self._confidence.value < self._least
+
     def completion(self, request: CompletionRequest) -> Completion | None:
-        """What is sound of the answer so far, for a request that fits."""
+        """What is sound of the answer so far, for a request that fits; ``None`` if it is held back."""
+        if self.held_back:
+            return None
         completion = self._text.result(cut=not self.complete)
         typed = self._typed(request)
         if completion is None or not typed:

@@ -25,6 +25,8 @@ class KindSummary:
     e2e_p95: float | None
     without_call: int
     """Answered by type-through."""
+    held_back: int
+    """Answers not shown, since the model was too unsure of them."""
     prompt_tokens: int
     cached_tokens: int
     tokens_after_cancel: int
@@ -51,6 +53,7 @@ def _summary(records: list[TaskRecord]) -> KindSummary:
         e2e_p50=percentile(e2es, 50),
         e2e_p95=percentile(e2es, 95),
         without_call=sum(record.source is not Source.MODEL for record in waited),
+        held_back=sum(record.held_back for record in waited),
         prompt_tokens=sum(record.prompt_tokens for record in records),
         cached_tokens=sum(record.cached_tokens for record in records),
         tokens_after_cancel=sum(record.usage.tokens_after_cancel for record in records),

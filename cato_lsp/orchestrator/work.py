@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -11,23 +10,18 @@ from typing import Generic, TypeVar
 
 from cato_lsp.config import SlaSettings
 from cato_lsp.engine.api import Engine, EngineError, EngineUnavailableError
-from cato_lsp.orchestrator.admission import Admission, Verdict, admit
+from cato_lsp.orchestrator.admission import Verdict, admit, overfull
 from cato_lsp.orchestrator.live import LiveTasks, Slot
 from cato_lsp.orchestrator.pace import Pace
 from cato_lsp.orchestrator.record import Outcome, TaskLog, TaskRecord
 from cato_lsp.orchestrator.workflow import TaskCalls
 from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
-from cato_lsp.tasks.calls import Calls, CannotDoError, ModelCall, Work
-from cato_lsp.tasks.prompts import Prompter, summarize
+from cato_lsp.tasks.calls import Calls, CannotDoError, Work
+from cato_lsp.tasks.prompts import Prompter
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-
-_SAMPLE = "\n".join(
-    f"def step_{n}(items):\n    return [each * {n} for each in items if each > {n}]\n" for n in range(12)
-)
-"""Code to measure the engine's pace on."""
 
 
 class RefusedError(Exception):
@@ -48,24 +42,30 @@ class Plan(Generic[Result]):
 
     foreseen: Sequence[Work]
     run: Callable[[Calls], Awaitable[Result]]
+    note: str = ""
+    """What a person should know before it begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
     """Is told how a task goes on."""
 
-    admitted: Callable[[Admission], None] = lambda _admission: None
+    note: Callable[[str], None] = lambda _text: None
+    """A sentence for the person: why it takes longer, or does less."""
     tokens: Callable[[int], None] = lambda _tokens: None
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
+class Running:
+    """A task that runs, as admission sees it."""
+
     kind: TaskKind
+    client: str
     calls: TaskCalls
 
     @property
-    def remaining(self) -> float:
-        return self.calls.remaining
+    def load(self) -> float:
+        return self.calls.load
 
 
 class WorkRunner:
@@ -76,7 +76,9 @@ class WorkRunner:
         self._log = log
         self._clock = clock
         self.pace = Pace()
-        self._running: list[_Running] = []
+        """How fast the engine is, as busy as it is."""
+        self.ahead: list[Running] = []
+        """The tasks that run now."""
 
     async def run(
         self,
@@ -100,6 +102,8 @@ class WorkRunner:
             with self._live.take(slot) as task:
                 engine, prompter = await prepare()
                 planned = plan(prompter)
+                if planned.note:
+                    watcher.note(planned.note)
                 record.deadline = promised(sla, slot.kind, planned.foreseen)
                 record.e2e_promised = slot.kind is not TaskKind.GENERATION
                 results.append(await self._admitted(engine, slot, planned, arrival, record, watcher))
@@ -121,18 +125,6 @@ class WorkRunner:
             raise EndedError(task.ended_as)
         return results[0]
 
-    async def calibrate(self, engine: Engine, prompter: Prompter) -> None:
-        """Measure the engine's pace with one short call in the background class."""
-        prompt = prompter.prompt(summarize(_SAMPLE, "python"))
-        if prompt is None:
-            return
-        self.pace = Pace()
-        now = self._clock()
-        promise = Promise(TaskKind.WARMUP, ServiceClass.BACKGROUND, now, math.inf, "calibration")
-        record = TaskRecord(TaskKind.WARMUP, "calibration", math.inf)
-        calls = TaskCalls(engine, promise, record, self.pace, self._clock)
-        await calls.call(ModelCall(prompt, max_tokens=16, expected_tokens=16))
-
     async def _admitted(
         self,
         engine: Engine,
@@ -142,23 +134,27 @@ class WorkRunner:
         record: TaskRecord,
         watcher: Watcher,
     ) -> Result:
+        if refusal := overfull(slot.client, self.ahead):
+            raise RefusedError(refusal)
         due, service = arrival + record.deadline, ServiceClass.TTFT
         if record.e2e_promised:
             service = ServiceClass.E2E
-            admission = admit(sum(map(self.pace.seconds, plan.foreseen)), record.deadline, self._running)
+            own, load = self.pace.together(plan.foreseen), sum(map(self.pace.load, plan.foreseen))
+            admission = admit(slot.client, own, load, record.deadline, self.ahead)
             if admission.verdict is Verdict.NO:
                 raise RefusedError(admission.reason)
             # Taken on for later, its calls are planned for then: they would else count as lost from the start.
             due = max(due, arrival + admission.expected)
-            watcher.admitted(admission)
+            if admission.reason:
+                watcher.note(admission.reason)
         promise = Promise(slot.kind, service, arrival, due, slot.client)
         calls = TaskCalls(engine, promise, record, self.pace, self._clock, plan.foreseen, watcher.tokens)
-        running = _Running(slot.kind, calls)
-        self._running.append(running)
+        running = Running(slot.kind, slot.client, calls)
+        self.ahead.append(running)
         try:
             return await plan.run(calls)
         finally:
-            self._running.remove(running)
+            self.ahead.remove(running)
 
 
 def promised(sla: SlaSettings, kind: TaskKind, foreseen: Sequence[Work]) -> float:

@@ -1,7 +1,13 @@
 """The calls of one task under one promise.
 
-Each call's deadline comes from the task's: what is left of its time, divided in proportion to the predicted work. The
-division is made anew whenever a call starts, so that what one call saves or wastes is shared by all that follow.
+The scheduler orders planned calls by their deadlines, and knows nothing of tasks. So a call's deadline says where its
+*task* stands: when the task is due, and later the more work it has left. The deadlines of tasks alone (earliest
+deadline first) lose many promises as soon as not all can be kept, since everybody is late by a little; with the work
+that is left in them, what is nearly done is finished, and of tasks that cannot all be kept the small ones are. The work
+left is predicted anew whenever a call starts.
+
+Not taken: an early deadline for each call, its share of the time left. It makes the scheduler hurry, or give up, calls
+that have time. ``scripts/bench_workflows.py`` compares them.
 """
 
 from __future__ import annotations
@@ -13,19 +19,13 @@ from functools import partial
 import anyio
 
 from cato_lsp.engine.api import Call, CallRejectedError, Engine, EngineError
-from cato_lsp.orchestrator.pace import Pace
+from cato_lsp.orchestrator.pace import WIDEST, Pace
 from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.scheduling.promise import Promise, ServiceClass
 from cato_lsp.tasks.calls import Answer, ModelCall, OnText, Work
 
-WIDEST = 8
-"""Calls of one task that run at once, at most: seats are left for others."""
-
-
-AIM = 0.15
-"""Share of the time left that calls side by side are to take, as predicted. Others will come meanwhile, and answers
-turn out longer than expected; larger shares kept fewer promises near saturation (``scripts/bench_workflows.py``).
-"""
+BEHIND = 30.0
+"""Seconds that a task stands further back for each second that what is left of it will hold up others."""
 
 
 class TaskCalls:
@@ -56,9 +56,9 @@ class TaskCalls:
         self._stage = 0
 
     @property
-    def remaining(self) -> float:
-        """Predicted seconds of work that are left."""
-        return sum(map(self._pace.seconds, self._left))
+    def load(self) -> float:
+        """Predicted seconds by which what is left holds up others."""
+        return sum(map(self._pace.load, self._left))
 
     @property
     def deadline(self) -> float:
@@ -68,7 +68,7 @@ class TaskCalls:
     async def call(self, call: ModelCall, *, then: Sequence[Work] = (), on_text: OnText | None = None) -> Answer:
         """See `Calls.call`."""
         self._left = [call.work, *then]
-        answer = await self._ask(call, self._due(call.work, then), on_text)
+        answer = await self._ask(call, self._due(call, then), on_text)
         self._left = list(then)
         self._stage += 1
         return answer
@@ -91,9 +91,8 @@ class TaskCalls:
             nonlocal failure
             call = calls[number]
             watch = None if on_text is None else partial(on_text, number)
-            due = self._due(call.work, then, [calls[each].work for each in waiting], self._width(calls, waiting, then))
             try:
-                answers[number] = await self._ask(call, due, watch)
+                answers[number] = await self._ask(call, self._due(call, then), watch)
             except EngineError as error:
                 failure = error
                 group.cancel_scope.cancel()
@@ -102,7 +101,7 @@ class TaskCalls:
 
         async with anyio.create_task_group() as group:
             while waiting or running:
-                while waiting and len(running) < self._width(calls, [*waiting, *running], then):
+                while waiting and len(running) < WIDEST:
                     running.add(number := waiting.pop(0))
                     group.start_soon(ask, number)
                 self._left = [*(calls[each].work for each in (*running, *waiting)), *then]
@@ -116,26 +115,18 @@ class TaskCalls:
 
     def has_time_for(self, work: Work) -> bool:
         """See `Calls.has_time_for`."""
-        return self._clock() + self._pace.seconds(work) + self.remaining <= self._promise.deadline
+        left = self._pace.together(self._left) + self._pace.seconds(work)
+        return self._clock() + left <= self._promise.deadline
 
-    def _due(self, own: Work, then: Sequence[Work], beside: Sequence[Work] = (), width: int = 1) -> float:
-        """When a call that starts now is due."""
+    def _due(self, call: ModelCall, then: Sequence[Work]) -> float:
+        """The deadline of a call that starts now.
+
+        :param then: what follows the call, or the map that it is part of.
+        """
+        del call, then
         if self._promise.service is not ServiceClass.E2E:
             return self._promise.deadline
-        now = self._clock()
-        seconds = self._pace.seconds
-        mine = seconds(own)
-        rest = sum(map(seconds, beside)) / width + sum(map(seconds, then))
-        left = self._promise.deadline - now
-        return now + left * mine / (mine + rest) if left > 0 and mine > 0 else self._promise.deadline
-
-    def _width(self, calls: Sequence[ModelCall], open_calls: Sequence[int], then: Sequence[Work]) -> int:
-        """How many calls have to run at once for the promise to be kept."""
-        serial = sum(self._pace.seconds(calls[number].work) for number in open_calls)
-        left = self._promise.deadline - self._clock() - sum(map(self._pace.seconds, then))
-        if left <= 0:
-            return WIDEST
-        return max(1, min(WIDEST, int(serial / (AIM * left)) + 1))
+        return self._promise.deadline + BEHIND * self.load
 
     async def _ask(self, call: ModelCall, due: float, on_text: OnText | None) -> Answer:
         promise = replace(self._promise, deadline=due, stage=self._stage)

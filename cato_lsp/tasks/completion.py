@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from cato_lsp.tasks.context import FileContext
 from cato_lsp.tasks.cursor import Cursor, Mode
 from cato_lsp.tasks.families import FimFamily
-from cato_lsp.tasks.fim import FimPromptBuilder
+from cato_lsp.tasks.fim import NO_CONTEXT, FimPromptBuilder
+from cato_lsp.tasks.healing import CutWord
+from cato_lsp.tasks.indentation import leading_blanks
 from cato_lsp.tasks.shaping import ShapingContext, shape
 from cato_lsp.tasks.shaping.closers import closers_to_replace
 from cato_lsp.tasks.snapshot import Snapshot
@@ -61,6 +64,18 @@ class Completion:
         """The completion of a request that inserts ``insertion`` at the cursor."""
         return _Target.of(request).completion(insertion, 0)
 
+    def follow_up(self, request: CompletionRequest) -> CompletionRequest:
+        """The request that is likely once it is accepted: right behind it or, where it ends its line, on the next one,
+        indented as editors do it.
+        """
+        snapshot, offset = request.snapshot, self.start + len(self.text)
+        text = self.apply(snapshot.text)
+        cursor = Cursor.at(text, offset, snapshot.language)
+        if cursor.mode is Mode.LINE and not cursor.rest.strip() and not cursor.on_blank_line:
+            added = snapshot.newline + leading_blanks(cursor.line)
+            text, offset = text[:offset] + added + text[offset:], offset + len(added)
+        return CompletionRequest(replace(snapshot, text=text), offset)
+
     def inserted(self, request: CompletionRequest) -> str | None:
         """What the completion of a request inserts at the cursor; ``None`` if it replaces text behind it."""
         target = _Target.of(request)
@@ -76,11 +91,15 @@ class CompletionLimits:
     """How long prompts and answers may be."""
 
     prompt_tokens: int = 1536
+    context_tokens: int | None = None
+    """Most tokens of other files in a prompt; ``None``: as the model has learned it."""
     line_tokens: int = 48
     """Most tokens of an answer that fills a line."""
     block_tokens: int = 160
     """Most tokens of an answer of several lines."""
     max_lines: int = 12
+    in_comments: bool = True
+    """Whether something is offered in comments and docstrings while typing."""
 
 
 class CompletionPrompter:
@@ -103,22 +122,33 @@ class CompletionPrompter:
     ) -> None:
         self.family = family
         self.limits = limits or CompletionLimits()
-        self._builder = FimPromptBuilder(tokenizer, family, self.limits.prompt_tokens)
+        self._builder = FimPromptBuilder(tokenizer, family, self.limits.prompt_tokens, self.limits.context_tokens)
         known = (tokenizer.token_id(token) for token in family.control)
         stop = {number for number in known if number is not None}
         self._stop_token_ids = sorted(stop | set(eos_token_ids))
 
-    def plan(self, request: CompletionRequest) -> CompletionPlan | None:
-        """How to ask the model, or ``None`` where nothing sensible can be offered."""
+    @property
+    def reads_other_files(self) -> bool:
+        """Whether prompts have room for other files' code."""
+        return self._builder.reads_other_files
+
+    def plan(self, request: CompletionRequest, context: FileContext = NO_CONTEXT) -> CompletionPlan | None:
+        """How to ask the model, or ``None`` where nothing sensible can be offered.
+
+        :param context: what it is told of other files; what is excluded has been left out.
+        """
         target = _Target.of(request)
         if not request.invoked and _is_hopeless(target):
             return None
         language = request.snapshot.language
         cursor = Cursor.at(target.text, target.offset, language)
-        prompt = self._builder.build(target.text, target.offset, path=_path(request.snapshot.uri))
+        if not (self.limits.in_comments or request.invoked) and cursor.in_comment:
+            return None
+        prompt = self._builder.build(target.text, target.offset, path=_path(request.snapshot.uri), context=context)
         tokens = self.limits.line_tokens if cursor.mode is Mode.LINE else self.limits.block_tokens
         return CompletionPlan(
             prompt_ids=prompt.ids,
+            cut=prompt.cut,
             max_tokens=tokens,
             stop_token_ids=self._stop_token_ids,
             target=target,
@@ -134,6 +164,8 @@ class CompletionPlan:
     """One call to the model and the way to read its answer."""
 
     prompt_ids: list[int]
+    cut: CutWord | None
+    """What the answer has to begin with. Its ``text`` is no part of what a stream is fed."""
     max_tokens: int
     stop_token_ids: list[int]
     target: _Target
@@ -217,10 +249,11 @@ class _Target:
 
 
 def _is_usable(selected: SelectedCompletion, text: str) -> bool:
-    """The range lies within one line of the document."""
-    if not 0 <= selected.start <= selected.end <= len(text):
+    """The range lies within one line of the document; an editor that breaks at a lone carriage return too agrees."""
+    start, end = selected.start, selected.end
+    if not 0 <= start <= end <= len(text) or (end and text[end - 1 : end + 1] == "\r\n"):
         return False
-    return "\n" not in text[selected.start : selected.end]
+    return "\n" not in text[start:end] and "\r" not in text[start:end]
 
 
 def _is_hopeless(target: _Target) -> bool:

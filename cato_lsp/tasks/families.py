@@ -49,6 +49,16 @@ class FimFamily:
     """Token that begins a file, followed by the file's path and a line feed."""
     names_file: bool = False
     """The prompt of a single file begins with the separator and its path."""
+    heals: bool = False
+    """A word that the cursor cuts is written anew (:mod:`cato_lsp.tasks.healing`)."""
+    repository: str = ""
+    """Token that begins a repository of several files, followed by its name."""
+    repository_end: str = "\n"
+    """What follows the name."""
+    path_in_prefix: bool = False
+    """With other files before it, the path of the file stands behind the prefix token."""
+    learned_files: bool = False
+    """Trained on several files in a row, so that it makes use of others."""
     model_types: frozenset[str] = frozenset()
     """``model_type`` values of ``config.json`` the family is published under."""
     names: tuple[str, ...] = ()
@@ -87,6 +97,7 @@ CATO = FimFamily(
     stop=(_ENDOFTEXT,),
     file_separator="<|file_sep|>",
     names_file=True,
+    heals=True,
     names=("cato",),
 )
 QWEN_CODER = FimFamily(
@@ -97,6 +108,8 @@ QWEN_CODER = FimFamily(
     middle="<|fim_middle|>",
     stop=(_ENDOFTEXT, "<|fim_pad|>", "<|repo_name|>", "<|im_start|>", "<|im_end|>"),
     file_separator="<|file_sep|>",
+    repository="<|repo_name|>",
+    learned_files=True,
     model_types=frozenset({"qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next"}),
     names=("qwen",),
     telling=("<|fim_pad|>", "<|repo_name|>"),
@@ -110,6 +123,7 @@ CODEGEMMA = FimFamily(
     bos="<bos>",
     stop=("<eos>", "<|file_separator|>", "<end_of_turn>"),
     file_separator="<|file_separator|>",
+    learned_files=True,
     model_types=frozenset({"gemma"}),
     names=("codegemma",),
     telling=("<|file_separator|>",),
@@ -122,6 +136,10 @@ STARCODER2 = FimFamily(
     middle="<fim_middle>",
     stop=(_ENDOFTEXT, "<fim_pad>", "<repo_name>"),
     file_separator="<file_sep>",
+    repository="<repo_name>",
+    repository_end="",
+    path_in_prefix=True,
+    learned_files=True,
     model_types=frozenset({"starcoder2"}),
     names=("starcoder2", "codeqwen"),
     telling=("<file_sep>",),

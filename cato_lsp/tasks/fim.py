@@ -14,14 +14,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cato_lsp.tasks.context import FileContext
 from cato_lsp.tasks.families import FimFamily, Order
+from cato_lsp.tasks.healing import CutWord, Healer
 from cato_lsp.tasks.tokenizer import Tokenizer
 from cato_lsp.tasks.window import MAX_CHARACTERS_PER_TOKEN, end_after, plain, start_before
 
 BLANKS = " \t"
+NO_CONTEXT = FileContext()
 _LINE_SHARE = 8
 """One eighth of the budget is kept free for the current line, so that its growth never moves the windows."""
 _LEFTOVER_STEPS = 16
+_CONTEXT_SHARE = 4
+"""A quarter of the budget goes to other files, where the model can use them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,8 @@ class FimPrompt:
     """The current line up to the cursor without blanks at its end: the answer continues this."""
     after: str
     """Text from the cursor on."""
+    cut: CutWord | None = None
+    """The end of the line that the answer has to begin with; ``ids`` do not hold it."""
 
 
 class FimPromptBuilder:
@@ -43,25 +50,40 @@ class FimPromptBuilder:
     :param tokenizer: the model's tokenizer.
     :param family: the model's FIM format, or :data:`cato_lsp.tasks.families.PLAIN`.
     :param prompt_tokens: most tokens a prompt may have: what the context holds, less the answer.
+    :param context_tokens: most of them for other files, at most half; ``None``: a quarter, if the model has learned to
+        use them.
     :raises ValueError: if a control token of the family is missing from the vocabulary or the budget holds
         no text.
     """
 
-    def __init__(self, tokenizer: Tokenizer, family: FimFamily, prompt_tokens: int) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, family: FimFamily, prompt_tokens: int, context_tokens: int | None = None
+    ) -> None:
         self._tokenizer = tokenizer
         self._family = family
         self._ids = {token: self._require(token) for token in (*family.required, family.bos) if token}
+        if context_tokens is None:
+            context_tokens = prompt_tokens // _CONTEXT_SHARE if family.learned_files else 0
+        self._context_tokens = min(context_tokens, prompt_tokens // 2)
         if prompt_tokens < 32:
             raise ValueError(f"a prompt of {prompt_tokens} tokens holds no useful text; at least 32 are needed")
         self._prompt_tokens = prompt_tokens
+        # The line stands at the end of the prompt in one order only.
+        self._healer = Healer(tokenizer) if family.heals and family.order is Order.PSM else None
 
-    def build(self, text: str, offset: int, *, path: str = "") -> FimPrompt:
+    @property
+    def reads_other_files(self) -> bool:
+        """Whether there is room for other files, and a way to name them."""
+        return self._context_tokens > 0 and self._tokenizer.token_id(self._family.file_separator) is not None
+
+    def build(self, text: str, offset: int, *, path: str = "", context: FileContext = NO_CONTEXT) -> FimPrompt:
         """The prompt for a gap at ``offset``. Cost is bounded by the budget, not by the length of ``text``.
 
         :param path: the file's name, told to families that know file separators.
+        :param context: what of other files goes before it, for those families.
         """
-        header = self._header(path)
-        room = self._prompt_tokens - len(self._ids) - len(header)
+        header, named = self._header(path, context)
+        room = self._prompt_tokens - len(self._ids) - len(header) - len(named)
         line_start = text.rfind("\n", 0, offset) + 1
         line_room = room // _LINE_SHARE
         line_cut = self._line_cut(text, line_start, offset, line_room)
@@ -69,14 +91,16 @@ class FimPromptBuilder:
         before = plain(text[start:line_cut])
         line = text[line_cut:offset].rstrip(BLANKS)
         after = plain(text[offset:end])
-        return FimPrompt(self._assemble(header, before, line, after), before, line, after)
+        cut = self._healer.heal(text[line_cut:offset]) if self._healer else None
+        kept = line.removesuffix(cut.text) if cut else line
+        return FimPrompt(self._assemble(header, named, before, kept, after), before, line, after, cut)
 
-    def _assemble(self, header: list[int], before: str, line: str, after: str) -> list[int]:
+    def _assemble(self, header: list[int], named: list[int], before: str, line: str, after: str) -> list[int]:
         family, ids, encode = self._family, self._ids, self._tokenizer.encode
         bos = [ids[family.bos]] if family.bos else []
         if family.order is Order.PLAIN:
             return [*bos, *header, *encode(before, continues=False), *encode(line, continues=bool(before))]
-        prefix = [ids[family.prefix], *encode(before, continues=False)]
+        prefix = [ids[family.prefix], *named, *encode(before, continues=False)]
         suffix = [ids[family.suffix], *encode(after)]
         if family.order is Order.SPM:
             middle = [ids[family.middle]] if family.middle else []
@@ -118,12 +142,37 @@ class FimPromptBuilder:
     def _count(self, text: str, *, continues: bool = True) -> int:
         return len(self._tokenizer.encode(plain(text), continues=continues))
 
-    def _header(self, path: str) -> list[int]:
-        separator = self._tokenizer.token_id(self._family.file_separator)
-        if separator is None or not path or not self._family.names_file:
-            return []
-        header = [separator, *self._tokenizer.encode(path + "\n")]
-        return header if len(header) <= self._prompt_tokens // _LINE_SHARE else []
+    def _header(self, path: str, context: FileContext) -> tuple[list[int], list[int]]:
+        """What stands before the file, and what stands behind the prefix token: other files, and the file's name."""
+        family, encode = self._family, self._tokenizer.encode
+        separator = self._tokenizer.token_id(family.file_separator)
+        if separator is None or not path:
+            return [], []
+        others = self._other_files(separator, context)
+        if not others and not family.names_file:
+            return [], []
+        name = encode(path + "\n")
+        if len(name) >= self._prompt_tokens // _LINE_SHARE:
+            return [], []
+        if others and family.path_in_prefix:
+            return [*others, separator], name
+        return [*others, separator, *name], []
+
+    def _other_files(self, separator: int, context: FileContext) -> list[int]:
+        """The repository's name and the other files, as far as they fit: the most telling, in the order given."""
+        encode, left = self._tokenizer.encode, self._context_tokens
+        repository = self._tokenizer.token_id(self._family.repository)
+        begin = (
+            [repository, *encode(context.repository + self._family.repository_end)] if repository is not None else []
+        )
+        left -= len(begin)
+        files: list[list[int]] = []
+        for chunk in reversed(context.chunks):
+            ids = [separator, *encode(f"{chunk.path}\n{chunk.text}\n")]
+            if len(ids) <= left:
+                files.append(ids)
+                left -= len(ids)
+        return [*begin, *(number for ids in reversed(files) for number in ids)] if files else []
 
     def _require(self, token: str) -> int:
         number = self._tokenizer.token_id(token)

@@ -9,11 +9,13 @@ from enum import StrEnum
 from cato_lsp.tasks.brackets import CLOSERS, BracketScan, scan
 from cato_lsp.tasks.cursor import Cursor, Mode
 
-_LOOP_LENGTH = 48
-"""Characters of one line that must be copies of a short piece to count as a loop."""
-_LOOP_PIECE = 16
+_LOOP_LENGTH, _LOOP_LENGTH_OF_WORDS = 48, 24
+"""Characters of one line that must be copies of a piece to count as a loop; of a piece with letters, fewer."""
+_LOOP = re.compile(r"(.{1,40}?)\1{2,}")
+_LOOP_REACH = 3 * 40
 _LOOP_LINES = 3
-"""The same line this many times in a row is a loop."""
+"""The same line this many times in a row is a loop; of several lines, twice is enough."""
+_LOOP_GROUP = 4
 _TELLING = 4
 """Letters and digits a line must hold for its repetition below the cursor to mean that the gap is filled."""
 
@@ -100,7 +102,7 @@ class StopRules:
             return reason
         if self._watches_rest and self._closes_rest(piece, start):
             return StopReason.BRACKET_CLOSED
-        if _is_loop(self._current):
+        if _holds_loop(self._current[max(0, start - _LOOP_REACH) :]):
             self._drop_current()
             return StopReason.LOOP
         return self._end_line() if content != piece else None
@@ -117,8 +119,9 @@ class StopRules:
                 return reason
             if self._closes_block_for_good(line):
                 return StopReason.BLOCK_END
-            if [*self._lines, line][-_LOOP_LINES:] == [line] * _LOOP_LINES:
-                del self._lines[-_LOOP_LINES + 1 :]
+            if again := _lines_again([*self._lines, line]):
+                del self._lines[len(self._lines) + 1 - again :]
+                self._current = self._lines.pop()
                 return StopReason.LOOP
             self._line_count += 1
             if self._line_count >= self._max_lines:
@@ -215,11 +218,21 @@ def _scope_of(cursor: Cursor) -> int | None:
     return cursor.indent + 1
 
 
-def _is_loop(line: str) -> bool:
-    """The end of the line is one short piece again and again; rules and gaps of blanks are none."""
-    if len(line) < _LOOP_LENGTH:
-        return False
-    tail = line[-_LOOP_LENGTH:]
-    return any(tail[size:] == tail[:-size] for size in range(1, _LOOP_PIECE + 1)) and any(
-        character.isalnum() for character in tail
-    )
+def _holds_loop(text: str) -> bool:
+    """Somewhere a piece comes again and again; rules and gaps of blanks are none."""
+    for loop in _LOOP.finditer(text):
+        least = _LOOP_LENGTH_OF_WORDS if any(map(str.isalpha, loop[1])) else _LOOP_LENGTH
+        if len(loop[0]) >= least and any(map(str.isalnum, loop[1])):
+            return True
+    return False
+
+
+def _lines_again(lines: list[str]) -> int:
+    """How many lines at the end only say again what stands before them."""
+    if len(lines) >= _LOOP_LINES and len(set(lines[-_LOOP_LINES:])) == 1:
+        return _LOOP_LINES - 1
+    for size in range(2, min(_LOOP_GROUP, len(lines) // 2) + 1):
+        group = lines[-size:]
+        if group == lines[-2 * size : -size] and sum(bool(line.strip()) for line in group) > 1:
+            return size
+    return 0

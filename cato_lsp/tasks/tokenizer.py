@@ -109,6 +109,22 @@ class Tokenizer:
         """Id of a token by its exact spelling, ``None`` if the vocabulary lacks it."""
         return self._fast.token_to_id(token) if token else None
 
+    def last_piece(self, text: str) -> int:
+        """Where the last piece of ``text`` begins: no token reaches across the border of two pieces.
+
+        The length of ``text`` for a tokenizer that does not divide texts.
+        """
+        divide = self._fast.pre_tokenizer
+        pieces = cast("list[tuple[str, tuple[int, int]]]", divide.pre_tokenize_str(text) if divide else [])
+        return pieces[-1][1][0] if pieces else len(text)
+
+    def token_texts(self) -> dict[int, str]:
+        """The text of every token that stands for whole characters; control tokens are left out."""
+        ids = [number for number in range(self._fast.get_vocab_size()) if number not in self._control]
+        texts = self._fast.decode_batch([[*self._lead, number] for number in ids])
+        shown = {number: text[bool(self._lead) :] for number, text in zip(ids, texts, strict=True)}
+        return {number: text for number, text in shown.items() if text and "\ufffd" not in text}
+
     @property
     def vocabulary(self) -> frozenset[str]:
         """Every token, added tokens included."""

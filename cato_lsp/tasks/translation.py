@@ -55,11 +55,24 @@ class Translation:
         if prompter.prompt(translate("", snapshot.language, target)) is None:
             raise CannotDoError(
                 f"The model cannot translate {language_name(snapshot.language)} to {language_name(target)}; "
-                "the bundled one knows Python to JavaScript. Choose another in the settings."
+                "the bundled one knows Python to JavaScript, one function at a time. Choose another in the settings."
             )
         self._pieces = self._cut(snapshot, start, end)
+        if self._pieces and all(piece.call is None for piece in self._pieces):
+            raise CannotDoError(
+                "The model can translate nothing of this: the bundled one knows single functions only. Select one, "
+                "or choose another model in the settings."
+            )
         if len(self._pieces) > MOST_PIECES:
             raise CannotDoError("This is too long to be translated at once; select a part of it.")
+
+    @property
+    def note(self) -> str:
+        """What a person should know before it begins; empty if nothing."""
+        known = sum(piece.call is not None for piece in self._pieces)
+        if known == len(self._pieces):
+            return ""
+        return f"The model can translate {known} of {len(self._pieces)} parts; the others become comments."
 
     def foresee(self) -> list[Work]:
         """What it will probably cost."""

@@ -31,6 +31,11 @@ class Place:
         """The line up to the cursor."""
         return self.text[self.text.rfind("\n", 0, self.offset) + 1 : self.offset]
 
+    @property
+    def within_word(self) -> bool:
+        """Whether letters or digits stand on both sides of the cursor."""
+        return (self.line[-1:] + self.wanted[:1]).replace("_", "a").isalnum() and bool(self.line and self.wanted)
+
 
 def line_places(files: Sequence[SourceFile], count: int) -> list[Place]:
     """Cursors inside lines of code; the rest of the line, three characters or more, is taken out."""

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from cato_lsp.config import CompletionSettings, EngineSettings
@@ -13,8 +14,11 @@ from cato_lsp.engine.api import Call
 from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.thread import EngineThread
 from cato_lsp.orchestrator.prompters import Prompters
+from cato_lsp.orchestrator.running import completion_call
 from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
 from cato_lsp.tasks.completion import CompletionPrompter, CompletionRequest
+from cato_lsp.tasks.context import FileContext
+from cato_lsp.tasks.fim import NO_CONTEXT
 from cato_lsp.tasks.prompts import Ask, CatoPrompter
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.tokenizer import Tokenizer
@@ -22,26 +26,29 @@ from evaluation.places import Place
 
 
 class ProductModel:
-    """Answers of one loaded model, which took ``load_seconds`` to load."""
+    """Answers of one loaded model."""
 
-    def __init__(
-        self, engine: EngineThread, prompter: CompletionPrompter, tokenizer: Tokenizer, load_seconds: float
-    ) -> None:
-        self.load_seconds = load_seconds
+    def __init__(self, engine: EngineThread, prompter: CompletionPrompter, tokenizer: Tokenizer) -> None:
         self._engine = engine
         self._prompter = prompter
         self._tokenizer = tokenizer
 
-    async def complete(self, place: Place) -> str:
-        """The file with the completion accepted at a place; unchanged if there was nothing to show."""
+    async def complete(self, place: Place, scores: list[float] | None = None, context: FileContext = NO_CONTEXT) -> str:
+        """The file with the completion accepted at a place; unchanged if there was nothing to show.
+
+        :param scores: is given the log-probability of each token that was read.
+        :param context: what the model is told of other files.
+        """
         snapshot = Snapshot(f"file:///{place.path}", "python", 1, place.text)
-        plan = self._prompter.plan(CompletionRequest(snapshot, place.offset, invoked=True))
+        plan = self._prompter.plan(CompletionRequest(snapshot, place.offset, invoked=True), context)
         if plan is None:
             return place.text
         text, complete = plan.stream(), False
-        call = Call(tuple(plan.prompt_ids), _promise(TaskKind.COMPLETION), plan.max_tokens, tuple(plan.stop_token_ids))
+        call = replace(completion_call(plan, _promise(TaskKind.COMPLETION)), scored=scores is not None)
         async with self._engine.submit(call) as deltas:
             async for delta in deltas:
+                if scores is not None:
+                    scores.append(delta.log_probability)
                 complete = text.feed(delta.text) or delta.finish_reason == "stop"
                 if complete:
                     break
@@ -62,27 +69,32 @@ class ProductModel:
                 ended = delta.finish_reason == "stop"
         return "".join(parts), ended
 
-    async def continue_text(self, text: str, prompt_tokens: int, answer_tokens: int) -> tuple[int, float]:
+    async def continue_text(
+        self, text: str, prompt_tokens: int, answer_tokens: int, *, scored: bool = False
+    ) -> tuple[int, float]:
         """Continue the first ``prompt_tokens`` of a text; the number of tokens written and the seconds it took."""
         ids = self._tokenizer.encode(text)[:prompt_tokens]
         began = time.monotonic()
         written = 0
-        async with self._engine.submit(Call(tuple(ids), _promise(TaskKind.COMPLETION), answer_tokens)) as deltas:
+        call = Call(tuple(ids), _promise(TaskKind.COMPLETION), answer_tokens, scored=scored)
+        async with self._engine.submit(call) as deltas:
             async for delta in deltas:
                 written += delta.tokens
         return written, time.monotonic() - began
 
 
 @asynccontextmanager
-async def served(folder: Path) -> AsyncIterator[ProductModel]:
-    """Load the model of ``folder`` and serve it until the context is left."""
-    began = time.monotonic()
+async def served(folder: Path, context_tokens: int | None = None) -> AsyncIterator[ProductModel]:
+    """Load the model of ``folder`` and serve it until the context is left.
+
+    :param context_tokens: the setting ``completion.context_tokens``.
+    """
     engine = EngineThread(Launch(folder, EngineSettings()))
     await engine.start()
-    load_seconds = time.monotonic() - began
     try:
-        prompter = await Prompters().completion(engine.folder, CompletionSettings(), engine.context_length)
-        yield ProductModel(engine, prompter, Tokenizer.from_folder(folder), load_seconds)
+        settings = CompletionSettings(context_tokens=context_tokens)
+        prompter = await Prompters().completion(engine.folder, settings, engine.context_length)
+        yield ProductModel(engine, prompter, Tokenizer.from_folder(folder))
     finally:
         engine.stop()
         await engine.wait_closed()

@@ -1,4 +1,4 @@
-"""Write a trained model as a Hugging Face folder that vLLM and transformers load."""
+"""Write a trained model as a Hugging Face folder that vLLM and transformers load, and read it back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -40,9 +40,17 @@ def hugging_face_weights(model: CausalLM) -> dict[str, Tensor]:
     """The weights in bfloat16 under the names of ``LlamaForCausalLM``; the output embedding is tied."""
     weights: dict[str, Tensor] = {}
     for name, value in model.state_dict().items():
-        parts = [_PLACES.get(part, part) for part in name.split(".")]
-        weights[f"model.{'.'.join(parts)}.weight"] = value.detach().to("cpu", torch.bfloat16).contiguous()
+        weights[_hugging_face_name(name)] = value.detach().to("cpu", torch.bfloat16).contiguous()
     return weights
+
+
+def read_weights(model: CausalLM, folder: Path) -> None:
+    """Give ``model`` the weights of ``folder``, which :func:`export_model` wrote.
+
+    Raises ``KeyError`` or ``RuntimeError`` if the folder holds a model of another shape.
+    """
+    stored = load_file(folder / "model.safetensors")
+    model.load_state_dict({name: stored[_hugging_face_name(name)].float() for name in model.state_dict()})
 
 
 def hugging_face_config(shape: ModelShape, end: int) -> dict[str, object]:
@@ -61,6 +69,10 @@ def hugging_face_config(shape: ModelShape, end: int) -> dict[str, object]:
         "eos_token_id": end,
         "pad_token_id": end,
     }
+
+
+def _hugging_face_name(name: str) -> str:
+    return f"model.{'.'.join(_PLACES.get(part, part) for part in name.split('.'))}.weight"
 
 
 def _write(path: Path, value: dict[str, object]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,11 +18,14 @@ from training.model import CausalLM
 class Muon(Optimizer):
     """Momentum whose update is orthogonalised by Newton–Schulz iterations (Keller Jordan et al., 2024).
 
-    Matrices of one shape are orthogonalised together as a batch.
+    Matrices of one shape are orthogonalised together as a batch; batches of several shapes at once, by ``pool``.
     """
 
-    def __init__(self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, decay: float = 0.02) -> None:
+    def __init__(
+        self, params: Iterable[nn.Parameter], lr: float, pool: Executor, momentum: float = 0.95, decay: float = 0.02
+    ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "decay": decay})
+        self._pool = pool
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # noqa: ARG002  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -30,12 +35,17 @@ class Muon(Optimizer):
             for param in group["params"]:
                 if param.grad is not None:
                     by_shape[param.shape].append(param)
-            for shape, params in by_shape.items():
-                updates = orthogonalise(torch.stack([self._momentum(p, group["momentum"]) for p in params]))
-                scale = max(1.0, shape[0] / shape[1]) ** 0.5
-                for param, update in zip(params, updates, strict=True):
-                    param.mul_(1 - group["lr"] * group["decay"])
-                    param.add_(update.to(param.dtype), alpha=-group["lr"] * scale)
+            largest_first = sorted(by_shape.values(), key=lambda params: -sum(p.numel() for p in params))
+            list(self._pool.map(partial(self._update, group), largest_first))
+
+    @torch.no_grad()
+    def _update(self, group: dict[str, Any], params: list[nn.Parameter]) -> None:
+        updates = orthogonalise(torch.stack([self._momentum(p, group["momentum"]) for p in params]))
+        rows, columns = params[0].shape
+        scale = max(1.0, rows / columns) ** 0.5
+        for param, update in zip(params, updates, strict=True):
+            param.mul_(1 - group["lr"] * group["decay"])
+            param.add_(update.to(param.dtype), alpha=-group["lr"] * scale)
 
     def _momentum(self, param: nn.Parameter, momentum: float) -> Tensor:
         state: dict[str, Any] = self.state[param]
@@ -60,7 +70,7 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     return x.mT if tall else x
 
 
-def make_optimizers(model: CausalLM, muon_lr: float, adam_lr: float) -> list[Optimizer]:
+def make_optimizers(model: CausalLM, muon_lr: float, adam_lr: float, pool: Executor) -> list[Optimizer]:
     """The two optimizers, each group with its peak rate in ``peak``."""
     matrices = [p for p in model.layers.parameters() if p.ndim == 2]
     vectors = [p for p in model.parameters() if p.ndim == 1]
@@ -73,7 +83,7 @@ def make_optimizers(model: CausalLM, muon_lr: float, adam_lr: float) -> list[Opt
         eps=1e-9,
         fused=True,
     )
-    optimizers: list[Optimizer] = [Muon(matrices, muon_lr), adam]
+    optimizers: list[Optimizer] = [Muon(matrices, muon_lr, pool), adam]
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]

@@ -124,9 +124,9 @@ class Trainer:
         self.plan, self.source, self.folder = plan, source, folder
         self.held_out = held_out.to(self.device)
         self.model = CausalLM(shape).to(self.device)
-        self.optimizers = make_optimizers(self.model, plan.muon_lr, plan.adam_lr)
-        self.progress = Progress()
         self._pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+        self.optimizers = make_optimizers(self.model, plan.muon_lr, plan.adam_lr, self._pool)
+        self.progress = Progress()
         self._shapes: set[torch.Size] = set()
         self._stopping = False
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,29 +5,49 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 from msgspec import msgpack
 
-from tests.e2e.editors import EDITORS, ROOT, clean_environment, eventually
+from tests.e2e.editors import BEGINNINGS, EDITORS, ROOT, clean_environment, eventually
+from tests.e2e.neovim_screen import Screen, read_screen
 
 NVIM = EDITORS / "neovim" / "nvim"
 PLUGIN = ROOT / "editors" / "neovim"
+RECORD_COMPLETIONS = """
+asked_completions = {}
+require('cato.server').listen('textDocument/inlineCompletion', function(_, params, result)
+  if result then
+    asked_completions[params].items = #(result.items or result)
+    if params.context.triggerKind == 1 then
+      asked_completions.several = #(result.items or result)
+    end
+  else
+    asked_completions.last = { line = vim.api.nvim_get_current_line(), character = params.position.character }
+    asked_completions[params] = asked_completions.last
+  end
+end)
+"""
 
 
 class Neovim:
-    """One Neovim with our plugin, installed as a folder on the runtime path."""
+    """One Neovim.
 
-    def __init__(self, folder: Path, options: str) -> None:
+    :param config: its ``init.lua``.
+    """
+
+    def __init__(self, folder: Path, config: str) -> None:
         path = folder / "nvim.sock"
         self.folder = folder
-        config = folder / "init.lua"
-        config.write_text(f"vim.opt.rtp:prepend([[{PLUGIN}]])\nrequire('cato').setup({options})\n")
+        init = folder / "init.lua"
+        init.write_text(config)
         self._errors = (folder / "nvim.log").open("w")
         self._process = subprocess.Popen(
-            [NVIM, "--headless", "--clean", "-n", "-i", "NONE", "--listen", path, "-u", config],
+            [NVIM, "--headless", "--clean", "-n", "-i", "NONE", "--listen", path, "-u", init],
             env=clean_environment(folder),
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -36,6 +56,11 @@ class Neovim:
         )
         self._channel = socket.socket(socket.AF_UNIX)
         eventually("Neovim listens", lambda: self._channel.connect_ex(str(path)) == 0)
+
+    @classmethod
+    def with_plugin(cls, folder: Path, options: str) -> Self:
+        """One with our plugin, installed as a folder on the runtime path; its completion requests are recorded."""
+        return cls(folder, f"vim.opt.rtp:prepend([[{PLUGIN}]])\nrequire('cato').setup({options})\n{RECORD_COMPLETIONS}")
 
     def __enter__(self) -> Self:
         return self
@@ -74,7 +99,8 @@ class Neovim:
 
     def lua(self, expression: str) -> Any:
         """The value of a Lua expression."""
-        return json.loads(self._call("nvim_exec_lua", f"return vim.json.encode({{ {expression} }})", []))[0]
+        script = f"local value = {expression} return vim.json.encode(value == nil and vim.NIL or value)"
+        return json.loads(self._call("nvim_exec_lua", script, []))
 
     def open(self, path: Path) -> None:
         """Edit a file."""
@@ -97,9 +123,29 @@ class Neovim:
         first, below = shown[0]
         return "\n".join("".join(chunk for chunk, *_ in line) for line in [first, *below])
 
-    def wait_for_ghost(self) -> str:
-        """The suggestion, once there is one."""
-        return eventually("a suggestion is shown", self.ghost)
+    def offer(self, line: str) -> str:
+        """What is suggested at the end of the cursor's line, once it reads so; empty if the server has nothing."""
+
+        def answered() -> dict[str, Any] | None:
+            last: dict[str, Any] | None = self.lua("asked_completions.last")
+            is_it = last and last["line"] == line and last["character"] == len(line) and "items" in last
+            return last if is_it else None
+
+        items = eventually(f"the server has answered for {line!r}", answered)["items"]
+        return eventually("the suggestion is shown", self.ghost) if items else ""
+
+    def suggestion(self, fits: Callable[[str], bool] = bool) -> tuple[str, str]:
+        """Type on the cursor's line until a suggestion that fits is shown: the typed line and the suggestion."""
+        for typed in BEGINNINGS:
+            self.keys("<Esc>0C")  # not cc, which keeps the indentation that is there
+            self.type(typed)
+            if fits(ghost := self.offer(typed)):
+                return typed, ghost
+        raise AssertionError("the model offers nothing that fits anywhere")
+
+    def screen(self, columns: int, lines: int) -> Screen:
+        """What is shown, on a screen of this size."""
+        return read_screen(self.folder / "nvim.sock", columns, lines)
 
     def wait_until_ready(self) -> None:
         """Wait for the engine."""
@@ -117,3 +163,15 @@ class Neovim:
             "vim.lsp.get_clients({ name = 'cato' })[1]:request_sync('cato/status', vim.empty_dict(), 20000).result"
         )
         return answer
+
+    def outcomes(self, kind: str) -> Counter[str]:
+        """How the tasks of a kind have ended, by the server's own count."""
+        return Counter(self.status()["kinds"].get(kind, {}).get("outcomes", {}))
+
+    def set_debounce(self, milliseconds: int) -> None:
+        """Let the server wait for a pause before it asks the model."""
+        self.lua(
+            "(function() local client = require('cato.server').client()"
+            f" client.settings.cato.completion = {{ debounce_ms = {milliseconds} }}"
+            " return client:notify('workspace/didChangeConfiguration', { settings = client.settings }) end)()"
+        )

@@ -1,22 +1,24 @@
-"""Pictures of the real editors for the documentation, and the time from a keystroke to ghost text in them.
+"""Pictures of the real editors for the documentation, light and dark, and a recording of VS Code.
 
-python -m tests.e2e.showcase pictures docs/
-python -m tests.e2e.showcase latency
+python -m tests.e2e.showcase docs/                all of them
+python -m tests.e2e.showcase docs/ recording      only some: neovim, vscode, recording
 """
 
 from __future__ import annotations
 
-import math
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
 
 from tests.e2e.editors import eventually, server_script
 from tests.e2e.neovim import Neovim
-from tests.e2e.vscode import Code, Window, Wire, recorded
+from tests.e2e.neovim_screen import Screen
+from tests.e2e.vscode import Code, Window, Wire
 
 SOURCE = '''"""Arithmetic, one function each."""
 
@@ -29,111 +31,169 @@ def add(first, second):
 def subtract(first, second):
     """Subtract the second number from the first."""
 '''
-TYPED = "    result = first - second\n    return result\n\n\ndef multiply(first, second):\n    return first * second\n"
-KEY_PAUSE = 120
-"""Milliseconds between keys: a quick typist."""
 ENGINE = {"cato.model": "bundled", "cato.engine.threads": 1, "cato.engine.kvCacheGb": 0.25}
 THEMES = {"light": "Light Modern", "dark": "Dark Modern"}
+LONGEST_PAUSE = 1500
+"""Milliseconds that a frame of the recording stands at most; what takes longer is cut."""
+LONG_ENOUGH = 8
+"""Characters of a suggestion that makes a picture; a shorter one is taken where there is no other."""
 
 
-def _window(code: Code, folder: Path) -> Window:
-    window = code.window(folder / "workspace")
-    window.wait_until_ready()
-    return window
-
-
-def pictures(target: Path) -> None:
-    """Take the pictures, each in a light and a dark theme."""
+@contextmanager
+def _vscode(theme: str) -> Iterator[tuple[Code, Path, Wire]]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        settings = {**ENGINE, "cato.server.path": str(server_script(folder)), "window.autoDetectColorScheme": False}
-        with Code(folder, settings) as code:
-            for name, theme in THEMES.items():
-                code.configure({**settings, "workbench.colorTheme": theme})
-                window = _window(code, folder)
-                window.open(f"{name}.py", SOURCE)
-                window.type("    return ", 80)
-                eventually("a suggestion is shown", window.ghost)
-                window.screenshot(target / f"vscode-suggestion-{name}.png")
-                window.press("Tab")
-                window.command("Cato: Translate to")
-                time.sleep(1)
-                window.screenshot(target / f"vscode-languages-{name}.png")
-                window.type("javascript")
-                window.press("Enter")
-                eventually("the translation fills", lambda w=window: "function" in "".join(w.texts(".view-line")))
-                window.screenshot(target / f"vscode-translate-{name}.png")
-                window.wait_until_ready()
-                window.command("Cato: Show Status")
-                eventually("the table is drawn", lambda w=window: "Completion" in "".join(w.frame_texts("#kinds")))
-                window.screenshot(target / f"vscode-status-{name}.png")
-                window.close()
+        with Code.recorded(folder, {**ENGINE, "workbench.colorTheme": THEMES[theme]}) as code:
+            yield code, folder, Wire(folder / "wire")
 
 
-def percentile(values: Sequence[float], percent: int) -> float:
-    """The nearest-rank percentile."""
-    return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)] if values else math.nan
+def _suggestion(window: Window, wire: Wire, path: Path) -> None:
+    try:
+        window.suggestion(wire, path, lambda rest: len(rest.split("\n")[0]) >= LONG_ENOUGH)
+    except AssertionError:
+        window.suggestion(wire, path)
 
 
-def _row(name: str, times: Sequence[float], status: dict[str, Any]) -> None:
-    own = status["kinds"]["completion"]
-    ttft = [math.nan if own[each] is None else 1000 * own[each] for each in ("ttft_p50", "ttft_p95")]
-    shown = f"{percentile(times, 50):7.0f} {percentile(times, 95):7.0f}"
-    print(f"{name:32} {len(times):6d} {shown} {ttft[0]:9.0f} {ttft[1]:7.0f}")  # noqa: T201
+def vscode_pictures(target: Path) -> None:
+    """A suggestion, a translation that fills, and the status view."""
+    with _vscode("light") as (code, folder, wire):
+        window = code.window(folder / "workspace")
+        window.wait_until_ready()
+        window.press("Control+B")
+        for name in THEMES:
+            if name == "dark":
+                window.command("Preferences: Toggle between Light/Dark")
+                eventually("the theme holds", lambda: window.texts(".monaco-workbench.vs-dark"))
+            path = window.open(f"{name}.py", SOURCE)
+            _suggestion(window, wire, path)
+            window.screenshot(target / f"vscode-suggestion-{name}.png")
+            window.press("Tab")
+            window.command("Cato: Translate to")
+            eventually("languages are offered", lambda: "javascript" in "".join(window.texts(".quick-input-list-row")))
+            window.type("javascript")
+            window.press("Enter")
+            eventually("the translation fills", lambda: "function add" in "".join(window.texts(".view-line")))
+            window.screenshot(target / f"vscode-translate-{name}.png")
+            eventually("the translation is done", lambda: not window.texts(".notification-list-item .monaco-button"))
+            window.close_other_groups()
+            window.command("Cato: Show Status")
+            eventually("the table is drawn", lambda: "Translate" in "".join(window.frame_texts("#kinds")))
+            window.command("View: Maximize Editor Group")
+            window.command("Notifications: Clear All")
+            time.sleep(1)  # until the box for commands has faded
+            window.screenshot(target / f"vscode-status-{name}.png")
+            window.close_other_groups()
+            window.save(path)
 
 
-def _in_neovim(provider: str) -> None:
+def vscode_recording(target: Path) -> None:
+    """Typing, two accepted suggestions, a translation that fills: at its real speed, but for long pauses."""
+    with _vscode("dark") as (code, folder, wire):
+        window = code.window(folder / "workspace", size=(960, 540))
+        window.wait_until_ready()
+        window.press("Control+B")
+        path = window.open("arithmetic.py", SOURCE)
+        window.record(folder / "frames")
+        _suggestion_at_leisure(window, wire, path)
+        window.type("\n\n\ndef multiply(first, second):\n", 40)
+        window.type('    """Multiply two numbers."""\n', 40)
+        _suggestion_at_leisure(window, wire, path)
+        window.command("Cato: Translate to")
+        eventually("languages are offered", lambda: "javascript" in "".join(window.texts(".quick-input-list-row")))
+        window.type("javascript", 60)
+        window.press("Enter")
+        eventually("the translation fills", lambda: "function add" in "".join(window.texts(".view-line")))
+        eventually("the translation is done", lambda: not window.texts(".notification-list-item .monaco-button"))
+        time.sleep(1)
+        _write_animation(window.frames(), target / "vscode.gif")
+
+
+def _suggestion_at_leisure(window: Window, wire: Wire, path: Path) -> None:
+    window.suggestion(wire, path, delay=70)
+    time.sleep(1)
+    window.press("Tab")
+    time.sleep(0.7)
+
+
+def _write_animation(frames: list[tuple[float, Path]], target: Path) -> None:
+    """A GIF of frames, each with the second at which it was painted."""
+    ends = [*(moment for moment, _ in frames[1:]), frames[-1][0] + LONGEST_PAUSE / 1000]
+    durations = [
+        min(LONGEST_PAUSE, max(20, round(1000 * (end - start)))) for (start, _), end in zip(frames, ends, strict=True)
+    ]
+    palette = Image.open(frames[-1][1]).convert("RGB").quantize(128)
+    images = [Image.open(path).convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE) for _, path in frames]
+    images[0].save(target, save_all=True, append_images=images[1:], duration=durations, loop=0, optimize=True)
+
+
+def neovim_pictures(target: Path) -> None:
+    """A suggestion, drawn cell by cell from what Neovim has on its screen."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         options = (
-            f"{{ cmd = {{ [[{server_script(folder)}]] }}, completion = '{provider}',"
+            f"{{ cmd = {{ [[{server_script(folder)}]] }},"
             " settings = { model = 'bundled', engine = { threads = 1, kv_cache_gb = 0.25 } } }"
         )
-        with Neovim(folder, options) as neovim:
-            path = folder / "typed.py"
+        with Neovim.with_plugin(folder, options) as neovim:
+            path = folder / "arithmetic.py"
             path.write_text(SOURCE)
             neovim.open(path)
             neovim.wait_until_ready()
-            neovim.lua(
-                "(function() cato_times, cato_pressed = {}, 0"
-                " vim.on_key(function() cato_pressed = vim.uv.hrtime() end)"
-                " local set = vim.api.nvim_buf_set_extmark"
-                " vim.api.nvim_buf_set_extmark = function(b, ns, r, c, o)"
-                "  if o.virt_text and cato_pressed > 0 then"
-                "   table.insert(cato_times, (vim.uv.hrtime() - cato_pressed) / 1e6) cato_pressed = 0 end"
-                "  return set(b, ns, r, c, o) end return true end)()"
+            neovim.keys(
+                ":set termguicolors number noruler laststatus=2<CR>"
+                ":set statusline=\\ %t%m%=%{v:lua.require'cato'.statusline()}\\ <CR>"
             )
-            neovim.keys("Go<Esc>cc")
-            for letter in TYPED:
-                neovim.type(letter)
-                time.sleep(KEY_PAUSE / 1000)
-            _row(f"Neovim, {provider}", neovim.lua("cato_times"), neovim.status())
+            for name in THEMES:
+                neovim.keys(f"<Esc>:set background={name}<CR>Go")
+                try:
+                    neovim.suggestion(lambda ghost: len(ghost.split("\n")[0]) >= LONG_ENOUGH)
+                except AssertionError:
+                    neovim.suggestion()
+                _draw(neovim.screen(84, 20), target / f"neovim-suggestion-{name}.png")
+                neovim.keys("<C-]><Esc>u")
 
 
-def _in_vscode() -> None:
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        server = recorded(server_script(folder), folder)
-        with Code(folder, {**ENGINE, "cato.server.path": str(server)}) as code:
-            window = _window(code, folder)
-            window.open("typed.py", SOURCE)
-            times = window.latency(TYPED, KEY_PAUSE)
-            wire = Wire(folder / "wire")
-            eventually("the server has counted", lambda: wire.counters().get("kinds", {}).get("completion"))
-            time.sleep(2)
-            _row("VS Code", times, wire.counters())
+def _draw(screen: Screen, target: Path) -> None:
+    """Draw the cells of a terminal."""
+    folder = Path("/usr/share/fonts/truetype/dejavu")
+    fonts = {
+        bold: ImageFont.truetype(str(folder / f"DejaVuSansMono{'-Bold' if bold else ''}.ttf"), 18)
+        for bold in (False, True)
+    }
+    width, height, margin = 11, 23, 16
+    size = (2 * margin + width * len(screen.rows[0]), 2 * margin + height * len(screen.rows))
+    picture = Image.new("RGB", size, _rgb(screen.background))
+    draw = ImageDraw.Draw(picture)
+    for row, cells in enumerate(screen.rows):
+        for column, (text, number) in enumerate(cells):
+            look = screen.highlights[number]
+            ink, paper = look.get("foreground", screen.foreground), look.get("background", screen.background)
+            if look.get("reverse"):
+                ink, paper = paper, ink
+            place = (margin + width * column, margin + height * row)
+            draw.rectangle((*place, place[0] + width - 1, place[1] + height - 1), fill=_rgb(paper))
+            draw.text(place, text, fill=_rgb(ink), font=fonts[bool(look.get("bold"))])
+    picture.save(target)
 
 
-def latency() -> None:
-    """Type the same text into each editor and print the times."""
-    print(f"{'ms':32} {'shown':>6} {'p50':>7} {'p95':>7} {'TTFT p50':>9} {'p95':>7}")  # noqa: T201
-    _in_neovim("extmarks")
-    _in_neovim("builtin")
-    _in_vscode()
+def _rgb(color: int) -> tuple[int, int, int]:
+    return (color >> 16 & 255, color >> 8 & 255, color & 255)
+
+
+SHOTS: dict[str, Callable[[Path], None]] = {
+    "neovim": neovim_pictures,
+    "vscode": vscode_pictures,
+    "recording": vscode_recording,
+}
+
+
+def main(target: Path, *names: str) -> None:
+    """Make all pictures anew, or those that are named."""
+    for name in names or SHOTS:
+        start = time.monotonic()
+        SHOTS[name](target)
+        print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "pictures":
-        pictures(Path(sys.argv[2]))
-    else:
-        latency()
+    main(Path(sys.argv[1]), *sys.argv[2:])

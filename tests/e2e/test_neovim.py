@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.e2e.editors import eventually, need, server_script
+from tests.e2e.editors import BEGINNINGS, ROOT, eventually, need, server_script
 from tests.e2e.neovim import NVIM, Neovim
 
 SOURCE = '''def add(first, second):
@@ -34,7 +33,7 @@ def neovim(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         f"{{ cmd = {{ [[{server_script(folder)}]] }}, completion = '{request.param}',"
         " settings = { model = 'bundled', engine = { threads = 1, kv_cache_gb = 0.25 } } }"
     )
-    with Neovim(folder, options) as neovim:
+    with Neovim.with_plugin(folder, options) as neovim:
         first = folder / "first.py"
         first.write_text(SOURCE)
         neovim.open(first)
@@ -53,23 +52,6 @@ def file(neovim: Neovim, tmp_path: Path) -> Path:
     return path
 
 
-BEGINNINGS = ("    return ", "    return first", "    if ", "    for ", "    return sum(", "    self.", "    while ")
-"""What is typed until the model offers something; which of them it answers depends on the model."""
-
-
-def suggestion(neovim: Neovim, fits: Callable[[str], bool] = bool) -> tuple[str, str]:
-    """Type until a suggestion that fits is shown: the typed line and the suggestion."""
-    for typed in BEGINNINGS:
-        neovim.keys("<Esc>cc")
-        asked = len(neovim.status()["tasks"])
-        neovim.type(typed)
-        eventually("the model was asked", lambda asked=asked: len(neovim.status()["tasks"]) > asked)
-        eventually("the model is done", lambda: neovim.status()["live"] == 0)
-        if fits(ghost := neovim.ghost()):
-            return typed, ghost
-    pytest.fail("the model offers nothing that fits anywhere")
-
-
 def written(neovim: Neovim, file: Path) -> str:
     """The file once it is saved."""
     neovim.keys("<Esc>:write<CR>")
@@ -77,15 +59,45 @@ def written(neovim: Neovim, file: Path) -> str:
     return file.read_text()
 
 
+def test_what_the_readme_says_for_neovim_without_our_plugin_gives_a_suggestion(tmp_path: Path) -> None:
+    need(NVIM)
+    blocks = re.findall(r"```lua\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    config = next(block for block in blocks if "vim.lsp.enable" in block)
+    server = str(server_script(tmp_path))
+    with Neovim(tmp_path, config.replace("/path/to/cato-lsp/.venv/bin/cato-lsp", server)) as neovim:
+        path = tmp_path / "sums.py"
+        path.write_text(SOURCE)
+        neovim.open(path)
+        client = "vim.lsp.get_clients({ name = 'cato' })[1]"
+        eventually("the server is started", lambda: neovim.lua(f"{client} ~= nil and {client}.initialized == true"))
+        eventually("the engine is ready", lambda: neovim.status()["engine"]["phase"] == "ready")
+        neovim.keys("G")
+
+        def suggested() -> str:
+            for typed in BEGINNINGS:
+                neovim.keys("<Esc>0C")
+                neovim.type(typed)
+                try:
+                    return eventually("a suggestion is shown", neovim.ghost, patience=5)
+                except AssertionError:
+                    continue
+            return ""
+
+        eventually("the model offers something", suggested)
+        before = neovim.lines()[2]
+        neovim.keys("<Tab>")
+        eventually("the suggestion is inserted", lambda: neovim.lines()[2] != before and not neovim.ghost())
+
+
 def test_tab_writes_the_ghost_text_to_the_file(neovim: Neovim, file: Path) -> None:
-    typed, ghost = suggestion(neovim)
+    typed, ghost = neovim.suggestion()
     neovim.keys("<Tab>")
     eventually("the suggestion is inserted", lambda: not neovim.ghost() and neovim.lines()[2] != typed)
     assert written(neovim, file) == f"{SOURCE.removesuffix(chr(10))}{typed}{ghost}\n"
 
 
 def test_a_key_accepts_one_word_and_the_rest_stays_on_offer(neovim: Neovim, file: Path) -> None:
-    typed, ghost = suggestion(neovim, lambda ghost: first_word(ghost) != ghost)
+    typed, ghost = neovim.suggestion(lambda ghost: first_word(ghost) != ghost)
     neovim.keys("<M-Right>")
     eventually("a word is inserted", lambda: neovim.lines()[2] == (typed + first_word(ghost)).split("\n")[0])
     assert eventually("the rest is shown", neovim.ghost) == ghost.removeprefix(first_word(ghost))
@@ -93,15 +105,36 @@ def test_a_key_accepts_one_word_and_the_rest_stays_on_offer(neovim: Neovim, file
 
 
 def test_a_key_accepts_one_line(neovim: Neovim, file: Path) -> None:
-    typed, ghost = suggestion(neovim)
+    typed, ghost = neovim.suggestion()
     line = ghost.split("\n")[0]
     neovim.keys("<M-Down>")
     eventually("a line is inserted", lambda: neovim.lines()[2] == typed + line)
     assert written(neovim, file) == f"{SOURCE.removesuffix(chr(10))}{typed}{line}\n"
 
 
+def test_a_key_shows_another_suggestion_and_tab_writes_that_one(neovim: Neovim, file: Path) -> None:
+    for typed in BEGINNINGS:
+        neovim.keys("<Esc>0C")
+        neovim.type(typed)
+        ghost = neovim.offer(typed)
+        if not ghost:
+            continue
+        neovim.keys("<M-]>")
+        several = eventually("several were asked for", lambda: neovim.lua("asked_completions.several"))
+        neovim.lua("(function() asked_completions.several = nil return true end)()")
+        if several > 1:
+            break
+    else:
+        pytest.fail("the model never offers several")
+    other = eventually("another one is shown", lambda: (now := neovim.ghost()) != ghost and now)
+    other = re.sub(r" \(\d/\d\)$", "", other)  # Neovim's own says which of how many it is
+    neovim.keys("<Tab>")
+    eventually("the suggestion is inserted", lambda: not neovim.ghost() and neovim.lines()[2] != typed)
+    assert written(neovim, file) == f"{SOURCE.removesuffix(chr(10))}{typed}{other}\n"
+
+
 def test_tab_without_a_suggestion_is_a_tab(neovim: Neovim, file: Path) -> None:
-    suggestion(neovim)
+    neovim.suggestion()
     neovim.keys("<C-]>")
     eventually("the suggestion is gone", lambda: not neovim.ghost())
     before = neovim.lines()[2]
@@ -111,7 +144,7 @@ def test_tab_without_a_suggestion_is_a_tab(neovim: Neovim, file: Path) -> None:
 
 
 def test_what_is_typed_against_a_suggestion_stands_alone_in_the_file(neovim: Neovim, file: Path) -> None:
-    typed, _ = suggestion(neovim)
+    typed, _ = neovim.suggestion()
     neovim.type("QQ")
     neovim.keys("<Esc>")
     assert written(neovim, file) == f"{SOURCE.removesuffix(chr(10))}{typed}QQ\n"
@@ -119,29 +152,34 @@ def test_what_is_typed_against_a_suggestion_stands_alone_in_the_file(neovim: Neo
 
 def test_typing_on_stops_the_older_request_in_the_server(neovim: Neovim, file: Path) -> None:
     def stopped() -> int:
-        return sum(task["outcome"] in ("superseded", "cancelled") for task in neovim.status()["tasks"])
+        outcomes = neovim.outcomes("completion")
+        return outcomes["superseded"] + outcomes["cancelled"]
 
     before = stopped()
-    neovim.keys("<Esc>cc    value = ")
-    for letter in "first_number_of_all_the_numbers_that_were_given_to_this_function" * 3:
-        neovim.type(letter)
-        time.sleep(0.25 if neovim.lua("require('cato.completion').provider_name()") == "builtin" else 0.01)
-        if stopped() > before:
-            break
-    assert stopped() > before
+    neovim.keys("<Esc>0C")
+    letters = itertools.cycle("    value = first_number_of_all_the_numbers + second_number")
+
+    def typed_on() -> bool:
+        neovim.type(next(letters))
+        return stopped() > before
+
+    # Neovim's own completion asks 200 ms after a key, when the model has long answered: the server then takes its time.
+    neovim.set_debounce(1000)
+    eventually("the server has stopped a request", typed_on, pause=0.25)
+    neovim.set_debounce(0)
     eventually("nothing is left running", lambda: neovim.status()["live"] == 0)
 
 
 def test_a_pause_asks_the_server_nothing_until_it_ends(neovim: Neovim, file: Path) -> None:
     neovim.keys("<Esc>:Cato pause 10<CR>")
     eventually("the statusline says so", lambda: neovim.lua("require('cato').statusline()") == "cato ‖")
-    before = len(neovim.status()["tasks"])
-    neovim.type("cc    return first")
-    assert neovim.lines()[2] == "    return first"
-    assert len(neovim.status()["tasks"]) == before
+    before = neovim.outcomes("completion")
+    neovim.type("0C    return first")
+    eventually("the line is typed", lambda: neovim.lines()[2] == "    return first")
+    assert neovim.outcomes("completion") == before
     neovim.keys("<Esc>:Cato resume<CR>")
     eventually("the statusline says so", lambda: neovim.lua("require('cato').statusline()") == "cato ✓")
-    suggestion(neovim)
+    neovim.suggestion()
 
 
 def test_the_status_window_and_the_health_check_tell_of_the_engine(neovim: Neovim, file: Path) -> None:
@@ -161,34 +199,51 @@ def test_the_status_window_and_the_health_check_tell_of_the_engine(neovim: Neovi
 
 
 def test_translate_fills_a_buffer_and_cancel_stops_it(neovim: Neovim, file: Path) -> None:
-    def translations() -> list[dict[str, Any]]:
-        return [task for task in neovim.status()["tasks"] if task["kind"] == "translation"]
-
-    before = len(translations())
-    file.write_text("\n\n".join(SOURCE.replace("add", f"add_{number}") for number in range(9)))
+    before = neovim.outcomes("translation")
+    file.write_text("\n\n".join(SOURCE.replace("add", f"add_{number}") for number in range(100)))
     neovim.keys("<Esc>:edit!<CR>:%Cato translate javascript<CR>")
     filled = "vim.iter(vim.api.nvim_list_bufs()):any(function(b) return vim.bo[b].filetype == 'javascript'"
     filled += " and table.concat(vim.api.nvim_buf_get_lines(b, 0, -1, false)):find('function') ~= nil end)"
     eventually("the buffer fills", lambda: neovim.lua(filled))
     assert neovim.lua("require('cato').statusline()").startswith("cato … Translate")
     neovim.keys(":Cato cancel<CR>")
-    eventually("the task has ended", lambda: len(translations()) > before)
-    assert translations()[-1]["outcome"] == "cancelled"
+    ended = eventually("the task has ended", lambda: neovim.outcomes("translation") - before)
+    assert ended == {"cancelled": 1}
     eventually("the statusline is calm again", lambda: neovim.lua("require('cato').statusline()") == "cato ✓")
     neovim.keys(":only<CR>")
 
 
-def test_summarize_asks_the_model_and_changes_nothing_but_the_docstring(neovim: Neovim, file: Path) -> None:
-    def summaries() -> list[dict[str, Any]]:
-        return [task for task in neovim.status()["tasks"] if task["kind"] == "summarization"]
+def test_generate_asks_the_model_and_changes_nothing_above_the_cursor(neovim: Neovim, file: Path) -> None:
+    before = neovim.outcomes("generation")
+    text = "def add(first, second):\n    return first + second\n\n\ndef subtract(first, second):\n"
+    file.write_text(text)
+    neovim.keys("<Esc>:edit!<CR>G:Cato generate<CR>")
+    ended = eventually("the task has ended", lambda: neovim.outcomes("generation") - before)
+    assert ended in ({"answered": 1}, {"empty": 1})
+    if ended["answered"]:
+        eventually("the body is inserted", lambda: len(neovim.lines()) > text.count("\n"))
+    assert written(neovim, file).startswith(text.rstrip("\n"))
 
-    before = len(summaries())
+
+def test_explain_opens_a_buffer_for_the_answer(neovim: Neovim, file: Path) -> None:
+    before = neovim.outcomes("summarization")
+    file.write_text("def add(first, second):\n    return first + second\n")
+    neovim.keys("<Esc>:edit!<CR>:%Cato explain<CR>")
+    ended = eventually("the task has ended", lambda: neovim.outcomes("summarization") - before)
+    assert ended in ({"answered": 1}, {"empty": 1})
+    if ended["answered"]:
+        shown = "vim.iter(vim.api.nvim_list_bufs()):any(function(b) return vim.bo[b].filetype == 'markdown' end)"
+        eventually("the buffer is there", lambda: neovim.lua(shown))
+    neovim.keys(":only<CR>")
+
+
+def test_summarize_asks_the_model_and_changes_nothing_but_the_docstring(neovim: Neovim, file: Path) -> None:
+    before = neovim.outcomes("summarization")
     body = "def add(first, second):\n    return first + second\n"
     file.write_text(body)
     neovim.keys("<Esc>:edit!<CR>gg:Cato summarize<CR>")
-    eventually("the task has ended", lambda: len(summaries()) > before)
-    outcome = summaries()[-1]["outcome"]
-    assert outcome in ("answered", "empty")
-    if outcome == "answered":
+    ended = eventually("the task has ended", lambda: neovim.outcomes("summarization") - before)
+    assert ended in ({"answered": 1}, {"empty": 1})
+    if ended["answered"]:
         eventually("the docstring is inserted", lambda: '"""' in "\n".join(neovim.lines()))
     assert re.sub(r'    """.*?"""\n', "", written(neovim, file), flags=re.DOTALL) == body

@@ -46,7 +46,9 @@ async def test_the_same_prompt_again_is_found_in_the_prefix_cache(engine: Engine
     assert again.usage.tokens_computed < first.usage.tokens_computed / 5
 
 
-async def test_a_call_cancelled_during_decode_costs_no_token_after_the_step_that_ran(engine: EngineThread) -> None:
+async def test_a_call_cancelled_during_decode_costs_no_token_after_the_step_that_ran_continue_764(
+    engine: EngineThread,
+) -> None:
     stream = engine.submit(make_call(50, max_tokens=500, first=303))
     async with stream:
         received = 0
@@ -61,7 +63,9 @@ async def test_a_call_cancelled_during_decode_costs_no_token_after_the_step_that
     assert stream.usage.tokens_computed < 50 + 500
 
 
-async def test_a_call_cancelled_during_prefill_leaves_the_rest_of_its_prompt_uncomputed(engine: EngineThread) -> None:
+async def test_a_call_cancelled_during_prefill_leaves_the_rest_of_its_prompt_uncomputed_tabbyapi_383(
+    engine: EngineThread,
+) -> None:
     prompt = 3000
     stream = engine.submit(make_call(prompt, first=304))
     before = engine.stats().steps
@@ -74,7 +78,7 @@ async def test_a_call_cancelled_during_prefill_leaves_the_rest_of_its_prompt_unc
     assert stream.usage.tokens_after_cancel == 0
 
 
-async def test_an_abort_that_vllm_ignored_would_be_counted(
+async def test_an_abort_that_vllm_ignored_would_be_counted_vllm_54947(
     engine: EngineThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cato_lsp.engine.vllm_core import VllmCore

@@ -7,6 +7,7 @@ import torch
 from evaluation.baselines import FiveGram, copy_most_similar_line
 from evaluation.measures import bits_per_byte, edit_similarity, is_one_sentence, mentions_identifier
 from evaluation.places import Place, block_places, code_lines, line_places
+from evaluation.report import completions_table, figures_table
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from training.corpus import SourceFile
@@ -102,3 +103,20 @@ def test_bits_per_byte_scores_every_token_once_whatever_the_windows() -> None:
 def test_the_sources_of_the_places_are_python() -> None:
     for file in FILES:
         ast.parse(file.text)
+
+
+@pytest.mark.parametrize(("line", "wanted", "within"), [("se", "lf.x", True), ("a_", "b", True), ("x =", " 1", False)])
+def test_a_cursor_is_in_a_word_when_one_goes_on(line: str, wanted: str, within: bool) -> None:
+    assert Place("a.py", f"y\n{line}", 2 + len(line), wanted).within_word is within
+
+
+def test_figures_are_shares_or_numbers_and_baselines_stand_beside_them() -> None:
+    name = "rest of a line: exact match"
+    table = figures_table("default", {"bits per byte": 1.0, name: 0.125}, {"copy": {name: 0.1}})
+    assert table.splitlines()[0] == "| measure | default | copy |"
+    assert table.splitlines()[2:] == ["| bits per byte | 1.000 |  |", f"| {name} | 12.5 % | 10.0 % |"]
+
+
+def test_completions_are_shown_on_one_line_each_and_nothing_is_called_so() -> None:
+    rows = [{"path": "a.py", "line": "x = a |", "wanted": "b\nc", "completion": ""}]
+    assert completions_table(rows).splitlines()[2] == "| a.py | `` x = a \\| `` | `` b⏎c `` | (nothing) |"

@@ -48,7 +48,7 @@ async def test_a_completion_fits_the_text_before_it(wire: Wire) -> None:
     assert shown > 0
 
 
-async def test_nothing_to_show_is_an_empty_list(wire: Wire) -> None:
+async def test_nothing_to_show_is_an_empty_list_tabnine_nvim_22_vscode_235977(wire: Wire) -> None:
     await wire.initialize()
     wire.open(CODE)
     assert await wire.complete(6, 3, "file:///not-open.py") == {"items": []}
@@ -106,7 +106,7 @@ async def test_a_request_sees_the_document_as_it_was_when_it_arrived(wire: Wire,
     assert seen == ["x = 1\n"]
 
 
-async def test_a_cancelled_request_is_answered_once_with_request_cancelled(wire: Wire) -> None:
+async def test_a_cancelled_request_is_answered_once_with_request_cancelled_continue_2838(wire: Wire) -> None:
     await wire.initialize()
     wire.open(fixture_text("textwrap.py"))
     number = wire.ask(*completion(200, 0))

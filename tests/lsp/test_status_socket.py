@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import sys
 from pathlib import Path
 
 import anyio
@@ -25,14 +26,14 @@ async def test_a_running_server_tells_its_status_to_its_user_only(
 ) -> None:
     folder = tmp_path / "run"
     monkeypatch.setattr(status_socket, "socket_folder", lambda: folder)
+    path = folder / f"{os.getpid()}.sock"
     async with anyio.create_task_group() as group:
         group.start_soon(serve_status, backend)
-        path = folder / f"{os.getpid()}.sock"
         with anyio.fail_after(10):
-            while not await anyio.Path(path).exists():
+            while not (answers := await anyio.to_thread.run_sync(ask_servers)):
                 await anyio.sleep(0.001)
         assert modes(path) == (0o700, 0o600)
-        (status,) = await anyio.to_thread.run_sync(ask_servers)
+        (status,) = answers
         assert status["pid"] == os.getpid()
         assert status["engine"]["phase"] == "ready"
         assert set(status) == {"pid", "engine", "model", "stats", "kinds", "live", "memory", "machine"}
@@ -48,10 +49,20 @@ def modes(path: Path) -> tuple[int, int]:
 
 
 async def test_the_socket_of_a_dead_server_is_removed(tmp_path: Path) -> None:
+    ended = await anyio.run_process([sys.executable, "-c", "import os; print(os.getpid())"])
+    path = tmp_path / f"{int(ended.stdout)}.sock"
     with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(tmp_path / "1.sock"))
+        dead.bind(str(path))
     assert ask_servers(tmp_path) == []
-    assert not await anyio.Path(tmp_path / "1.sock").exists()
+    assert not await anyio.Path(path).exists()
+
+
+async def test_a_server_that_does_not_listen_yet_keeps_its_socket(tmp_path: Path) -> None:
+    path = tmp_path / f"{os.getpid()}.sock"
+    with socket.socket(socket.AF_UNIX) as starting:
+        starting.bind(str(path))
+        assert ask_servers(tmp_path) == []
+        assert await anyio.Path(path).exists()
 
 
 async def test_without_a_server_status_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

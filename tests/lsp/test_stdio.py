@@ -75,7 +75,7 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
 
 
 @pytest.mark.anyio
-async def test_a_stock_client_completes_at_twenty_places_and_cancels_half(client: Client) -> None:
+async def test_a_stock_client_completes_at_twenty_places_and_cancels_half_copilot_lsp_23(client: Client) -> None:
     text = fixture_text("argparse.py")
     uri = "file:///argparse.py"
     client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(uri, "python", 1, text)))
@@ -160,7 +160,9 @@ def test_goodbye_and_the_end_of_stdin_end_the_process_while_the_engine_loads(
 
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
-def test_a_client_that_is_killed_takes_the_server_along_though_its_pipe_stays_open(tmp_path: Path) -> None:
+def test_a_client_that_is_killed_takes_the_server_along_though_its_pipe_stays_open_copilot_lua_667(
+    tmp_path: Path,
+) -> None:
     output = tmp_path / "out"
     # The client's child, like an editor's terminal, inherits the pipe to the server and outlives the client.
     script = f"""

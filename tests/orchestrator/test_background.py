@@ -13,6 +13,7 @@ from cato_lsp.lsp.backend import Backend
 from cato_lsp.orchestrator.record import Source
 from cato_lsp.tasks.completion import CompletionRequest
 from cato_lsp.tasks.snapshot import Snapshot
+from tests.lsp.wire import fixture_text
 
 pytestmark = pytest.mark.anyio
 
@@ -31,10 +32,12 @@ async def test_a_document_that_was_read_ahead_is_in_the_prefix_cache(backend: Ba
     snapshot = Snapshot("file:///warm.py", "python", 1, text)
     before = backend.orchestrator.done_ahead
     records = len(list(backend.orchestrator.log))
-    backend.orchestrator.warm_up("warm", snapshot, settings)
+    backend.orchestrator.opened("warm", snapshot, settings)
     await done_ahead(backend, before + 1)
     assert len(list(backend.orchestrator.log)) == records
-    await backend.orchestrator.complete("warm", CompletionRequest(snapshot, len(text), invoked=True), settings)
+    asked = CompletionRequest(snapshot, len(text), invoked=True)
+    quiet = Settings(completion=settings.completion.model_copy(update={"warm_up": False}))
+    await backend.orchestrator.complete("warm", asked, quiet)
     record = list(backend.orchestrator.log)[-1]
     assert record.cached_tokens >= record.prompt_tokens - 129
 
@@ -50,25 +53,25 @@ async def test_a_document_that_was_read_ahead_is_in_the_prefix_cache(backend: Ba
 )
 async def test_what_gets_no_completions_is_not_read_ahead(backend: Backend, uri: str, settings: Settings) -> None:
     computed = backend.orchestrator.engine_stats().tokens_computed
-    backend.orchestrator.warm_up("cold", Snapshot(uri, "python", 1, f"# {uri}\n{TEXT}"), settings)
+    backend.orchestrator.opened("cold", Snapshot(uri, "python", 1, f"# {uri}\n{TEXT}"), settings)
     await anyio.wait_all_tasks_blocked()
     assert backend.orchestrator.engine_stats().tokens_computed == computed
 
 
 async def test_accepting_a_completion_finds_the_next_one_ready(backend: Backend) -> None:
-    settings = Settings(completion=CompletionSettings(answer_ms=60_000, speculate=True))
-    for head in ("import os\n\nfor name in os.", "def add(a, b):\n    ", "import sys\n", "x = [\n    1,\n"):
+    completion = CompletionSettings(answer_ms=60_000, speculate=True, warm_up=False, least_confidence=0)
+    settings = Settings(completion=completion)
+    lines = fixture_text("textwrap.py").splitlines(keepends=True)
+    for number in range(130, len(lines), 4):
+        head = "".join(lines[:number])
         before = backend.orchestrator.done_ahead
         request = CompletionRequest(Snapshot("file:///next.py", "python", 1, head), len(head))
         found = await backend.orchestrator.complete("eager", request, settings)
         if not found:
             continue
         await done_ahead(backend, before + 1)
-        text = found[0].apply(head)
-        accepted = CompletionRequest(
-            Snapshot("file:///next.py", "python", 2, text), found[0].start + len(found[0].text)
-        )
-        if await backend.orchestrator.complete("eager", accepted, settings):
+        following = found[0].follow_up(request)
+        if await backend.orchestrator.complete("eager", following, settings):
             assert list(backend.orchestrator.log)[-1].source is Source.CACHE
             return
     pytest.fail("the model suggests nothing twice")
@@ -78,7 +81,7 @@ async def test_typing_ends_what_is_done_ahead(backend: Backend) -> None:
     before = backend.orchestrator.done_ahead
     for number in range(4):
         snapshot = Snapshot(f"file:///{number}.py", "python", 1, f"# {number} to be dropped\n{TEXT}")
-        backend.orchestrator.warm_up("typist", snapshot, Settings())
+        backend.orchestrator.opened("typist", snapshot, Settings())
     backend.orchestrator.typing("typist")
     await anyio.wait_all_tasks_blocked()
     assert backend.orchestrator.done_ahead <= before

@@ -14,7 +14,7 @@ from cato_lsp.tasks.snapshot import Snapshot
 
 pytestmark = pytest.mark.anyio
 
-SETTINGS = Settings(completion=CompletionSettings(answer_ms=60_000, max_tokens=64))
+SETTINGS = Settings(completion=CompletionSettings(answer_ms=60_000, max_tokens=64, warm_up=False, least_confidence=0))
 HEAD = "import os\n\n\ndef names(path):\n    entries = os."
 TAIL = "\n    return entries\n"
 
@@ -119,7 +119,7 @@ async def test_a_person_who_asks_gets_distinct_candidates(backend: Backend) -> N
 
 
 async def test_at_its_time_limit_a_completion_gives_what_is_sound_of_it(backend: Backend) -> None:
-    settings = Settings(completion=CompletionSettings(answer_ms=1))
+    settings = Settings(completion=CompletionSettings(answer_ms=1, warm_up=False))
     found = await backend.orchestrator.complete("hasty", request(uri="file:///hasty.py"), settings)
     assert len(found) <= 1
     assert last(backend).outcome in (Outcome.ANSWERED, Outcome.EMPTY)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import pytest
@@ -10,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cato_lsp.engine.api import EngineError
-from cato_lsp.orchestrator.pace import Pace
+from cato_lsp.orchestrator.pace import WIDEST, Pace
 from cato_lsp.orchestrator.record import TaskRecord
-from cato_lsp.orchestrator.workflow import WIDEST, TaskCalls
+from cato_lsp.orchestrator.workflow import BEHIND, TaskCalls
 from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
 from cato_lsp.tasks.calls import ModelCall, Work
 from cato_lsp.tasks.prompts import Prompt
@@ -24,8 +23,8 @@ ANSWER = 10
 
 
 def pace() -> Pace:
-    """One second for a call of `ANSWER` tokens, whatever its prompt."""
-    return Pace(prompt_token=0.0, answer_token=0.1, calls=1)
+    """One second for a call of `ANSWER` tokens, whatever its prompt; calls side by side take as long as one by one."""
+    return Pace(prompt_token=0.0, answer_token=0.1, company=1.0, calls=1)
 
 
 def call(expected: int = ANSWER) -> ModelCall:
@@ -49,37 +48,38 @@ class Task:
         return [each.promise.deadline - 100.0 for each in self.engine.calls]
 
 
-async def test_each_call_gets_the_share_of_what_is_left_that_its_work_is() -> None:
+async def test_a_call_of_a_task_stands_behind_the_tasks_deadline_by_the_work_that_is_left_in_the_task() -> None:
     task = Task(seconds=8.0)
     await task.calls.call(call(), then=[call(30).work])
-    assert task.due == [pytest.approx(2.0)]
+    assert task.due == [pytest.approx(8.0 + BEHIND * 4.0)]
 
 
-async def test_time_that_a_call_saved_is_divided_among_the_rest() -> None:
+async def test_a_task_comes_forward_with_every_call_that_it_has_done() -> None:
     task = Task(seconds=9.0)
     then = [call().work] * 2
-    await task.calls.call(call(), then=then)  # takes 1 s of its 3
+    await task.calls.call(call(), then=then)
     await task.calls.call(call(), then=then[1:])
     await task.calls.call(call())
-    assert task.due == pytest.approx([3.0, 1.0 + 8.0 / 2, 9.0])
+    assert task.due == pytest.approx([9.0 + BEHIND * each for each in (3.0, 2.0, 1.0)])
 
 
-async def test_time_that_a_call_wasted_is_taken_from_the_rest() -> None:
-    task = Task(seconds=9.0, answered=50)
-    await task.calls.call(call(), then=[call().work] * 2)  # takes 5 s of its 3
-    await task.calls.call(call(), then=[call().work])
-    assert task.due[0] == pytest.approx(3.0)
-    assert task.due[1] == pytest.approx(5.0 + 4.0 / 2)
+async def test_of_two_tasks_due_at_once_the_one_with_less_left_goes_first() -> None:
+    small, large = Task(seconds=20.0), Task(seconds=20.0)
+    await small.calls.map([call()], then=[call().work])
+    await large.calls.map([call() for _ in range(5)], then=[call().work])
+    assert max(small.due) < min(large.due)
 
 
-async def test_an_overdue_task_asks_for_its_own_deadline() -> None:
-    task = Task(seconds=2.0, answered=50)
-    await task.calls.call(call(), then=[call().work])
-    await task.calls.call(call())
-    assert task.due[1] == pytest.approx(2.0)
+async def test_answers_that_turn_out_longer_than_expected_move_the_task_back() -> None:
+    short, long = Task(seconds=9.0), Task(seconds=9.0, answered=50)
+    for task in (short, long):
+        await task.calls.call(call(), then=[call().work])
+        await task.calls.call(call())
+    assert long.due[0] == short.due[0]
+    assert long.due[1] > short.due[1]
 
 
-async def test_a_promise_on_the_first_token_is_not_divided() -> None:
+async def test_a_promise_on_the_first_token_is_that_of_the_call() -> None:
     task = Task(seconds=0.5, service=ServiceClass.TTFT)
     await task.calls.call(call(), then=[call().work])
     assert task.due == [pytest.approx(0.5)]
@@ -91,27 +91,14 @@ async def test_a_promise_on_the_first_token_is_not_divided() -> None:
     seconds=st.floats(0.5, 200.0),
     answered=st.integers(1, 60),
 )
-async def test_no_call_of_a_task_is_due_after_the_task(sizes: Sequence[int], seconds: float, answered: int) -> None:
+async def test_no_call_is_due_before_its_task_and_no_more_run_at_once_than_may(
+    sizes: Sequence[int], seconds: float, answered: int
+) -> None:
     task = Task(seconds, answered)
     await task.calls.map([call(size) for size in sizes], then=[Work(0, 10)])
     await task.calls.call(call())
-    for started, due in zip(task.engine.started, task.due, strict=True):
-        assert due <= seconds + 1e-6
-        assert due + 100.0 > started or started >= task.end
-    assert task.engine.widest <= WIDEST
-
-
-async def test_a_map_runs_one_by_one_when_there_is_time() -> None:
-    task = Task(seconds=100.0)
-    answers = await task.calls.map([call() for _ in range(6)])
-    assert task.engine.widest == 1
-    assert [answer.complete for answer in answers] == [True] * 6
-
-
-async def test_a_map_runs_wider_when_the_promise_needs_it() -> None:
-    task = Task(seconds=2.5)
-    await task.calls.map([call() for _ in range(6)])
-    assert 3 <= task.engine.widest <= WIDEST
+    assert all(due >= seconds for due in task.due)
+    assert task.engine.widest == min(len(sizes), WIDEST)
 
 
 async def test_answers_come_in_the_order_of_the_calls() -> None:
@@ -146,20 +133,3 @@ async def test_the_record_counts_all_calls() -> None:
     assert task.record.prompt_tokens == 9
     assert task.record.answer_tokens == 3 * ANSWER
     assert task.record.ttft == pytest.approx(0.1)
-
-
-async def test_the_pace_is_learned_from_what_calls_took() -> None:
-    known = Pace()
-    for _ in range(30):
-        known.learn(Work(100, 10), answered=20, ttft=0.5, e2e=0.5 + 19 * 0.03, cached=0)
-    assert known.answer_token == pytest.approx(0.03)
-    assert known.prompt_token == pytest.approx(0.005)
-    assert known.answer_length == pytest.approx(2.0, rel=0.01)
-    assert known.seconds(Work(100, 10)) == pytest.approx(0.5 + 20 * 0.03, rel=0.02)
-
-
-async def test_a_cached_prompt_does_not_make_prompts_look_cheap() -> None:
-    known = Pace(prompt_token=0.01, calls=1)
-    known.learn(Work(1000, 10), answered=10, ttft=0.001, e2e=0.1, cached=990)
-    assert known.prompt_token == 0.01
-    assert math.isfinite(known.seconds(Work(1000, 10)))

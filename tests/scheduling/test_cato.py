@@ -81,7 +81,7 @@ def test_short_of_blocks_only_as_many_give_way_as_are_needed(policy, request_of,
     assert plan.grants[completion.id] == 1600
 
 
-def test_the_heavy_user_of_a_burst_gives_way_first(trained, request_of, view_of) -> None:
+def test_the_heavy_user_of_a_burst_gives_way_first_twinny_56(trained, request_of, view_of) -> None:
     policy = trained(CatoPolicy(CatoOptions(fair_tokens=1000)))
     greedy = [request_of(prompt=2000, client="greedy") for _ in range(2)]
     policy.plan(view_of(*greedy, request_of(prompt=10, client="modest")))

@@ -37,7 +37,7 @@ def test_multi_line_completions_can_be_limited_vscode_copilot_release_7492(
     assert accepted == "def f():\n    a0 = 0\n    a1 = 1\n    a2 = 2"
 
 
-def test_auto_closed_brackets_are_not_doubled_vscode_187151(prompter: CompletionPrompter) -> None:
+def test_auto_closed_brackets_are_not_doubled_vscode_187151_copilot_cmp_22(prompter: CompletionPrompter) -> None:
     assert accept(prompter, "foo(bar[‸])", "0])\n") == "foo(bar[0])"
     assert accept(prompter, 'foo("‸")', 'x")\n') == 'foo("x")'
     assert accept(prompter, "foo({‸})", "a: 1})\n", "javascript") == "foo({a: 1})"
@@ -100,5 +100,26 @@ def test_emoji_and_cjk_are_whole_in_prompt_and_answer_tern_159(
     text = "名前 = '🙂'\nprint("
     plan = prompter.plan(CompletionRequest(Snapshot("file:///a.py", "python", 1, text), len(text)))
     assert plan is not None
-    assert text in cato_tokenizer.decode(plan.prompt_ids).replace("a.py\n", "")
+    assert plan.cut is not None
+    assert text in cato_tokenizer.decode([*plan.prompt_ids, *plan.cut.ids]).replace("a.py\n", "")
     assert accept(prompter, "print(‸)\n", "名前 + '🙂')\n") == "print(名前 + '🙂')\n"
+
+
+def test_typing_along_a_suggestion_never_doubles_what_is_typed_neovim_36529(prompter: CompletionPrompter) -> None:
+    """An editor goes on showing an item while a person types along, and inserts it over the range up to the cursor."""
+    for document in ("x = fo‸\n", "x = ‸\n", "print(ba‸)\n"):
+        offset = document.index("‸")
+        text = document.replace("‸", "")
+        request = CompletionRequest(Snapshot("file:///a.py", "python", 1, text), offset)
+        plan = prompter.plan(request)
+        assert plan is not None
+        stream = plan.stream()
+        stream.feed("obar + r\n")
+        item = stream.result()
+        assert item is not None
+        inserted = item.inserted(request)
+        assert inserted is not None
+        for typed in range(len(inserted)):
+            now = text[:offset] + inserted[:typed] + text[offset:]
+            assert item.text.startswith(now[item.start : offset + typed])
+            assert now[: item.start] + item.text + now[item.end + typed :] == item.apply(text)

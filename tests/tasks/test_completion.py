@@ -138,6 +138,25 @@ def test_the_size_of_the_pieces_an_answer_comes_in_does_not_matter(
     assert results[0] == results[1] == results[2]
 
 
+@pytest.mark.parametrize(
+    ("language", "marked", "quiet"),
+    [
+        ("python", "x = 1  \n# some wor‸\n", True),
+        ("python", "x = 1  # some wor‸\n", True),
+        ("python", 'def f():\n    """Return\n    the ‸\n    """\n', True),
+        ("python", 'x = "some ‸"\n', False),
+        ("python", "x = ‸\n", False),
+        ("javascript", "/*\n * some ‸\n */\nf();\n", True),
+        ("javascript", "f(‸);\n", False),
+        ("go", "// some ‸\n", True),
+    ],
+)
+def test_comments_can_be_left_in_peace(cato_tokenizer: Tokenizer, language: str, marked: str, quiet: bool) -> None:
+    prompter = CompletionPrompter(cato_tokenizer, CATO, CompletionLimits(prompt_tokens=128, in_comments=False))
+    assert (prompter.plan(at_cursor(marked, language=language)) is None) is quiet
+    assert prompter.plan(at_cursor(marked, language=language, invoked=True)) is not None
+
+
 def test_the_range_covers_the_word_before_the_cursor(prompter: CompletionPrompter) -> None:
     assert complete(prompter, at_cursor("x = sel‸\n"), "f.y\n") == Completion(4, 7, "self.y")
 
@@ -209,6 +228,25 @@ def test_an_answer_cut_by_its_deadline_gives_what_is_sound(prompter: CompletionP
     full = stream.result()
     assert full is not None
     assert full.text == body + "\n    return total"
+
+
+@pytest.mark.parametrize(
+    ("marked", "answer", "following"),
+    [
+        ("def f():\n    x = ‸\n", "1\n", "def f():\n    x = 1\n    ‸\n"),
+        ("def f():\r\n\tx = ‸\r\n", "1\n", "def f():\r\n\tx = 1\r\n\t‸\r\n"),
+        ("f(‸)\n", "a", "f(a‸)\n"),
+        ("if a‸\n", ":\n    b\n", "if a:‸\n"),
+    ],
+)
+def test_the_next_request_is_likely_where_a_person_goes_on(
+    prompter: CompletionPrompter, marked: str, answer: str, following: str
+) -> None:
+    request = at_cursor(marked, invoked=True)
+    completion = complete(prompter, request, answer)
+    assert completion is not None
+    after = completion.follow_up(request)
+    assert f"{after.snapshot.text[: after.offset]}‸{after.snapshot.text[after.offset :]}" == following
 
 
 def test_stop_tokens_are_those_of_the_family_and_the_model(cato_tokenizer: Tokenizer) -> None:

@@ -296,3 +296,17 @@ def test_a_model_that_does_not_know_the_languages_says_so(cato: CatoPrompter, pl
     assert translations(cato, "javascript") == []
     assert "python" not in translations(plain, "python")
     assert "go" in translations(plain, "python")
+
+
+def test_what_the_model_cannot_take_is_said_before_it_begins(cato: CatoPrompter, plain: PlainPrompter) -> None:
+    snapshot = Snapshot("file:///a.py", "python", 1, FILE)
+    assert Translation(snapshot, 0, len(FILE), "javascript", cato).note == (
+        "The model can translate 2 of 3 parts; the others become comments."
+    )
+    assert Translation(snapshot, 0, len(FILE), "javascript", plain).note == ""
+
+
+def test_a_translation_with_nothing_that_the_model_can_take_is_refused_before_any_call(cato: CatoPrompter) -> None:
+    text = "class A:\n    x = 1\n"
+    with pytest.raises(CannotDoError, match="single functions only"):
+        Translation(Snapshot("file:///a.py", "python", 1, text), 0, len(text), "javascript", cato)

@@ -1,13 +1,15 @@
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from training.export import export_model
+from training.export import export_model, read_weights
 from training.loss import tied_cross_entropy
 from training.model import CausalLM, ModelShape
-from training.optimizer import orthogonalise
+from training.optimizer import Muon, orthogonalise
 from training.samples import Markers
 from training.tokenizer import train_tokenizer
 from training.trainer import Plan, Stage, Trainer, answer_weights, learning_rate_factor
@@ -77,8 +79,9 @@ def test_answers_and_their_end_weigh_more_than_the_context() -> None:
     assert weights.tolist() == [[1, 4, 4, 4, 1, 1, 4, 4]]
 
 
-def trainer(folder: Path, tokens: int) -> Trainer:
-    plan = Plan(tokens=tokens, stages=(Stage(0.0, 32, 4),), warmup_steps=5, decay_share=0.01, save_every_s=0.0)
+def trainer(folder: Path, tokens: int, workers: int = 0) -> Trainer:
+    stages = (Stage(0.0, 32, 4),)
+    plan = Plan(tokens=tokens, stages=stages, warmup_steps=5, decay_share=0.01, save_every_s=0.0, workers=workers)
     return Trainer(TINY, plan, CountingSource(), torch.zeros(4, 33, dtype=torch.long), folder, threads=1)
 
 
@@ -104,6 +107,15 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-2)
 
 
+def test_batches_of_several_worker_processes_are_those_of_one(tmp_path: Path) -> None:
+    alone, many = trainer(tmp_path / "alone", 9 * 128), trainer(tmp_path / "many", 9 * 128, workers=2)
+    run(alone)
+    run(many)
+    assert many.progress.step == alone.progress.step == 9
+    for one, other in zip(alone.model.parameters(), many.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-2)
+
+
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
     learner = trainer(tmp_path, 60 * 128)
     ids = torch.stack([torch.arange(33) + i for i in range(8)])
@@ -111,3 +123,49 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
     before = learner.held_out_loss()
     run(learner)
     assert learner.held_out_loss() < 0.6 * before
+
+
+def test_training_goes_on_from_an_exported_model(tmp_path: Path) -> None:
+    first = trainer(tmp_path / "first", 60 * 128)
+    first.held_out = torch.stack([torch.arange(33) + i for i in range(8)])
+    run(first)
+    export_model(first.model, train_tokenizer(["def f(): pass"], 300), tmp_path / "model")
+    second = trainer(tmp_path / "second", 20 * 128)
+    second.held_out = first.held_out
+    read_weights(second.model, tmp_path / "model")
+    learnt = second.held_out_loss()
+    assert learnt == pytest.approx(first.held_out_loss(), rel=0.02)
+    run(second)
+    assert second.held_out_loss() < learnt
+
+
+def test_reading_gives_back_what_was_exported_to_the_bit(tmp_path: Path) -> None:
+    model, other = CausalLM(TINY), CausalLM(TINY)
+    export_model(model, train_tokenizer(["def f(): pass"], 300), tmp_path)
+    read_weights(other, tmp_path)
+    for name, weight in model.state_dict().items():
+        assert torch.equal(other.state_dict()[name], weight.bfloat16().float()), name
+
+
+def test_a_model_of_another_shape_is_refused(tmp_path: Path) -> None:
+    export_model(CausalLM(TINY), train_tokenizer(["def f(): pass"], 300), tmp_path)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        read_weights(CausalLM(replace(TINY, intermediate_size=64)), tmp_path)
+    with pytest.raises(KeyError):
+        read_weights(CausalLM(replace(TINY, num_hidden_layers=3)), tmp_path)
+
+
+def test_muon_updates_the_same_whoever_computes_it() -> None:
+    results: list[list[torch.Tensor]] = []
+    for threads in (1, 3):
+        torch.manual_seed(0)
+        matrices = [torch.nn.Parameter(torch.randn(shape)) for shape in ((8, 4), (4, 8), (8, 4))]
+        with ThreadPoolExecutor(threads) as pool:
+            optimizer = Muon(matrices, 0.1, pool)
+            for _ in range(3):
+                for matrix in matrices:
+                    matrix.grad = matrix.detach().sin()
+                optimizer.step()
+        results.append(matrices)
+    for one, other in zip(*results, strict=True):
+        assert torch.equal(one, other)

@@ -19,9 +19,9 @@ RECENT = 100
 
 
 def status(session: Session, _params: Any) -> dict[str, Any]:
-    """Answer what `backend_status` says, and of this session ``{tasks, completions, typeThrough}``.
+    """Answer what `backend_status` says, and of this session ``{tasks, completions, typeThrough, sla}``.
 
-    ``tasks`` are the last ones, oldest first.
+    ``tasks`` are the last ones, oldest first; ``sla`` is that section of the settings, as it holds.
     """
     orchestrator = session.backend.orchestrator
     own = [record for record in orchestrator.log if record.client == session.client]
@@ -34,8 +34,11 @@ def status(session: Session, _params: Any) -> dict[str, Any]:
             "shown": counters.shown,
             "accepted": counters.accepted,
             "acceptedCharacters": counters.accepted_characters,
+            "judgedCharacters": counters.judged_characters,
+            "keptCharacters": counters.kept_characters,
         },
         "typeThrough": {"lookups": reuse.lookups, "hits": reuse.hits, "hitRate": reuse.hit_rate},
+        "sla": session.settings.sla.model_dump(),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cato_lsp.tasks.brackets import scan
+from cato_lsp.tasks.cursor import Cursor
 from cato_lsp.tasks.shaping.context import ShapingContext
 
 
@@ -17,12 +18,23 @@ def drop_surplus_closers(text: str, context: ShapingContext) -> str:
     unmatched = scan(text, quotes=language.quotes, quote=cursor.quote).unmatched
     if not unmatched:
         return text
-    # Brackets in strings count here: rather one closer too many than a right one cut.
-    before = [*cursor.lines_above(), cursor.line]
-    available = [closer for line in before for closer in scan(line, quotes="").open]
-    available += cursor.quote
+    available = [*_open_before(cursor), *cursor.quote]
     for offset, character in unmatched:
         if character not in available:
             return text[:offset]
         available.remove(character)
     return text
+
+
+def _open_before(cursor: Cursor) -> list[str]:
+    """Closers that are owed at the cursor; rather one too many than a right one cut.
+
+    So brackets in strings count as opened, though they do not count as closed.
+    """
+    owed: list[str] = []
+    for line in [*cursor.lines_above(), cursor.line]:
+        for _, closer in scan(line, quotes=cursor.language.quotes).unmatched:
+            if closer in owed:
+                owed.remove(closer)
+        owed += scan(line, quotes="").open
+    return owed

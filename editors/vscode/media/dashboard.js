@@ -1,76 +1,123 @@
-// Draws what the extension sends: `{status: ServerStatus, settings: the section cato.sla}`.
+// Draws what the extension sends: a ServerStatus (src/protocol.ts), or null where no server runs.
 (() => {
   const KINDS = {
-    completion: { title: "Completion", sla: "completionTtftMs", time: "ttft" },
-    generation: { title: "Generate", sla: "generationTtftMs", time: "ttft" },
-    summarization: { title: "Summarize", sla: "summarizationE2eMs", time: "e2e" },
-    translation: { title: "Translate", sla: "translationE2eMs", time: "e2e" },
+    completion: { title: "Completion", sla: "completion_ttft_ms", time: "ttft" },
+    generation: { title: "Generate", sla: "generation_ttft_ms", time: "ttft" },
+    summarization: { title: "Summarize", sla: "summarization_e2e_ms", time: "e2e" },
+    translation: { title: "Translate", sla: "translation_e2e_ms", time: "e2e" },
   };
 
-  const text = (tag, content, className) => {
-    const element = document.createElement(tag);
-    element.textContent = content;
-    if (className) element.className = className;
-    return element;
+  const element = (tag, content = "", className = "") => {
+    const made = document.createElement(tag);
+    made.textContent = content;
+    made.className = className;
+    return made;
   };
 
-  const seconds = (value) => (value === null || value === undefined ? "–" : value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(1)} s`);
-  const percent = (part, whole) => (whole ? `${Math.round((100 * part) / whole)} %` : "–");
+  const seconds = (value) => (typeof value !== "number" ? "–" : value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(1)} s`);
+  const percent = (part, whole = 1) => (whole ? `${Math.round((100 * part) / whole)} %` : "–");
+  const gibibytes = (bytes) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
-  const meter = (value, label) => {
-    const element = document.createElement("meter");
-    element.max = 1;
-    element.low = 0.8;
-    element.high = 0.95;
-    element.optimum = 1;
-    element.value = value;
-    element.setAttribute("aria-label", label);
-    return element;
+  const meter = (value, label, better = "high") => {
+    const made = element("meter");
+    [made.min, made.max, made.value] = [0, 1, value];
+    [made.low, made.high, made.optimum] = better === "high" ? [0.8, 0.95, 1] : [0.7, 0.9, 0];
+    made.setAttribute("aria-label", label);
+    return made;
   };
 
-  const timeCell = (value, promise) => {
-    const late = typeof value === "number" && value * 1000 > promise;
-    return text("td", late ? `${seconds(value)} (late)` : seconds(value), late ? "late" : undefined);
+  // The time as a bar; the mark in its middle is what was promised. Screen readers have the words above it.
+  const bar = (time, promise) => {
+    const track = element("div", "", time > promise ? "bar late" : "bar");
+    const fill = element("div", "", "fill");
+    fill.style.width = `${Math.min(100, (50 * time) / promise)}%`;
+    track.append(fill, element("div", "", "mark"));
+    track.setAttribute("aria-hidden", "true");
+    return track;
   };
 
-  const kindRow = (name, kind, settings) => {
-    const { title, sla, time } = KINDS[name] ?? { title: name, sla: "", time: "e2e" };
-    const promise = settings?.[sla];
-    const row = document.createElement("tr");
-    const head = text("th", title);
+  const timeCell = (time, promise) => {
+    const late = typeof time === "number" && time > promise;
+    const cell = element("td", late ? `${seconds(time)} (late)` : seconds(time), late ? "late" : "");
+    if (typeof time === "number" && promise) cell.append(bar(time, promise));
+    return cell;
+  };
+
+  const kindRow = (name, kind, sla) => {
+    const known = KINDS[name] ?? { title: name, sla: "", time: "e2e" };
+    const promise = (sla?.[known.sla] ?? NaN) / 1000;
+    const row = element("tr");
+    const head = element("th", known.title);
     head.scope = "row";
-    const kept = text("td", kind.promised ? `${kind.kept} of ${kind.promised}` : "–");
-    if (kind.promised) kept.append(meter(kind.kept / kind.promised, `${title}: promises kept`));
+    const kept = element("td", kind.promised ? `${kind.kept} of ${kind.promised}` : "–");
+    if (kind.promised) kept.append(meter(kind.kept / kind.promised, `${known.title}: promises kept`));
+    const what = known.time === "ttft" ? "first token" : "whole answer";
     row.append(
       head,
-      text("td", promise ? `${time === "ttft" ? "first token" : "whole answer"} in ${seconds(promise / 1000)}` : "–"),
-      timeCell(kind[`${time}_p50`], promise),
-      timeCell(kind[`${time}_p95`], promise),
+      element("td", promise ? `${what} in ${seconds(promise)}` : "–"),
+      timeCell(kind[`${known.time}_p50`], promise),
+      timeCell(kind[`${known.time}_p95`], promise),
       kept,
-      text("td", percent(kind.cached_tokens, kind.prompt_tokens)),
+      element("td", percent(kind.cached_tokens, kind.prompt_tokens)),
     );
     return row;
   };
 
-  const draw = ({ status, settings }) => {
-    const engine = document.getElementById("engine");
-    if (!status) {
-      engine.textContent = "The server does not run";
-      return;
-    }
-    engine.textContent = [status.engine.message, status.engine.remedy].filter(Boolean).join(" ") || status.engine.phase;
-    const rows = Object.entries(status.kinds ?? {}).map(([name, kind]) => kindRow(name, kind, settings));
-    if (rows.length) document.getElementById("kinds").replaceChildren(...rows);
-    const facts = [
+  const figures = (status, kinds) => {
+    const sum = (field) => kinds.reduce((total, kind) => total + kind[field], 0);
+    const shown = [
+      [percent(sum("kept"), sum("promised")), "promises kept"],
+      [seconds(status.kinds?.completion?.ttft_p50), "to a completion's first token, median"],
+      [percent(sum("cached_tokens"), sum("prompt_tokens")), "of prompts from the cache"],
+      [String(status.stats.tokens_wasted), "tokens computed for nobody"],
+    ];
+    return shown.map(([value, meaning]) => {
+      const item = element("li");
+      item.append(element("strong", value), element("span", meaning));
+      return item;
+    });
+  };
+
+  const facts = (status) => {
+    const { stats, machine, completions, typeThrough } = status;
+    const shown = [
       ["State", status.engine.phase],
       ["Model", status.model?.split(/[\\/]/).at(-1) ?? "none"],
-      ["Calls running, waiting", `${status.stats.calls_running}, ${status.stats.calls_waiting}`],
-      ["KV cache in use", percent(status.stats.kv_cache_usage, 1)],
-      ["Tokens computed for nobody", String(status.stats.tokens_wasted)],
+      ["Queue", `${stats.calls_running} running, ${stats.calls_waiting} waiting`],
+      ["KV cache in use", percent(stats.kv_cache_usage), stats.kv_cache_usage],
     ];
-    if (status.typeThrough?.lookups) facts.push(["Answered from what was suggested before", percent(status.typeThrough.hits, status.typeThrough.lookups)]);
-    if (status.memory) facts.push(["Memory of the server", `${(status.memory / 2 ** 30).toFixed(1)} GiB`]);
-    document.getElementById("facts").replaceChildren(...facts.flatMap(([name, value]) => [text("dt", name), text("dd", value)]));
+    if (machine) {
+      shown.push([`${machine.device} in use`, percent(machine.utilization), machine.utilization]);
+      const memory = `${gibibytes(machine.memory_used_bytes)} of ${gibibytes(machine.memory_total_bytes)}`;
+      shown.push(["Its memory, by all programs", memory, machine.memory_used_bytes / machine.memory_total_bytes]);
+    }
+    if (status.memory) shown.push(["Memory of the server", gibibytes(status.memory)]);
+    if (typeThrough?.lookups) shown.push(["Keystrokes answered from what was suggested before", percent(typeThrough.hits, typeThrough.lookups)]);
+    if (completions?.offered) shown.push(["Completions accepted", `${completions.accepted} of ${completions.offered} offered`]);
+    return shown.flatMap(([name, value, share]) => {
+      const description = element("dd", value);
+      if (typeof share === "number") description.append(meter(share, name, "low"));
+      return [element("dt", name), description];
+    });
+  };
+
+  // Only what has changed is written: a screen reader repeats what is written to the line of the state.
+  const say = (text) => {
+    const engine = document.getElementById("engine");
+    if (engine.textContent !== text) engine.textContent = text;
+  };
+
+  const draw = (status) => {
+    document.body.classList.toggle("stopped", !status);
+    if (!status) {
+      say("The server does not run");
+      return;
+    }
+    say([status.engine.message, status.engine.remedy].filter(Boolean).join(" ") || status.engine.phase);
+    const kinds = Object.entries(status.kinds ?? {});
+    document.getElementById("figures").replaceChildren(...figures(status, kinds.map(([, kind]) => kind)));
+    if (kinds.length) document.getElementById("kinds").replaceChildren(...kinds.map(([name, kind]) => kindRow(name, kind, status.sla)));
+    document.getElementById("facts").replaceChildren(...facts(status));
   };
 
   window.addEventListener("message", (event) => draw(event.data));

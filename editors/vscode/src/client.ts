@@ -1,6 +1,6 @@
 /** The language client: the server's process, and what passes between it and the editor. */
 
-import * as vscode from "vscode";
+import type * as vscode from "vscode";
 import {
   LanguageClient,
   type LanguageClientOptions,
@@ -12,9 +12,6 @@ import type { Activity } from "./activity";
 import type { TaskProgress } from "./progress";
 import type { FoundServer } from "./server";
 
-/** Settings of this extension, which the server does not know. */
-const OWN_SETTINGS = new Set(["server", "trace"]);
-
 /** Announces that growing answers are welcome. */
 const previewFeature: StaticFeature = {
   fillClientCapabilities(capabilities) {
@@ -25,15 +22,7 @@ const previewFeature: StaticFeature = {
   clear() {},
 };
 
-/** The section `cato` without what is the extension's own. */
-function serverSettings(section: unknown): unknown {
-  if (typeof section !== "object" || section === null) {
-    return section;
-  }
-  return Object.fromEntries(Object.entries(section).filter(([key]) => !OWN_SETTINGS.has(key)));
-}
-
-function middleware(activity: Activity, progress: TaskProgress): Middleware {
+function middleware(settings: () => unknown, activity: Activity, progress: TaskProgress): Middleware {
   return {
     async provideInlineCompletionItems(document, position, context, token, next) {
       if (activity.paused) {
@@ -53,30 +42,33 @@ function middleware(activity: Activity, progress: TaskProgress): Middleware {
     },
     workspace: {
       async configuration(params, token, next) {
-        const answer = await next(params, token);
-        return Array.isArray(answer) ? (answer.map(serverSettings) as typeof answer) : answer;
+        const others = await next(params, token);
+        return Array.isArray(others)
+          ? others.map((other, index) => (params.items[index]?.section === "cato" ? settings() : other) as typeof other)
+          : others;
       },
     },
   };
 }
 
+/** @param settings the server's settings, asked for at the start and whenever they have changed. */
 export function createClient(
   server: FoundServer,
+  settings: () => unknown,
   log: vscode.LogOutputChannel,
   activity: Activity,
   progress: TaskProgress,
 ): LanguageClient {
-  const settings = JSON.parse(JSON.stringify(vscode.workspace.getConfiguration("cato"))) as unknown;
   const options: LanguageClientOptions = {
     documentSelector: [{ scheme: "file" }, { scheme: "untitled" }],
-    initializationOptions: serverSettings(settings),
+    initializationOptions: settings(),
     outputChannel: log,
     revealOutputChannelOn: RevealOutputChannelOn.Never,
-    middleware: middleware(activity, progress),
+    middleware: middleware(settings, activity, progress),
   };
   // A workspace's numbers.py must not stand in for Python's own module.
   const environment = { ...process.env, PYTHONSAFEPATH: "1" };
-  const serverOptions = { command: server.path, args: ["--stdio"], options: { env: environment } };
+  const serverOptions = { command: server.path, args: [server.shared ? "--shared" : "--stdio"], options: { env: environment } };
   const client = new LanguageClient("cato", "Cato", serverOptions, options);
   client.registerFeature(previewFeature);
   return client;

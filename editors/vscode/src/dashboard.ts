@@ -32,7 +32,7 @@ export class Dashboard implements vscode.Disposable {
   async refresh(known?: ServerStatus): Promise<void> {
     if (this.panel?.visible) {
       const status = known ?? (await this.ask());
-      await this.panel.webview.postMessage({ status, settings: vscode.workspace.getConfiguration("cato").get("sla") });
+      await this.panel.webview.postMessage(status ?? null);
     }
   }
 
@@ -57,12 +57,13 @@ function html(webview: vscode.Webview, media: vscode.Uri): string {
 <main>
 <h1>Cato</h1>
 <p id="engine" role="status">Waiting for the server</p>
-<table>
-<caption>Promises: time to first token, or to the whole answer</caption>
+<ul id="figures" aria-label="In short"></ul>
+<h2 id="promises">Promises</h2>
+<table aria-labelledby="promises">
 <thead><tr><th scope="col">Task</th><th scope="col">Promise</th><th scope="col">Median</th><th scope="col">95 of 100</th><th scope="col">Kept</th><th scope="col">Prompt cached</th></tr></thead>
 <tbody id="kinds"><tr><td colspan="6">No task yet</td></tr></tbody>
 </table>
-<h2>Engine</h2>
+<h2>Engine and machine</h2>
 <dl id="facts"></dl>
 </main>
 <script src="${script}"></script>

@@ -1,7 +1,7 @@
 /** Starts and stops everything. */
 
 import * as vscode from "vscode";
-import { type LanguageClient, type ProgressToken, State } from "vscode-languageclient/node";
+import { type LanguageClient, State } from "vscode-languageclient/node";
 import { Activity } from "./activity";
 import { createClient } from "./client";
 import { registerCommands } from "./commands";
@@ -11,6 +11,7 @@ import { PAUSE_MINUTES, showMenu, toggleLanguage } from "./menu";
 import { Previews } from "./preview";
 import { type ChangedStatus, DID_CHANGE_STATUS, PREVIEW, type Preview, type ServerStatus, STATUS } from "./protocol";
 import { findServer } from "./server";
+import { serverSettings } from "./settings";
 import { TaskProgress } from "./progress";
 import { StatusItem } from "./status";
 
@@ -31,10 +32,9 @@ class Extension {
   private readonly activity = new Activity();
   private readonly status = new StatusItem(this.activity);
   private readonly previews = new Previews();
-  private readonly kinds = new Map<ProgressToken, string>();
   private readonly progress = new TaskProgress(
     () => this.client,
-    (token) => this.expectation(token),
+    (kind) => this.expectation(kind),
   );
   private counters: ServerStatus | undefined;
   private readonly dashboard: Dashboard;
@@ -62,10 +62,10 @@ class Extension {
       ...commands.map(([name, run]) => vscode.commands.registerCommand(`cato-lsp.${name}`, run)),
       ...registerCommands(context, {
         client: () => this.client,
-        started: (token, kind) => this.kinds.set(token, kind),
+        started: (token, kind) => this.progress.started(token, kind),
       }),
       vscode.workspace.onDidChangeConfiguration((event) => {
-        if (event.affectsConfiguration("cato.server.path")) {
+        if (event.affectsConfiguration("cato.server.path") || event.affectsConfiguration("cato.server.shared")) {
           void this.restart();
         }
       }),
@@ -80,7 +80,13 @@ class Extension {
         return;
       }
       this.log.info(`Server: ${server.path}, ${server.why}`);
-      const client = createClient(server, this.log, this.activity, this.progress);
+      const client = createClient(
+        server,
+        () => serverSettings(this.context),
+        this.log,
+        this.activity,
+        this.progress,
+      );
       this.client = client;
       client.onNotification(DID_CHANGE_STATUS, (status: ChangedStatus) => {
         this.status.change(status);
@@ -138,8 +144,8 @@ class Extension {
   }
 
   /** How long a task of this kind takes, from those that went before. */
-  private expectation(token: ProgressToken): string | undefined {
-    const usual = this.counters?.kinds?.[this.kinds.get(token) ?? ""]?.e2e_p50;
+  private expectation(kind: string): string | undefined {
+    const usual = this.counters?.kinds?.[kind]?.e2e_p50;
     return typeof usual === "number" ? `usually ${usual < 1 ? "under 1 s" : `${usual.toFixed(0)} s`}` : undefined;
   }
 

@@ -8,13 +8,21 @@ import * as vscode from "vscode";
 import { privateEnvironment, programIn } from "./server";
 
 const run = promisify(execFile);
-const PYTHONS = ["python3.13", "python3.12", "python3.11", "python3", "python"];
+const PYTHONS = ["python3.11", "python3.12", "python3.13", "python3.14", "python3", "python"];
 
 /** Install the server, with progress; true when it is there afterwards. */
 export async function installServer(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): Promise<boolean> {
+  if (process.platform !== "linux") {
+    void vscode.window.showErrorMessage(
+      "Cato's server runs on Linux, as vLLM does. On Windows open the folder in WSL, on a Mac in a dev container: the server is then installed there.",
+    );
+    return false;
+  }
   const python = await findPython();
   if (!python) {
-    void vscode.window.showErrorMessage("Cato needs Python 3.11 or newer with the venv module. Install it, then try again.");
+    void vscode.window.showErrorMessage(
+      "Cato's server needs Python 3.11 to 3.14 with venv and pip, and none was found on PATH. On Debian and Ubuntu: sudo apt install python3 python3-venv. Then try again.",
+    );
     return false;
   }
   const options = { location: vscode.ProgressLocation.Notification, title: "Installing the Cato server", cancellable: true };

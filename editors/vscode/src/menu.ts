@@ -2,12 +2,13 @@
 
 import * as vscode from "vscode";
 import type { Activity } from "./activity";
+import { disabledLanguages } from "./settings";
 
 export const PAUSE_MINUTES = 10;
 
 export async function showMenu(activity: Activity): Promise<void> {
   const language = vscode.window.activeTextEditor?.document.languageId;
-  const disabled = language !== undefined && disabledLanguages().includes(language);
+  const disabled = language !== undefined && disabledLanguages().languages.includes(language);
   const entries = [
     activity.paused
       ? { label: "$(debug-start) Resume completions", command: "cato-lsp.resume" }
@@ -25,19 +26,13 @@ export async function showMenu(activity: Activity): Promise<void> {
   }
 }
 
-function disabledLanguages(): string[] {
-  return vscode.workspace.getConfiguration("cato").get<string[]>("disabledLanguages", []);
-}
-
 export async function toggleLanguage(): Promise<void> {
   const language = vscode.window.activeTextEditor?.document.languageId;
   if (language === undefined) {
     return;
   }
-  const configuration = vscode.workspace.getConfiguration("cato");
-  const inWorkspace = configuration.inspect("disabledLanguages")?.workspaceValue !== undefined;
-  const target = inWorkspace ? vscode.ConfigurationTarget.Workspace : vscode.ConfigurationTarget.Global;
-  const others = disabledLanguages().filter((each) => each !== language);
-  const now = others.length < disabledLanguages().length ? others : [...others, language];
-  await configuration.update("disabledLanguages", now, target);
+  const { languages, target } = disabledLanguages();
+  const others = languages.filter((each) => each !== language);
+  const now = others.length < languages.length ? others : [...languages, language];
+  await vscode.workspace.getConfiguration("cato").update("disabledLanguages", now, target);
 }

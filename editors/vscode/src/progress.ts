@@ -19,11 +19,18 @@ interface Shown {
 
 export class TaskProgress {
   private readonly shown = new Map<ProgressToken, Shown>();
+  private readonly kinds = new Map<ProgressToken, string>();
 
+  /** @param expectation how long a task of a kind usually takes, in words. */
   constructor(
     private readonly client: () => LanguageClient | undefined,
-    private readonly expectation: (token: ProgressToken) => string | undefined,
+    private readonly expectation: (kind: string) => string | undefined,
   ) {}
+
+  /** A command has started a task of this kind; its progress may have begun already. */
+  started(token: ProgressToken, kind: string): void {
+    this.kinds.set(token, kind);
+  }
 
   handle(token: ProgressToken, step: Step, next: () => void): void {
     if (step.kind === "begin" && step.cancellable) {
@@ -37,6 +44,7 @@ export class TaskProgress {
     }
     if (shown && step.kind === "end") {
       this.shown.delete(token);
+      this.kinds.delete(token);
       shown.end();
     }
     next();
@@ -48,6 +56,7 @@ export class TaskProgress {
       shown.end();
     }
     this.shown.clear();
+    this.kinds.clear();
   }
 
   private begin(token: ProgressToken, { title, message }: WorkDoneProgressBegin): void {
@@ -56,8 +65,10 @@ export class TaskProgress {
     const ended = new Promise<void>((end) => {
       resolve = end;
     });
-    const report = (text: string | undefined): void =>
-      progress?.report({ message: [text, this.expectation(token)].filter(Boolean).join(" · ") });
+    const report = (text: string | undefined): void => {
+      const usual = this.expectation(this.kinds.get(token) ?? "");
+      progress?.report({ message: [text, usual].filter(Boolean).join(" · ") });
+    };
     this.shown.set(token, { report, end: () => resolve() });
     const options = { location: vscode.ProgressLocation.Notification, cancellable: true, title };
     void vscode.window.withProgress(options, async (given, cancel) => {

@@ -57,6 +57,20 @@ export interface ServerStatus {
   live: number;
   /** Of the server's process, in bytes. */
   memory?: number;
+  machine?: Machine | null;
+  completions?: { offered: number; shown: number; accepted: number; acceptedCharacters: number };
+  typeThrough?: { lookups: number; hits: number; hitRate: number };
+  /** What is promised, in ms. */
+  sla?: Record<string, number>;
+}
+
+/** How busy the machine is, by all programs. Shares are from 0 to 1. */
+export interface Machine {
+  device: string;
+  utilization: number;
+  memory_used_bytes: number;
+  memory_total_bytes: number;
+  kv_cache_usage: number;
 }
 
 /** Answers on time, of those that somebody waited for. */

@@ -51,7 +51,8 @@ export class StatusItem implements vscode.Disposable {
     const { kind, message } = this.changed;
     this.item.text = this.text;
     this.item.tooltip = this.tooltip();
-    this.item.accessibilityInformation = { label: `Cato: ${this.activity.paused ? "paused" : (this.activity.title ?? message)}` };
+    const now = this.activity.paused ? "paused" : (this.activity.title ?? message);
+    this.item.accessibilityInformation = { label: [`Cato: ${now}`, ...this.facts().map((fact) => fact.join(" "))].join(", ") };
     const colors = { Error: "statusBarItem.errorBackground", Warning: "statusBarItem.warningBackground" } as const;
     this.item.backgroundColor =
       kind === "Error" || kind === "Warning" ? new vscode.ThemeColor(colors[kind]) : undefined;
@@ -60,22 +61,27 @@ export class StatusItem implements vscode.Disposable {
   private tooltip(): vscode.MarkdownString {
     const tooltip = new vscode.MarkdownString();
     tooltip.appendText(this.activity.paused ? "Completions are paused" : this.changed.message);
-    const counters = this.counters;
-    if (counters) {
-      const { kept, promised } = promises(counters);
-      const rate = tokensPerSecond(counters);
-      const rows = [
-        ["Model", counters.model ? path.basename(counters.model) : "none"],
-        ["Promises kept", promised ? `${kept} of the last ${promised}` : "none made yet"],
-        ["Tokens/s", rate === undefined ? "none measured yet" : rate.toFixed(0)],
-        ["Running", String(counters.live)],
-      ];
-      tooltip.appendMarkdown("\n\n");
-      for (const [name, value] of rows) {
-        tooltip.appendMarkdown(`${name}: `).appendText(value ?? "").appendMarkdown("  \n");
-      }
+    tooltip.appendMarkdown("\n\n");
+    for (const [name, value] of this.facts()) {
+      tooltip.appendMarkdown(`${name}: `).appendText(value).appendMarkdown("  \n");
     }
     return tooltip;
+  }
+
+  /** What the server has counted, each with its name. */
+  private facts(): [name: string, value: string][] {
+    const counters = this.counters;
+    if (!counters) {
+      return [];
+    }
+    const { kept, promised } = promises(counters);
+    const rate = tokensPerSecond(counters);
+    return [
+      ["Model", counters.model ? path.basename(counters.model) : "none"],
+      ["Promises kept", promised ? `${kept} of the last ${promised}` : "none made yet"],
+      ["Tokens per second", rate === undefined ? "none measured yet" : rate.toFixed(0)],
+      ["Running", String(counters.live)],
+    ];
   }
 
   dispose(): void {

@@ -7,6 +7,7 @@ local suggestion = require("cato.completion.suggestion")
 
 local M = {}
 
+local INVOKED = 1
 local NAMESPACE = vim.api.nvim_create_namespace("nvim.lsp.inline_completion")
 
 ---@class cato.Asked
@@ -16,6 +17,10 @@ local NAMESPACE = vim.api.nvim_create_namespace("nvim.lsp.inline_completion")
 
 ---@type table<integer, cato.Asked>
 local asked = {}
+
+--- A person wants another suggestion than the only one that is there: by how many to move on, and where.
+---@type { count: integer, bufnr: integer, cursor: { [1]: integer, [2]: integer } }?
+local wanted
 
 ---@param bufnr integer
 ---@param params table
@@ -27,6 +32,11 @@ local function note(bufnr, params, result)
     local client = assert(server.client())
     local col = vim.str_byteindex(line, client.offset_encoding, params.position.character, false)
     asked[bufnr] = { line = line, cursor = { row, col }, suggestions = {} }
+    if wanted and wanted.bufnr == bufnr and vim.deep_equal(wanted.cursor, { row, col }) then
+      params.context.triggerKind = INVOKED
+    else
+      wanted = nil
+    end
     return
   end
   local last, client = asked[bufnr], server.client()
@@ -34,6 +44,16 @@ local function note(bufnr, params, result)
     last.suggestions = vim.tbl_map(function(item)
       return suggestion.new(bufnr, item, last.line, client.offset_encoding, last.cursor)
     end, result.items or result)
+    if wanted and params.context.triggerKind == INVOKED then
+      local count = wanted.count
+      wanted = nil
+      if #last.suggestions > 1 then
+        -- After Neovim's own handler, which shows the first.
+        vim.schedule(function()
+          vim.lsp.inline_completion.select({ bufnr = bufnr, count = count })
+        end)
+      end
+    end
     if last.suggestions[1] then
       client:notify("textDocument/didShowCompletion", { item = last.suggestions[1].item })
     end
@@ -97,9 +117,18 @@ function M.accept(size)
   })
 end
 
+--- Show another suggestion. The first time the server is asked for several: Neovim itself asks for one only.
 ---@param count integer
 function M.select(count)
-  vim.lsp.inline_completion.select({ count = count })
+  local bufnr = vim.api.nvim_get_current_buf()
+  local known = asked[bufnr]
+  if known and #known.suggestions > 1 then
+    vim.lsp.inline_completion.select({ count = count })
+  elseif known then
+    local position = vim.api.nvim_win_get_cursor(0)
+    wanted = { count = count, bufnr = bufnr, cursor = { position[1] - 1, position[2] } }
+    vim.api.nvim_exec_autocmds("CursorMovedI", { buffer = bufnr })
+  end
 end
 
 function M.dismiss()

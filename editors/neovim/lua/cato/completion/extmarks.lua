@@ -7,7 +7,7 @@ local M = {}
 
 local NAMESPACE = vim.api.nvim_create_namespace("cato.completion")
 local METHOD = "textDocument/inlineCompletion"
-local AUTOMATIC = 2
+local INVOKED, AUTOMATIC = 1, 2
 
 local enabled = true
 local suggestions = {} ---@type cato.Suggestion[]
@@ -44,7 +44,9 @@ local function show()
   return true
 end
 
-local function ask()
+---@param kind integer
+---@param first integer Which of the answer's suggestions to show.
+local function ask(kind, first)
   local bufnr = vim.api.nvim_get_current_buf()
   local client = vim.lsp.get_clients({ name = server.NAME, bufnr = bufnr, method = METHOD })[1]
   request = request + 1
@@ -55,7 +57,7 @@ local function ask()
   local line = vim.api.nvim_get_current_line()
   local position = vim.api.nvim_win_get_cursor(0)
   local params = vim.lsp.util.make_position_params(0, client.offset_encoding) --[[@as table]]
-  params.context = { triggerKind = AUTOMATIC }
+  params.context = { triggerKind = kind }
   client:request(METHOD, params, function(_, result)
     if number ~= request or not vim.startswith(vim.api.nvim_get_mode().mode, "i") then
       return
@@ -63,9 +65,9 @@ local function ask()
     suggestions = vim.tbl_map(function(item)
       return suggestion.new(bufnr, item, line, client.offset_encoding, { position[1] - 1, position[2] })
     end, result and (result.items or result) or {})
-    index = 1
+    index = #suggestions > 0 and (first - 1) % #suggestions + 1 or 1
     if show() then
-      client:notify("textDocument/didShowCompletion", { item = suggestions[1].item })
+      client:notify("textDocument/didShowCompletion", { item = suggestions[index].item })
     end
   end, bufnr)
 end
@@ -79,7 +81,7 @@ local function moved()
     asking = true
     vim.schedule(function()
       asking = false
-      ask()
+      ask(AUTOMATIC, 1)
     end)
   end
 end
@@ -124,9 +126,12 @@ function M.accept(size)
   end
 end
 
+--- Show another suggestion. The first time the server is asked for several.
 ---@param count integer
 function M.select(count)
-  if #suggestions > 0 then
+  if #suggestions == 1 then
+    ask(INVOKED, 1 + count)
+  elseif #suggestions > 1 then
     index = (index - 1 + count) % #suggestions + 1
     show()
   end

@@ -1,0 +1,80 @@
+"""Holds answers to a beginning: a logits processor of vLLM's first model runner, the one on CPUs.
+
+Until the beginning is written, every token that does not go on with it is made impossible. The runner on GPUs (V2) has
+another interface, and speculative decoding allows no processor; `spelled_out` serves calls there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+import torch
+from vllm import SamplingParams
+from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
+from vllm.v1.sample.logits_processor.builtin import process_dict_updates
+
+from cato_lsp.engine.api import Beginning, Call
+
+if TYPE_CHECKING:
+    from vllm.config import VllmConfig
+
+EXTRA_ARGUMENT = "cato_beginning"
+"""Key of the spellings in `SamplingParams.extra_args`."""
+
+
+@dataclass(slots=True)
+class _Row:
+    """How far one answer is. vLLM appends to ``output`` itself."""
+
+    spellings: tuple[Mapping[int, int], ...]
+    output: list[int]
+    read: int = 0
+    written: int = 0
+
+    def allowed(self) -> list[int] | None:
+        """The tokens that may come next, ``None`` once the beginning is written."""
+        while self.read < len(self.output) and self.written < len(self.spellings):
+            self.written = self.spellings[self.written][self.output[self.read]]
+            self.read += 1
+        return list(self.spellings[self.written]) if self.written < len(self.spellings) else None
+
+
+class BeginningProcessor(LogitsProcessor):
+    """Knows the rows of the batch whose answers are not past their beginning yet."""
+
+    def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:  # noqa: ARG002
+        self._rows: dict[int, _Row] = {}
+
+    def is_argmax_invariant(self) -> bool:
+        """The likeliest token may be one that does not fit."""
+        return False
+
+    def update_state(self, batch_update: BatchUpdate | None) -> None:
+        """Follow the requests as they come, go and change rows."""
+        process_dict_updates(self._rows, batch_update, _row)
+
+    def apply(self, logits: torch.Tensor) -> torch.Tensor:
+        """Make impossible what does not go on with a beginning."""
+        for number, row in list(self._rows.items()):
+            if (allowed := row.allowed()) is None:
+                del self._rows[number]
+                continue
+            kept = logits[number, allowed].clone()
+            logits[number] = -torch.inf
+            logits[number, allowed] = kept
+        return logits
+
+
+def spelled_out(call: Call) -> Call:
+    """The same call with what its beginning hides at the end of the prompt."""
+    if call.beginning is None:
+        return call
+    return replace(call, prompt_ids=(*call.prompt_ids, *call.beginning.hidden_ids), beginning=None)
+
+
+def _row(params: SamplingParams, _prompt: list[int] | None, output: list[int]) -> _Row | None:
+    arguments = cast("Mapping[str, object]", params.extra_args or {})
+    beginning = arguments.get(EXTRA_ARGUMENT)
+    return _Row(beginning.spellings, output) if isinstance(beginning, Beginning) else None

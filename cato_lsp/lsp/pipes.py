@@ -1,0 +1,89 @@
+"""An editor's pipes as asyncio streams."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from pygls.io_ import StdinAsyncReader, StdoutWriter
+
+if TYPE_CHECKING:
+    from pygls.io_ import AsyncReader, Writer
+
+logger = logging.getLogger(__name__)
+
+
+class StreamWriter:
+    """Writes without waiting: a client that reads slowly holds up nobody."""
+
+    def __init__(self, stream: asyncio.StreamWriter) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> None:
+        """Put ``data`` behind what is still to be written; nothing once the client has gone."""
+        if not self._stream.is_closing():
+            self._stream.write(data)
+
+    def close(self) -> None:
+        """Close when all is written."""
+        self._stream.close()
+
+    async def finish(self) -> None:
+        """Wait until all is written, and close."""
+        self._stream.close()
+        try:
+            await self._stream.wait_closed()
+        except ConnectionError:
+            logger.debug("The client went before its last answer")
+
+
+@asynccontextmanager
+async def open_pipes(stdin: BinaryIO, stdout: BinaryIO) -> AsyncGenerator[tuple[AsyncReader, Writer | StreamWriter]]:
+    """Read and write pipes, sockets, terminals or regular files; both are closed when the context is left."""
+    with stdin, stdout:
+        transport, reader = await _reader(stdin)
+        try:
+            yield reader, await _writer(stdout)
+        finally:
+            if transport is not None:
+                transport.close()
+
+
+class _PipeProtocol(asyncio.streams.FlowControlMixin):
+    """Lets a `StreamWriter` write to a pipe and wait for its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._closed = asyncio.get_running_loop().create_future()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    def _get_close_waiter(self, _stream: Any) -> asyncio.Future[None]:
+        return self._closed
+
+
+async def _reader(stdin: BinaryIO) -> tuple[asyncio.BaseTransport | None, AsyncReader]:
+    """Read by readiness where stdin allows it: a message then costs no thread hop."""
+    reader = asyncio.StreamReader()
+    try:
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), stdin
+        )
+    except ValueError:  # a regular file
+        return None, StdinAsyncReader(stdin)
+    return transport, reader
+
+
+async def _writer(stdout: BinaryIO) -> Writer | StreamWriter:
+    loop = asyncio.get_running_loop()
+    try:
+        transport, protocol = await loop.connect_write_pipe(_PipeProtocol, stdout)
+    except ValueError:  # a regular file
+        return StdoutWriter(stdout)
+    return StreamWriter(asyncio.StreamWriter(transport, protocol, None, loop))

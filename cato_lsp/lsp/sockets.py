@@ -1,0 +1,20 @@
+"""Where the servers of a user have their Unix sockets: in a folder that nobody else can reach."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import platformdirs
+
+
+def socket_folder() -> Path:
+    """The folder; in the temporary folder where the system gives its users none for such things."""
+    with warnings.catch_warnings(category=platformdirs.RuntimeDirWarning, action="ignore"):
+        return platformdirs.user_runtime_path("cato-lsp", appauthor=False)
+
+
+def make_private(folder: Path) -> None:
+    """Make ``folder`` and let only its user in. Raises ``OSError`` where that cannot be done."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)

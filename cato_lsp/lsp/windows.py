@@ -1,0 +1,115 @@
+"""The shared server: it serves every window that hands its pipes over, with one engine (see `handover`)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import select
+import socket
+from pathlib import Path
+
+import anyio
+from anyio.abc import TaskGroup, UNIXSocketStream
+
+from cato_lsp.config import Layer
+from cato_lsp.lsp.backend import Backend
+from cato_lsp.lsp.handover import locked
+from cato_lsp.lsp.pipes import open_pipes
+from cato_lsp.lsp.server import serve_connection
+from cato_lsp.lsp.session import Session
+from cato_lsp.lsp.status_socket import serve_status
+
+logger = logging.getLogger(__name__)
+
+LINGER = 60.0
+"""Seconds that the server stays, model loaded, after the last window has gone: long enough to reload a window."""
+_LONGEST_GREETING = 65536
+
+
+def run_shared(listener: int) -> None:
+    """Serve the windows that connect to the listening socket of this descriptor, until none is left."""
+
+    async def serve() -> None:
+        backend = Backend()
+        async with anyio.create_task_group() as group:
+            group.start_soon(backend.run)
+            group.start_soon(serve_status, backend)
+            await Windows(backend, socket.socket(fileno=listener)).serve()
+            group.cancel_scope.cancel()
+
+    anyio.run(serve)
+
+
+class Windows:
+    """The windows that connect to one listening socket."""
+
+    def __init__(self, backend: Backend, listener: socket.socket, linger: float = LINGER) -> None:
+        listener.setblocking(False)
+        self._backend = backend
+        self._listener = listener
+        self._path = Path(listener.getsockname())
+        self._linger = linger
+        self._open = 0
+        self._changed = anyio.Event()
+
+    async def serve(self) -> None:
+        """Serve until there has been no window for a while; the socket is gone then."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._accept, group)
+            while not await self._deserted():
+                pass
+            group.cancel_scope.cancel()
+        self._listener.close()
+
+    async def _accept(self, group: TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            connection, _ = await loop.sock_accept(self._listener)
+            self._count(+1)
+            group.start_soon(self._serve_window, connection)
+
+    def _count(self, change: int) -> None:
+        self._open += change
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def _deserted(self) -> bool:
+        """Wait for a change or for long enough without a window; whether the server may end."""
+        with anyio.move_on_after(self._linger if not self._open else None):
+            await self._changed.wait()
+            return False
+        try:
+            with locked(self._path, wait=False):
+                if self._open or select.select([self._listener], [], [], 0)[0]:
+                    return False
+                self._path.unlink(missing_ok=True)
+                return True
+        except BlockingIOError:
+            return False
+
+    async def _serve_window(self, connection: socket.socket) -> None:
+        try:
+            async with await UNIXSocketStream.from_socket(connection) as stream:
+                await self._serve_pipes(stream)
+        except Exception as error:  # whatever happens to one window, the others live on
+            logger.warning("A window was lost: %s", type(error).__name__)
+        finally:
+            self._count(-1)
+
+    async def _serve_pipes(self, stream: UNIXSocketStream) -> None:
+        greeting, descriptors = await stream.receive_fds(_LONGEST_GREETING, 2)
+        stdin, stdout = (os.fdopen(fd, mode, buffering=0) for fd, mode in zip(descriptors, ("rb", "wb"), strict=True))
+        session = Session(self._backend, Layer("command line", json.loads(greeting)))
+        async with anyio.create_task_group() as group, open_pipes(stdin, stdout) as (reader, writer):
+
+            async def end_with_process() -> None:
+                async for _ in stream:
+                    pass
+                group.cancel_scope.cancel()
+
+            group.start_soon(end_with_process)
+            await serve_connection(session, reader, writer)
+            group.cancel_scope.cancel()
+        await stream.send(bytes([session.exit_code]))

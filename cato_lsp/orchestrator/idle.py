@@ -1,0 +1,43 @@
+"""Notices when somebody rests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+
+
+class IdleWatch:
+    """Calls ``rested`` once for each client that has done nothing for a while after it did something.
+
+    :param after: seconds of rest.
+    """
+
+    def __init__(self, clock: Callable[[], float], after: float, rested: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._after = after
+        self._rested = rested
+        self._due: dict[str, float] = {}
+        self._stirred = anyio.Event()
+
+    def stir(self, client: str) -> None:
+        """The client does something."""
+        self._due[client] = self._clock() + self._after
+        self._stirred.set()
+
+    def forget(self, client: str) -> None:
+        """The client has gone."""
+        self._due.pop(client, None)
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            while not self._due:
+                self._stirred = anyio.Event()
+                await self._stirred.wait()
+            # All rest equally long, so whoever stirs meanwhile is due later than the first.
+            await anyio.sleep(max(0.0, min(self._due.values()) - self._clock()))
+            now = self._clock()
+            for client in [client for client, due in self._due.items() if due <= now]:
+                del self._due[client]
+                self._rested(client)

@@ -1,0 +1,88 @@
+"""Token healing: how a model goes on with a word that the cursor cuts.
+
+A tokenizer writes ``self._buf`` in other tokens than the same letters in ``self._buffer``, so a prompt that ends in a
+cut word shows the model a spelling that it has hardly ever read. A healed prompt ends before that word, and the answer
+has to begin with its typed letters, in whatever tokens the model likes (the idea is that of ``guidance``). A blank that
+was typed belongs to the token after it, and is treated likewise.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+
+from cato_lsp.tasks.tokenizer import Tokenizer
+
+LONGEST = 64
+"""Characters of a cut word above which it is left as it is."""
+
+Spellings = tuple[dict[int, int], ...]
+"""For each number of characters that are written, the tokens that may follow and how many are written with each."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutWord:
+    """The end of a line, which the model is to write anew."""
+
+    text: str
+    """What the prompt leaves out; nothing if it is a blank, which every prompt leaves out."""
+    ids: list[int]
+    """The text as the tokenizer writes it on its own."""
+    spellings: Spellings
+    """All the ways to write the text, or the blank; the last token may go on behind it."""
+
+
+class Healer:
+    """Cuts the lines of one model."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._vocabulary = sorted((text, number) for number, text in tokenizer.token_texts().items())
+        self._blank = CutWord("", [], self._spellings(" "))
+
+    def heal(self, line: str) -> CutWord | None:
+        """What the answer to a line has to begin with, ``None`` where that can be written in one way only."""
+        if not line[-1:].strip():
+            return self._blank if line[-1:] == " " and line[-2:-1].strip() else None
+        text = line[self._tokenizer.last_piece(line) :]
+        if len(text) > LONGEST or not text:
+            return None
+        ids, spellings = self._tokenizer.encode(text), self._spellings(text)
+        if all(len(tokens) == 1 for tokens in spellings) or not _holds(spellings, ids):
+            return None
+        return CutWord(text, ids, spellings)
+
+    def _spellings(self, text: str) -> Spellings:
+        spellings: list[dict[int, int]] = []
+        for start in range(len(text) - 1, -1, -1):
+            rest = text[start:]
+            whole = dict.fromkeys(self._beginning_with(rest), len(text))
+            parts = {
+                number: start + length
+                for length in range(1, len(rest))
+                if spellings[-length]
+                for number in self._spelled(rest[:length])
+            }
+            spellings.append(parts | whole)
+        return tuple(reversed(spellings))
+
+    def _beginning_with(self, text: str) -> list[int]:
+        first = bisect_left(self._vocabulary, (text, -1))
+        # No character sorts after the last code point.
+        after = bisect_left(self._vocabulary, (text + chr(0x10FFFF), -1), lo=first)
+        return [number for _, number in self._vocabulary[first:after]]
+
+    def _spelled(self, text: str) -> list[int]:
+        first = bisect_left(self._vocabulary, (text, -1))
+        after = bisect_left(self._vocabulary, (text + "\0", -1), lo=first)
+        return [number for _, number in self._vocabulary[first:after]]
+
+
+def _holds(spellings: Spellings, ids: list[int]) -> bool:
+    """Whether ``ids`` is one of the spellings."""
+    written = 0
+    for number in ids:
+        if written == len(spellings) or number not in spellings[written]:
+            return False
+        written = spellings[written][number]
+    return written == len(spellings)

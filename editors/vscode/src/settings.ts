@@ -1,0 +1,55 @@
+/** The server's settings, as far as the person has set them: for the rest holds what a `cato.toml` says. */
+
+import * as vscode from "vscode";
+
+const SECTION = "cato";
+/** Settings of this extension, which the server does not know. */
+const OWN = "cato.server.";
+
+interface Manifest {
+  contributes: { configuration: { properties: Record<string, unknown> } };
+}
+
+/** The section `cato` for the server. */
+export function serverSettings(context: vscode.ExtensionContext): Record<string, unknown> {
+  const { properties } = (context.extension.packageJSON as Manifest).contributes.configuration;
+  const settings: Record<string, unknown> = {};
+  for (const name of Object.keys(properties).filter((each) => !each.startsWith(OWN))) {
+    const value = chosen(name);
+    if (value !== undefined) {
+      place(settings, name.split(".").slice(1), value);
+    }
+  }
+  return settings;
+}
+
+/** The value that the person gave a setting; null and the empty text mean that there is none. */
+function chosen(name: string): unknown {
+  const values = vscode.workspace.getConfiguration().inspect(name);
+  return [values?.workspaceFolderValue, values?.workspaceValue, values?.globalValue].find(
+    (value) => value !== undefined && value !== null && value !== "",
+  );
+}
+
+function place(settings: Record<string, unknown>, path: string[], value: unknown): void {
+  const [first, ...rest] = path;
+  if (first === undefined) {
+    return;
+  }
+  if (rest.length === 0) {
+    settings[first] = value;
+    return;
+  }
+  const inner = (settings[first] ??= {}) as Record<string, unknown>;
+  place(inner, rest, value);
+}
+
+/** The languages without completions, and where that is set. */
+export function disabledLanguages(): { languages: string[]; target: vscode.ConfigurationTarget } {
+  const configuration = vscode.workspace.getConfiguration(SECTION);
+  const inWorkspace = configuration.inspect("disabledLanguages")?.workspaceValue !== undefined;
+  return {
+    languages: configuration.get<string[]>("disabledLanguages", []),
+    target: inWorkspace ? vscode.ConfigurationTarget.Workspace : vscode.ConfigurationTarget.Global,
+  };
+}

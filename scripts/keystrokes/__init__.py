@@ -1,0 +1,1 @@
+"""Recorded typing sessions: how they are made, and how they are played."""

@@ -1,0 +1,26 @@
+"""What a failed test in VS Code looked like."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from tests.e2e.vscode import Window
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add a picture of each window to the report of a failure."""
+    report = yield
+    arguments: dict[str, Any] = getattr(item, "funcargs", {})
+    if report.when == "call" and report.failed:
+        for name, window in arguments.items():
+            if isinstance(window, Window):
+                path = window.workspace.parent / f"{item.name}-{name}.png"
+                window.screenshot(path)
+                report.sections.append(("picture of the window", str(path)))
+    return report

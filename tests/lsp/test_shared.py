@@ -1,0 +1,235 @@
+"""``cato-lsp --shared``: all windows of a user are served by one process with one engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import stat
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+
+from cato_lsp.lsp.backend import Backend
+from cato_lsp.lsp.handover import locked, shared_socket
+from cato_lsp.lsp.status_socket import ask_servers
+from cato_lsp.lsp.windows import Windows
+from tests.lsp.wire import Wire, fixture_text
+
+pytestmark = pytest.mark.anyio
+
+OPTIONS = {"engine": {"threads": 1, "kvCacheGb": 0.25}, "completion": {"answerMs": 20000}}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A user's own folders. The servers that a test leaves behind are ended."""
+    run = tmp_path / "run"
+    run.mkdir(mode=0o700)
+    yield {
+        **os.environ,
+        "XDG_RUNTIME_DIR": str(run),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    for pid in server_pids(run):
+        os.kill(pid, signal.SIGKILL)
+
+
+def server_pids(run: Path) -> list[int]:
+    return [server["pid"] for server in ask_servers(run / "cato-lsp")]
+
+
+class Window:
+    """An editor window: the process that it started, and what they say to each other."""
+
+    def __init__(self, process: Process) -> None:
+        assert process.stdin
+        assert process.stdout
+        self.process = process
+        self.wire = Wire(process.stdout, process.stdin)
+
+    async def open(self) -> None:
+        capabilities: dict[str, Any] = {"textDocument": {"inlineCompletion": {}}}
+        params: dict[str, Any] = {"processId": None, "capabilities": capabilities, "initializationOptions": OPTIONS}
+        await self.wire.call("initialize", params)
+        self.wire.notify("initialized", {})
+
+    async def ready(self) -> None:
+        while not (await self.wire.told("cato/didChangeStatus"))["params"]["message"].startswith("Ready"):
+            pass
+
+    async def leave(self) -> int:
+        await self.wire.call("shutdown")
+        self.wire.notify("exit")
+        return await self.process.wait()
+
+
+@asynccontextmanager
+async def window(environment: dict[str, str]) -> AsyncGenerator[Window]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cato_lsp", "--shared", stdin=PIPE, stdout=PIPE, env=environment
+    )
+    try:
+        yield Window(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def servers(environment: dict[str, str]) -> list[int]:
+    """The servers of this user, as soon as one of them tells its status."""
+    with anyio.fail_after(60):
+        while not (found := await anyio.to_thread.run_sync(server_pids, Path(environment["XDG_RUNTIME_DIR"]))):
+            await anyio.sleep(0.01)
+    return found
+
+
+async def test_two_windows_complete_with_one_engine_and_one_outlives_the_other_copilot_vim_266(
+    environment: dict[str, str],
+) -> None:
+    text = fixture_text("textwrap.py")
+    line = next(n for n, each in enumerate(text.split("\n")) if each.startswith("import re"))
+    ask = {
+        "textDocument": {"uri": "file:///textwrap.py"},
+        "position": {"line": line, "character": 7},
+        "context": {"triggerKind": 1},
+    }
+    opened = {"uri": "file:///textwrap.py", "languageId": "python", "version": 1, "text": text}
+    async with window(environment) as first, window(environment) as second:
+        for each in (first, second):
+            await each.open()
+            await each.ready()
+            each.wire.notify("textDocument/didOpen", {"textDocument": opened})
+            assert "items" in await each.wire.call("textDocument/inlineCompletion", ask)
+        (server,) = await servers(environment)
+        assert server not in (first.process.pid, second.process.pid)
+
+        first.process.kill()
+        await first.process.wait()
+        assert "items" in await second.wire.call("textDocument/inlineCompletion", ask)
+        status = await second.wire.call("cato/status")
+        assert sum(status["kinds"]["completion"]["outcomes"].values()) == 3, "one server has both in its books"
+        assert status["live"] == 0
+        assert await second.leave() == 0
+
+
+async def test_windows_that_open_at_once_start_one_server_that_only_its_user_can_reach(
+    environment: dict[str, str],
+) -> None:
+    async with window(environment) as one, window(environment) as two, window(environment) as three:
+        async with anyio.create_task_group() as group:
+            for each in (one, two, three):
+                group.start_soon(each.open)
+        assert len(await servers(environment)) == 1
+        (path,) = (Path(environment["XDG_RUNTIME_DIR"]) / "cato-lsp" / "shared").glob("*.sock")
+        assert [stat.S_IMODE(each.stat().st_mode) for each in (path.parent, path)] == [0o700, 0o600]
+
+
+async def test_when_the_server_dies_its_windows_say_so_and_the_next_starts_another(
+    environment: dict[str, str],
+) -> None:
+    async with window(environment) as before, window(environment) as after:
+        await before.open()
+        (server,) = await servers(environment)
+        await after.open()
+        os.kill(server, signal.SIGKILL)
+        assert await before.process.wait() == 1
+        assert await after.process.wait() == 1
+    async with window(environment) as again:
+        await again.open()
+        assert await servers(environment) != [server]
+
+
+async def test_a_window_that_closes_its_pipe_ends_with_an_error_code(environment: dict[str, str]) -> None:
+    async with window(environment) as gone:
+        await gone.open()
+        gone.wire.close()
+        assert await gone.process.wait() == 1
+
+
+async def test_where_no_server_can_be_shared_a_window_is_served_all_the_same(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment["XDG_STATE_HOME"] = str(tmp_path / "a file")
+    (tmp_path / "a file").touch()
+    async with window(environment) as alone:
+        await alone.open()
+        assert await servers(environment) == [alone.process.pid]
+        assert await alone.leave() == 0
+
+
+@pytest.fixture
+def listener(tmp_path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(tmp_path / "s.sock"))
+        bound.listen()
+        yield bound
+
+
+def greet(path: Path) -> tuple[socket.socket, int]:
+    """Connect as a window; return the connection and the end of the pipe that stands for the editor's keyboard."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(str(path))
+    stdin, keyboard = os.pipe()
+    screen = os.open(os.devnull, os.O_WRONLY)
+    socket.send_fds(connection, [json.dumps({}).encode()], [stdin, screen])
+    os.close(stdin)
+    os.close(screen)
+    return connection, keyboard
+
+
+async def test_the_server_ends_after_its_last_window_and_takes_the_socket_along(
+    listener: socket.socket, tmp_path: Path
+) -> None:
+    connection, keyboard = greet(tmp_path / "s.sock")
+    with connection, anyio.fail_after(60):
+        async with anyio.create_task_group() as group:
+            group.start_soon(Windows(Backend(), listener, linger=0.0).serve)
+            os.close(keyboard)
+            assert await anyio.to_thread.run_sync(connection.recv, 1) == b"\x01"
+    assert not (tmp_path / "s.sock").exists()
+
+
+async def test_a_server_about_to_end_serves_the_window_that_just_came(listener: socket.socket, tmp_path: Path) -> None:
+    """A window holds the lock while it connects; whoever is in the queue then must not be dropped."""
+    windows = Windows(Backend(), listener, linger=0.0)
+    async with anyio.create_task_group() as group:
+        with locked(tmp_path / "s.sock"):
+            group.start_soon(windows.serve)
+            for _ in range(20):
+                await anyio.lowlevel.checkpoint()
+            connection, keyboard = greet(tmp_path / "s.sock")
+        os.close(keyboard)
+        with connection, anyio.fail_after(60):
+            assert await anyio.to_thread.run_sync(connection.recv, 1) == b"\x01"
+
+
+async def test_a_window_that_says_nonsense_is_sent_away_and_the_others_stay(
+    listener: socket.socket, tmp_path: Path
+) -> None:
+    connection, keyboard = greet(tmp_path / "s.sock")
+    with connection, socket.socket(socket.AF_UNIX) as stranger, anyio.fail_after(60):
+        stranger.connect(str(tmp_path / "s.sock"))
+        stranger.sendall(b"nonsense")
+        async with anyio.create_task_group() as group:
+            group.start_soon(Windows(Backend(), listener, linger=0.0).serve)
+            assert await anyio.to_thread.run_sync(stranger.recv, 1) == b""
+            os.close(keyboard)
+            assert await anyio.to_thread.run_sync(connection.recv, 1) == b"\x01"
+
+
+def test_windows_of_another_model_have_another_server() -> None:
+    assert shared_socket(None) != shared_socket("/models/other")

@@ -1,0 +1,167 @@
+"""Tasks of several calls from admission to record, on an engine in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from cato_lsp.config import SlaSettings
+from cato_lsp.engine.api import Engine
+from cato_lsp.orchestrator.admission import MOST_OF_ONE
+from cato_lsp.orchestrator.live import LiveTasks, Slot
+from cato_lsp.orchestrator.record import Outcome, TaskLog
+from cato_lsp.orchestrator.work import EndedError, Plan, RefusedError, Watcher, WorkRunner
+from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.tasks.calls import Calls, ModelCall
+from cato_lsp.tasks.model_format import read_model_format
+from cato_lsp.tasks.prompts import PlainPrompter, Prompt, Prompter
+from tests.orchestrator.scripted import Clock, ScriptedEngine
+
+pytestmark = pytest.mark.anyio
+
+ENDLESS = "x " * 100_000
+
+
+class Office:
+    """A runner on an engine whose answers do not end, with the tasks that were begun."""
+
+    def __init__(self, prompter: Prompter, words: str = ENDLESS) -> None:
+        self.clock = Clock()
+        self.engine = ScriptedEngine(self.clock, lambda _call: words.strip())
+        self.live = LiveTasks()
+        self.log = TaskLog()
+        self.runner = WorkRunner(self.live, self.log, self.clock)
+        self.ended: list[str] = []
+        self.notes: list[str] = []
+        self._prompter = prompter
+
+    async def translate(self, client: str, place: int = 0, uri: str = "file:///a", tokens: int = 10) -> None:
+        """Run a translation of two calls side by side; how it ended is noted."""
+        call = ModelCall(Prompt((1, 2, 3)), max_tokens=200_000, expected_tokens=tokens)
+
+        async def prepare() -> tuple[Engine, Prompter]:
+            return self.engine, self._prompter
+
+        async def work(calls: Calls) -> str:
+            await calls.map([call, call])
+            return "done"
+
+        slot = Slot(client, uri, TaskKind.TRANSLATION, place)
+        plan: Plan[str] = Plan([call.work, call.work], work, "one thing to know")
+        try:
+            done = await self.runner.run(slot, SlaSettings(), prepare, lambda _: plan, Watcher(self.notes.append))
+            self.ended.append(done)
+        except (RefusedError, EndedError) as error:
+            self.ended.append(str(error))
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        with anyio.fail_after(20):
+            while not reached():
+                await anyio.lowlevel.checkpoint()
+
+    def assert_all_is_free(self) -> None:
+        """No call runs, and nothing is counted as ahead of the next task."""
+        assert self.engine.running == 0
+        assert len(self.live) == 0
+        assert not self.runner.ahead
+
+
+@pytest.fixture
+def office(model_folder: Path) -> Office:
+    return Office(PlainPrompter(read_model_format(model_folder).tokenizer, 4096))
+
+
+async def test_asking_for_the_same_again_frees_what_the_former_had(office: Office) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(office.translate, "a")
+        await office.until(lambda: office.engine.running == 2)
+        group.start_soon(office.translate, "a")
+        await office.until(lambda: office.ended == ["superseded"] and office.engine.running == 2)
+        assert len(office.runner.ahead) == 1
+        group.cancel_scope.cancel()
+    office.assert_all_is_free()
+    assert [record.outcome for record in office.log] == [Outcome.SUPERSEDED, Outcome.CANCELLED]
+
+
+async def test_a_cancel_frees_everything_at_once(office: Office) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(office.translate, "a")
+        await office.until(lambda: office.engine.running == 2)
+        group.cancel_scope.cancel()
+    office.assert_all_is_free()
+
+
+async def test_closing_the_document_frees_what_ran_for_it_and_nothing_else(office: Office) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(office.translate, "a", 0, "file:///closed")
+        group.start_soon(office.translate, "a", 0, "file:///open")
+        await office.until(lambda: office.engine.running == 4)
+        office.live.end_document("a", "file:///closed")
+        await office.until(lambda: office.ended == ["cancelled"])
+        assert office.engine.running == 2
+        group.cancel_scope.cancel()
+    office.assert_all_is_free()
+
+
+async def test_a_disconnect_frees_all_that_the_client_had_and_nothing_of_others(office: Office) -> None:
+    async with anyio.create_task_group() as group:
+        for place in range(3):
+            group.start_soon(office.translate, "gone", place)
+        group.start_soon(office.translate, "here")
+        await office.until(lambda: office.engine.running == 8)
+        office.live.end_client("gone")
+        await office.until(lambda: office.ended == ["cancelled"] * 3)
+        assert office.engine.running == 2
+        assert [task.client for task in office.runner.ahead] == ["here"]
+        group.cancel_scope.cancel()
+    office.assert_all_is_free()
+
+
+async def test_a_window_full_of_translations_is_refused_the_next_and_another_window_is_not_twinny_56(
+    office: Office,
+) -> None:
+    async with anyio.create_task_group() as group:
+        for place in range(MOST_OF_ONE):
+            group.start_soon(office.translate, "greedy", place)
+        await office.until(lambda: len(office.runner.ahead) == MOST_OF_ONE)
+        calls = len(office.engine.calls)
+        await office.translate("greedy", MOST_OF_ONE)
+        assert office.ended == [
+            "16 translations are running for this window already. Try again when one of them is done."
+        ]
+        assert len(office.engine.calls) == calls
+        group.start_soon(office.translate, "modest")
+        await office.until(lambda: len(office.runner.ahead) == MOST_OF_ONE + 1)
+        group.cancel_scope.cancel()
+    office.assert_all_is_free()
+    assert Outcome.REFUSED in [record.outcome for record in office.log]
+
+
+async def test_a_task_taken_on_for_later_is_told_so_and_planned_for_then(office: Office) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(office.translate, "a", 0, "file:///a", 10_000)
+        await office.until(lambda: office.engine.running == 2)
+        before = len(office.engine.calls)
+        group.start_soon(office.translate, "a", 1)
+        await office.until(lambda: len(office.engine.calls) > before)
+        promise = office.engine.calls[-1].promise
+        group.cancel_scope.cancel()
+    assert promise.deadline > promise.arrival + 45.0
+    said = [note for note in office.notes if note != "one thing to know"]
+    assert said[-1].startswith("1 translation is ahead; expected ")
+
+
+async def test_a_finished_task_leaves_a_record_of_sizes_and_times(office: Office) -> None:
+    office.engine.answer = lambda _call: "one two three"
+    await office.translate("a")
+    assert office.ended == ["done"]
+    assert office.notes == ["one thing to know"]
+    (record,) = office.log
+    assert (record.outcome, record.kept) == (Outcome.ANSWERED, True)
+    assert (len(record.calls), record.prompt_tokens, record.answer_tokens) == (2, 6, 6)
+    assert record.deadline == pytest.approx(45.0 + 6 * 0.02)
+    office.assert_all_is_free()
