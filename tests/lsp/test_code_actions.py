@@ -240,6 +240,19 @@ async def test_a_translation_grows_in_the_preview_and_is_done_once(wire: Wire) -
     assert task["calls"] >= 2
 
 
+async def test_the_progress_says_what_will_be_left_out_and_how_many_tokens_there_are(wire: Wire) -> None:
+    await wire.initialize(**FULL, experimental={"catoPreview": True})
+    wire.open(CODE)
+    arguments = [{"uri": URI, "language": "javascript"}]
+    await wire.call("workspace/executeCommand", {"command": "cato.translate", "arguments": arguments})
+    await accept_progress(wire)
+    messages: list[str] = []
+    while not messages or not messages[-1].startswith("Done"):
+        messages.append((await wire.told("$/progress"))["params"]["value"].get("message") or "")
+    assert any("The model can translate 2 of 3 parts; the others become comments." in each for each in messages)
+    assert any(each.endswith(" tokens") for each in messages)
+
+
 async def test_without_previews_an_explanation_is_shown_in_a_private_file(wire: Wire) -> None:
     await wire.initialize(**FULL)
     wire.open(CODE)

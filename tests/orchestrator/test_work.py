@@ -121,7 +121,9 @@ async def test_a_disconnect_frees_all_that_the_client_had_and_nothing_of_others(
     office.assert_all_is_free()
 
 
-async def test_a_window_full_of_translations_is_refused_the_next_and_another_window_is_not(office: Office) -> None:
+async def test_a_window_full_of_translations_is_refused_the_next_and_another_window_is_not_twinny_56(
+    office: Office,
+) -> None:
     async with anyio.create_task_group() as group:
         for place in range(MOST_OF_ONE):
             group.start_soon(office.translate, "greedy", place)

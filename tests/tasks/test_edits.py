@@ -75,7 +75,7 @@ def assert_nothing_else_is_touched(document: Document, snapshot: Snapshot, edit:
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(made=documents(), answer=st.sampled_from(ANSWERS))
-def test_generating_touches_nothing_outside_its_range(
+def test_generating_touches_nothing_outside_its_range_helix_9624(
     made: tuple[Document, int], answer: str, prompter: PlainPrompter
 ) -> None:
     document, offset = made
@@ -91,7 +91,7 @@ def test_generating_touches_nothing_outside_its_range(
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(made=documents(), answer=st.sampled_from([*ANSWERS, "Gibt 🙂 zurück. */ And more.\n\nIn two paragraphs."]))
-def test_documenting_touches_nothing_outside_its_range(
+def test_documenting_touches_nothing_outside_its_range_helix_9624(
     made: tuple[Document, int], answer: str, prompter: PlainPrompter
 ) -> None:
     document, offset = made
