@@ -7,12 +7,15 @@ import math
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import anyio
+import psutil
 
 from cato_lsp.config import EngineSettings, Settings
 from cato_lsp.doctor.finding import Finding, fail, ok, warn
+from cato_lsp.doctor.hardware import usable_cpus
 from cato_lsp.engine.api import Call, EngineError
 from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.model_folder import inspect_model_folder
@@ -52,7 +55,15 @@ def check_engine(settings: Settings) -> list[Finding]:
         return [fail("engine", f"ended with code {result.returncode}: {lines[-1]}", "Report this with the log.")]
     if "error" in answer:
         return [fail("engine", answer["error"], answer["remedy"])]
-    return [ok("engine", answer["detail"]), *judge(settings, Pace(**answer["pace"]))]
+    return [ok("engine", answer["detail"]), *_check_quiet(), *judge(settings, Pace(**answer["pace"]))]
+
+
+def _check_quiet() -> Iterator[Finding]:
+    """Whether others keep the CPUs busy, so that what was measured says little."""
+    load, cpus = psutil.getloadavg()[0], usable_cpus()
+    if load > cpus + 1:  # one is ours
+        detail = f"the machine is busy (load {load:.0f} on {cpus} CPUs): what follows was measured beside other work"
+        yield warn("promise", detail, "Measure again when it is quiet.")
 
 
 def judge(settings: Settings, pace: Pace) -> list[Finding]:
