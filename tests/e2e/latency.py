@@ -59,7 +59,8 @@ WORD_ENDS = " (,:\n"
 ENGINE = {"cato.model": "bundled", "cato.engine.threads": 1, "cato.engine.kvCacheGb": 0.25}
 MEASURE_IN_NEOVIM = """(function()
   cato_times = {}
-  local pressed
+  local pressed, answered
+  require('cato.server').listen('textDocument/inlineCompletion', function(_, _, result) answered = result ~= nil end)
   local spaces = { cato = vim.api.nvim_create_namespace('cato.completion'),
     own = vim.api.nvim_create_namespace('nvim.lsp.inline_completion') }
   local function shown()
@@ -67,10 +68,11 @@ MEASURE_IN_NEOVIM = """(function()
       return #vim.api.nvim_buf_get_extmarks(0, space, 0, -1, { limit = 1 }) > 0
     end)
   end
-  vim.on_key(function() pressed = not shown() and vim.uv.hrtime() or nil end)
+  vim.on_key(function() pressed, answered = not shown() and vim.uv.hrtime() or nil, false end)
   local set = vim.api.nvim_buf_set_extmark
   vim.api.nvim_buf_set_extmark = function(buffer, space, ...)
-    if pressed and (space == spaces.cato or space == spaces.own) then
+    -- Neovim's own shows a stale suggestion again with every key, until ours hides it: only an answer counts.
+    if pressed and answered and (space == spaces.cato or space == spaces.own) then
       table.insert(cato_times, (vim.uv.hrtime() - pressed) / 1e6)
       pressed = nil
     end
