@@ -78,16 +78,20 @@ def _load_coding(folder: ModelFolder, context_length: int) -> Prompter:
 
 
 def _load(folder: ModelFolder, settings: CompletionSettings, context_length: int) -> CompletionPrompter:
-    limits = CompletionLimits(
-        prompt_tokens=min(settings.prompt_tokens, context_length - settings.max_tokens),
-        context_tokens=settings.context_tokens,
-        line_tokens=min(CompletionLimits().line_tokens, settings.max_tokens),
-        block_tokens=settings.max_tokens,
-        max_lines=settings.max_lines,
-        in_comments=settings.in_comments,
-    )
     try:
         form = _format(folder)
+        limits = CompletionLimits(
+            prompt_tokens=min(
+                settings.prompt_tokens,
+                context_length - settings.max_tokens,
+                form.family.prompt_tokens or settings.prompt_tokens,
+            ),
+            context_tokens=settings.context_tokens,
+            line_tokens=min(CompletionLimits().line_tokens, settings.max_tokens),
+            block_tokens=settings.max_tokens,
+            max_lines=settings.max_lines,
+            in_comments=settings.in_comments,
+        )
         return CompletionPrompter(form.tokenizer, form.family, limits, eos_token_ids=form.eos_token_ids)
     except (TokenizerError, ValueError) as error:
         raise EngineError(f"{folder.path.name} cannot complete code: {error}.", "Choose another model.") from error

@@ -49,6 +49,8 @@ class FimFamily:
     """Token that begins a file, followed by the file's path and a line feed."""
     names_file: bool = False
     """The prompt of a single file begins with the separator and its path."""
+    prompt_tokens: int = 0
+    """Tokens of a prompt above which the family's models do no better, as measured; 0: unknown."""
     heals: bool = False
     """A word that the cursor cuts is written anew (:mod:`cato_lsp.tasks.healing`)."""
     repository: str = ""
@@ -97,6 +99,7 @@ CATO = FimFamily(
     stop=(_ENDOFTEXT,),
     file_separator="<|file_sep|>",
     names_file=True,
+    prompt_tokens=1000,
     heals=True,
     names=("cato",),
 )
