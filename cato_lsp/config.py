@@ -111,6 +111,9 @@ class CompletionSettings(_Section):
         default=3, ge=1, le=8, description="Different completions for a person who asks for them, at most."
     )
     max_lines: int = Field(default=12, ge=1, le=200, description="Longest completion, in lines; 1: single-line only.")
+    in_comments: bool = Field(
+        default=True, description="Complete in comments and docstrings too; false: there only when asked."
+    )
     max_tokens: int = Field(default=128, ge=1, le=4096, description="Longest completion, in tokens.")
     answer_ms: int = Field(
         default=2000,

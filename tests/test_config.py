@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -188,6 +189,7 @@ json_values = st.recursive(
 )
 
 
+@hypothesis.settings(deadline=None)
 @given(json_values)
 def test_no_json_value_makes_loading_fail_and_what_is_reported_is_left_out(values: Any) -> None:
     settings, problems = load_settings([Layer("client", values)])

@@ -132,6 +132,8 @@ def bench(
         figures = {run.policy: run_summary(run) for run in runs}
         points.append({"load": load.name, "rate": rate, "policies": figures})
         _print_table(f"{load.name}, rate {rate:g}, live", figures)
+    if len(points) == 2:
+        _print_contention(points[0]["policies"], points[1]["policies"])
     head = {"workload": workload, "rate": rate, "sla_scale": sla_scale, "seed": seed, "live": True}
     _write(head, points, by_load[0], json_file, report)
 
@@ -176,6 +178,28 @@ def _print_table(title: str, figures: dict[str, dict[str, Any]]) -> None:
     from cato_lsp.bench.report import summary_table
 
     Console().print(summary_table(title, figures))
+
+
+def _print_contention(alone: dict[str, Any], saturated: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    first = next(iter(alone))
+    names = ("policy", "compl. TTFT P95 alone", "beside background", "ratio", "background tokens/s", f"of {first}'s")
+    table = Table(*names, title="contention", show_edge=False)
+    most = saturated[first]["background_tokens_per_s"]
+    for name, figures in saturated.items():
+        before, after = (each["kinds"]["completion"]["ttft_p95"] for each in (alone[name], figures))
+        background = figures["background_tokens_per_s"]
+        cells = (
+            f"{before:.4f}",
+            f"{after:.4f}",
+            f"{after / before:.2f}",
+            f"{background:.0f}",
+            f"{background / most:.2f}",
+        )
+        table.add_row(name, *cells)
+    Console().print(table)
 
 
 def _write(

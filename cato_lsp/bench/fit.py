@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from cato_lsp.bench.hardware import HardwareProfile
@@ -26,7 +27,11 @@ class _Recorder(EarliestDeadlineFirst):
 
 
 def fit_profile(name: str, source: str, options: LiveOptions, *, seed: int = 0) -> HardwareProfile:
-    """Run prompts and answers of many lengths, and fit what a step costs by least squares (no cost below zero)."""
+    """Run prompts and answers of many lengths, and fit what a step costs by least squares (no cost below zero).
+
+    The lengths suit `max_model_len`; `length_scale` does not apply.
+    """
+    options = replace(options, length_scale=1.0)
     recorder = _Recorder()
     engine = LiveEngine(PolicySpec("edf", "records what steps cost", lambda: recorder), options)
     try:

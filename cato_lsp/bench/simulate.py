@@ -35,6 +35,7 @@ def simulate(
         finally:
             gc.enable()
         del twin
+        gc.unfreeze()  # vLLM freezes what exists when an engine starts
         gc.collect()
     return runs
 

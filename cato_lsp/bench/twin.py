@@ -70,7 +70,7 @@ class Twin:
                     self._take(output)
             if progress is not None and len(self.steps) % 256 == 0:
                 progress(min(clock.now, self.workload.duration))
-        core.shutdown()
+        scheduler.shutdown()  # not the core's, which collects the garbage of the whole process: `simulate` does so once
         return Run(
             policy=self.policy.name,
             duration=self.workload.duration,

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 _REMEMBERED = 256
+KEPT_AFTER = 30.0
+"""Seconds after which it is judged how much of an accepted completion was kept."""
 
 _numbers = itertools.count(1)
 
 
 @dataclass(slots=True)
 class _Offer:
-    length: int
+    text: str
+    uri: str
     shown: bool = False
     accepted: int = 0
     """Characters of it that were accepted."""
+    judge_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -28,12 +34,17 @@ class AcceptCounters:
     accepted: int = 0
     """Completions accepted, whole or in part."""
     accepted_characters: int = 0
+    judged_characters: int = 0
+    """Accepted characters that were looked for again later."""
+    kept_characters: int = 0
+    """Those of them whose line still stood in the document."""
+    clock: Callable[[], float] = time.monotonic
     _offers: OrderedDict[int, _Offer] = field(default_factory=OrderedDict[int, _Offer])
 
-    def offer(self, text: str) -> int:
+    def offer(self, text: str, uri: str = "") -> int:
         """Remember a completion that goes to the editor; the number it is reported by."""
         number = next(_numbers)
-        self._offers[number] = _Offer(len(text))
+        self._offers[number] = _Offer(text, uri)
         self.offered += 1
         if len(self._offers) > _REMEMBERED:
             self._offers.popitem(last=False)
@@ -52,8 +63,19 @@ class AcceptCounters:
         if offer is None:
             return
         self.show(number)
-        length = offer.length if characters is None else max(0, min(characters, offer.length))
+        length = len(offer.text) if characters is None else max(0, min(characters, len(offer.text)))
         if length > offer.accepted:
             self.accepted += not offer.accepted
             self.accepted_characters += length - offer.accepted
             offer.accepted = length
+            offer.judge_at = self.clock() + KEPT_AFTER
+
+    def look(self, uri: str, text: str) -> None:
+        """See how much of what was accepted a while ago is still there."""
+        now = self.clock()
+        for offer in self._offers.values():
+            if offer.uri == uri and offer.judge_at is not None and offer.judge_at <= now:
+                lines = [line.strip() for line in offer.text[: offer.accepted].split("\n")]
+                self.judged_characters += sum(map(len, lines))
+                self.kept_characters += sum(len(line) for line in lines if line in text)
+                offer.judge_at = None

@@ -103,6 +103,7 @@ class Orchestrator:
         if exclusion.forbids_completion(snapshot.uri, snapshot.language, snapshot.text):
             return []
 
+        self.counters(client).look(snapshot.uri, snapshot.text)
         cache, settings = self.cache(client), self.suited(settings)
         prepare = self._foresight.asked(client, request, settings)
         completions = await self._completions.run(client, request, settings, cache, prepare)
@@ -201,7 +202,7 @@ class Orchestrator:
 
     def counters(self, client: str) -> AcceptCounters:
         """What became of a client's completions."""
-        return self._counters.setdefault(client, AcceptCounters())
+        return self._counters.setdefault(client, AcceptCounters(clock=self._clock))
 
     def typing(self, client: str) -> None:
         """A key was pressed: let the scheduler keep its steps short."""

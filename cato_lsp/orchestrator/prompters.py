@@ -84,6 +84,7 @@ def _load(folder: ModelFolder, settings: CompletionSettings, context_length: int
         line_tokens=min(CompletionLimits().line_tokens, settings.max_tokens),
         block_tokens=settings.max_tokens,
         max_lines=settings.max_lines,
+        in_comments=settings.in_comments,
     )
     try:
         form = _format(folder)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cato_lsp.scheduling.view import StepCost
 
 _SCALE = (1.0, 1e3, 1e2, 1e5)
 _PRIOR = (5e-3, 25e-3, 1e-3, 1.5e-3)
 _WINDUP = 1e6
+
+
+def _dot(a: Sequence[float], b: Sequence[float]) -> float:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3]
 
 
 class StepCostModel:
@@ -27,12 +33,12 @@ class StepCostModel:
         """Take in one finished step."""
         x = (1.0, cost.tokens / _SCALE[1], cost.sequences / _SCALE[2], cost.context / _SCALE[3])
         weights, covariance = self._weights, self._covariance
-        predicted = sum(w * f for w, f in zip(weights, x, strict=True))
+        predicted = _dot(weights, x)
         seconds = cost.seconds
         if self._seen > 32:
             seconds = min(seconds, 4.0 * max(predicted, self.fixed))
-        px = [sum(row[j] * x[j] for j in range(4)) for row in covariance]
-        gain_of = self._forgetting + sum(f * p for f, p in zip(x, px, strict=True))
+        px = [_dot(row, x) for row in covariance]
+        gain_of = self._forgetting + _dot(x, px)
         error = seconds - predicted
         for i in range(4):
             weights[i] += px[i] / gain_of * error
@@ -41,8 +47,7 @@ class StepCostModel:
             grow = 1.0
         for i in range(4):
             row, gain = covariance[i], px[i] / gain_of
-            for j in range(4):
-                row[j] = (row[j] - gain * px[j]) * grow
+            covariance[i] = [(r - gain * p) * grow for r, p in zip(row, px, strict=True)]
         self._seen += 1
         self._publish()
 

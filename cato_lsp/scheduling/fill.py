@@ -33,6 +33,8 @@ class StepFiller:
         self.seats_left = view.max_seats - len(view.running)
         self.blocks_left = view.free_blocks
         self.used = 0.0
+        self.closed = False
+        """Whether whoever has no seat is left out."""
         self.grants: dict[str, int] = {}
         self.victims: dict[str, None] = {}
 
@@ -67,6 +69,11 @@ class StepFiller:
         self.tokens_left -= tokens
         self.used += tokens if granted else tokens + self.tokens_per_request
         return True
+
+    def add_overdue(self, request: RequestView, at_most: int) -> None:
+        """Grant a part to who was passed over too long; if there is no room for it, nobody else is let in."""
+        self.add(request, at_most=at_most, by_force=True)
+        self.closed = request.id not in self.grants and not request.running
 
     def add_urgent(self, request: RequestView, safety: float) -> None:
         """Grant a request that is to be answered on time, and let the step end by then if that is how it ends."""
@@ -110,6 +117,8 @@ class StepFiller:
         return -(-(request.computed + request.todo) // self.view.block_size)
 
     def _admit(self, request: RequestView, by_force: bool) -> bool:
+        if self.closed:
+            return False
         need = self._blocks(request)
         if by_force and (self.seats_left <= 0 or need > self.blocks_left):
             self._make_room(need)

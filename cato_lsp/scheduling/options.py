@@ -30,7 +30,7 @@ class CatoOptions:
     fairness: bool = True
     """Weigh clients by the service they have had."""
     aim: bool = True
-    """Aim a little before the deadline where that costs nobody a promise."""
+    """Aim well before the deadline where there is ample time; who cannot be given that is given all of it."""
 
     urgent_step: float = 0.34
     """Longest step that serves a kept first token: whoever arrives meanwhile waits for its end."""
@@ -52,8 +52,6 @@ class CatoOptions:
     """Planned work is started in time for an answer as long as this quantile of its kind."""
     generous_aim: float = 0.28
     """Promises with ample time are aimed at after this part of what is left of it."""
-    margin: float = 0.04
-    """On a busy machine the others are taken to be due this part of the allowance before their time."""
     safety: float = 0.005
     """Promises are taken to be due this part of the allowance early: no prediction is exact."""
     calm: float = 0.6
@@ -62,7 +60,7 @@ class CatoOptions:
     """Overload: the late need more than this many allowances of machine time."""
     pace_horizon: float = 3.0
     """Seconds before its deadline in which an answer's pace matters; under overload it always does."""
-    pace_floor: float = 0.22
+    pace_floor: float = 0.26
     """No step that serves first tokens is made shorter than this for the pace of answers ..."""
     overload_pace_floor: float = 0.13
     """... nor, under overload, than this."""

@@ -79,7 +79,7 @@ class StepPlanner:
         )
         filler.ride(self.riders)
         if self.overdue is not None:
-            filler.add(self.overdue, at_most=options.reserve, by_force=True)
+            filler.add_overdue(self.overdue, options.reserve)
         if self.reserved:
             filler.share(planned, self.reserved)
         first = {job.item.id for job in kept}
@@ -153,12 +153,9 @@ class StepPlanner:
         work = cost.per_sequence + cost.per_token * request.todo
         work += cost.per_context * (request.computed + request.todo)
         due = promise.deadline - self.view.now - options.safety * allowance
-        if options.aim and aim:
-            if self._has_ample_time(request):
-                early = options.generous_aim * due
-                due = early if self.base + work <= early else due
-            elif self.busy:
-                due -= options.margin * allowance
+        if options.aim and aim and self._has_ample_time(request):
+            early = options.generous_aim * due
+            due = early if self.base + work <= early else due
         return Job(request, work, due, work * self.weights.get(promise.client, 1.0))
 
     def _keep_second(self, kept: Kept, dropped: list[RequestView]) -> Kept:
@@ -233,16 +230,37 @@ class StepPlanner:
         return max(least, min(options.calm_step * allowance, options.backlog_share * backlog))
 
     def _overdue(self) -> RequestView | None:
+        """Whoever was passed over for too long, the oldest of them: this is what bounds starvation.
+
+        Say a request arrives at `a`, `T` is the longest step, `D` the longest promise of a first token, and `A` the
+        most tokens that any answer may have. Then its first token is out by
+
+            a + patience + sum over itself and all older requests i of T * (ceil(prompt_i / reserve) + 3 * A) + D
+
+        From `a + patience` on it can only wait for older ones, one after the other. The oldest gets `reserve` tokens of
+        each step before anybody else; when it has no seat or too few blocks, nobody else is let in (`add_overdue`), so
+        those that run finish (at most A steps) or lose their protection (at most D) and make room. An answer that was
+        interrupted is computed again with its prompt (at most A tokens), and needs at most A steps more, also as
+        background work. This takes that a step has `reserve` tokens more than there are seats.
+        """
         before = self.view.now - self.options.patience
         queues = self.queues
-        passed_over = (r for r in chain(queues.late, queues.planned, queues.background) if r.promise.arrival < before)
+        passed_over = (
+            r
+            for r in chain(queues.urgent, queues.late, queues.planned, queues.background)
+            if r.promise.arrival < before
+        )
         return min(passed_over, key=lambda r: r.order, default=None)
 
     def _charge(self, plan: Plan) -> None:
         if not self.options.fairness:
             return
-        shares, grants = self.policy.shares, plan.grants
+        grants = plan.grants
+        of_client: dict[str, int] = {}
         for request in chain(self.view.running, self.view.waiting):
             tokens = grants.get(request.id)
             if tokens:
-                shares.charge(request.promise.client, tokens)
+                client = request.promise.client
+                of_client[client] = of_client.get(client, 0) + tokens
+        for client, tokens in of_client.items():
+            self.policy.shares.charge(client, tokens)

@@ -98,6 +98,8 @@ class CompletionLimits:
     block_tokens: int = 160
     """Most tokens of an answer of several lines."""
     max_lines: int = 12
+    in_comments: bool = True
+    """Whether something is offered in comments and docstrings while typing."""
 
 
 class CompletionPrompter:
@@ -140,6 +142,8 @@ class CompletionPrompter:
             return None
         language = request.snapshot.language
         cursor = Cursor.at(target.text, target.offset, language)
+        if not (self.limits.in_comments or request.invoked) and cursor.in_comment:
+            return None
         prompt = self._builder.build(target.text, target.offset, path=_path(request.snapshot.uri), context=context)
         tokens = self.limits.line_tokens if cursor.mode is Mode.LINE else self.limits.block_tokens
         return CompletionPlan(
@@ -245,10 +249,11 @@ class _Target:
 
 
 def _is_usable(selected: SelectedCompletion, text: str) -> bool:
-    """The range lies within one line of the document."""
-    if not 0 <= selected.start <= selected.end <= len(text):
+    """The range lies within one line of the document; an editor that breaks at a lone carriage return too agrees."""
+    start, end = selected.start, selected.end
+    if not 0 <= start <= end <= len(text) or (end and text[end - 1 : end + 1] == "\r\n"):
         return False
-    return "\n" not in text[selected.start : selected.end]
+    return "\n" not in text[start:end] and "\r" not in text[start:end]
 
 
 def _is_hopeless(target: _Target) -> bool:

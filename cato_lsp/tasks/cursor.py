@@ -78,6 +78,14 @@ class Cursor:
         """The quote of the string the cursor is in, as far as its line tells."""
         return scan(self.line, quotes=self.language.quotes).quote
 
+    @property
+    def in_comment(self) -> bool:
+        """The cursor stands in a comment or in a string that spans lines, as docstrings do."""
+        language, above = self.language, self.above.removesuffix("\n")
+        if language.is_comment(self.line) or _in_long_string(language, f"{above}\n{self.line}"):
+            return True
+        return _in_text(language, above, self.line, self.rest, self.below) == "comment"
+
     def lines_below(self) -> list[str]:
         """The lines below that hold something."""
         return [line for line in self.below.split("\n") if line.strip()]
@@ -101,19 +109,26 @@ def _in_comment_or_string(language: DocumentLanguage, above: str, line: str, res
     """Whether the cursor stands inside of a comment or string, by the grammar or else by the lines alone."""
     if _in_long_string(language, f"{above}\n{line}"):
         return True
+    if parser_of(language.id) is None:
+        return bool(scan(line, quotes=language.quotes).quote)
+    return bool(_in_text(language, above, line, rest, below))
+
+
+def _in_text(language: DocumentLanguage, above: str, line: str, rest: str, below: str) -> str:
+    """``comment`` or ``string``, if the grammar sees the cursor inside of one."""
     parser = parser_of(language.id)
     if parser is None:
-        return bool(scan(line, quotes=language.quotes).quote)
+        return ""
     head = f"{above}\n{line}".encode()
     tree = parser.parse(head + f"{rest}\n{below}".encode())
     node = tree.root_node.descendant_for_byte_range(max(0, len(head) - 1), len(head))
     while node is not None:
         if "comment" in node.type and node.start_byte < len(head) <= node.end_byte:
-            return True
+            return "comment"
         if "string" in node.type and node.start_byte < len(head) < node.end_byte:
-            return True
+            return "string"
         node = node.parent
-    return False
+    return ""
 
 
 def _in_long_string(language: DocumentLanguage, before: str) -> bool:

@@ -17,6 +17,8 @@ from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.orchestrator.running import completion_call
 from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
 from cato_lsp.tasks.completion import CompletionPrompter, CompletionRequest
+from cato_lsp.tasks.context import FileContext
+from cato_lsp.tasks.fim import NO_CONTEXT
 from cato_lsp.tasks.prompts import Ask, CatoPrompter
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.tokenizer import Tokenizer
@@ -31,13 +33,14 @@ class ProductModel:
         self._prompter = prompter
         self._tokenizer = tokenizer
 
-    async def complete(self, place: Place, scores: list[float] | None = None) -> str:
+    async def complete(self, place: Place, scores: list[float] | None = None, context: FileContext = NO_CONTEXT) -> str:
         """The file with the completion accepted at a place; unchanged if there was nothing to show.
 
         :param scores: is given the log-probability of each token that was read.
+        :param context: what the model is told of other files.
         """
         snapshot = Snapshot(f"file:///{place.path}", "python", 1, place.text)
-        plan = self._prompter.plan(CompletionRequest(snapshot, place.offset, invoked=True))
+        plan = self._prompter.plan(CompletionRequest(snapshot, place.offset, invoked=True), context)
         if plan is None:
             return place.text
         text, complete = plan.stream(), False
@@ -81,12 +84,16 @@ class ProductModel:
 
 
 @asynccontextmanager
-async def served(folder: Path) -> AsyncIterator[ProductModel]:
-    """Load the model of ``folder`` and serve it until the context is left."""
+async def served(folder: Path, context_tokens: int | None = None) -> AsyncIterator[ProductModel]:
+    """Load the model of ``folder`` and serve it until the context is left.
+
+    :param context_tokens: the setting ``completion.context_tokens``.
+    """
     engine = EngineThread(Launch(folder, EngineSettings()))
     await engine.start()
     try:
-        prompter = await Prompters().completion(engine.folder, CompletionSettings(), engine.context_length)
+        settings = CompletionSettings(context_tokens=context_tokens)
+        prompter = await Prompters().completion(engine.folder, settings, engine.context_length)
         yield ProductModel(engine, prompter, Tokenizer.from_folder(folder))
     finally:
         engine.stop()

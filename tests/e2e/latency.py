@@ -3,7 +3,8 @@
 python -m tests.e2e.latency
 
 A key counts when no ghost text is on the screen as it goes down and some is before the next key: what stays while it
-is typed along with costs nothing. Beside it the server's own times, over all completions of the run. Milliseconds.
+is typed along with costs nothing. Beside it the server's own times to the first token and to the whole answer: of the
+last hundred completions those for which the model was asked and had an answer. Milliseconds.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ WORD_ENDS = " (,:\n"
 ENGINE = {"cato.model": "bundled", "cato.engine.threads": 1, "cato.engine.kvCacheGb": 0.25}
 MEASURE_IN_NEOVIM = """(function()
   cato_times = {}
-  local pressed
+  local pressed, answered
+  require('cato.server').listen('textDocument/inlineCompletion', function(_, _, result) answered = result ~= nil end)
   local spaces = { cato = vim.api.nvim_create_namespace('cato.completion'),
     own = vim.api.nvim_create_namespace('nvim.lsp.inline_completion') }
   local function shown()
@@ -66,10 +68,11 @@ MEASURE_IN_NEOVIM = """(function()
       return #vim.api.nvim_buf_get_extmarks(0, space, 0, -1, { limit = 1 }) > 0
     end)
   end
-  vim.on_key(function() pressed = not shown() and vim.uv.hrtime() or nil end)
+  vim.on_key(function() pressed, answered = not shown() and vim.uv.hrtime() or nil, false end)
   local set = vim.api.nvim_buf_set_extmark
   vim.api.nvim_buf_set_extmark = function(buffer, space, ...)
-    if pressed and (space == spaces.cato or space == spaces.own) then
+    -- Neovim's own shows a stale suggestion again with every key, until ours hides it: only an answer counts.
+    if pressed and answered and (space == spaces.cato or space == spaces.own) then
       table.insert(cato_times, (vim.uv.hrtime() - pressed) / 1e6)
       pressed = nil
     end
@@ -85,9 +88,10 @@ def percentile(values: Sequence[float], percent: int) -> float:
 
 
 def _row(name: str, times: Sequence[float], status: dict[str, Any]) -> None:
-    own = status["kinds"].get("completion", {})
-    server = [1000 * (own.get(each) or math.nan) for each in ("ttft_p50", "ttft_p95", "e2e_p50", "e2e_p95")]
-    figures = [percentile(times, 50), percentile(times, 95), *server]
+    tasks = [task for task in status["tasks"] if task["kind"] == "completion"]
+    computed = [task for task in tasks if task["source"] == "model" and task["outcome"] == "answered"]
+    columns = [times, *([1000 * task[field] for task in computed] for field in ("ttft", "e2e"))]
+    figures = [percentile(column, percent) for column in columns for percent in (50, 95)]
     print(f"{name:22} {len(times):5d} " + " ".join(f"{figure:8.0f}" for figure in figures), flush=True)  # noqa: T201
 
 
@@ -99,7 +103,7 @@ def in_neovim(provider: str) -> None:
             f"{{ cmd = {{ [[{server_script(folder)}]] }}, completion = '{provider}',"
             " settings = { model = 'bundled', engine = { threads = 1, kv_cache_gb = 0.25 } } }"
         )
-        with Neovim(folder, options) as neovim:
+        with Neovim.with_plugin(folder, options) as neovim:
             path = folder / "typed.py"
             path.write_text(SOURCE)
             neovim.open(path)

@@ -35,16 +35,19 @@ end)
 
 
 class Neovim:
-    """One Neovim with our plugin, installed as a folder on the runtime path."""
+    """One Neovim.
 
-    def __init__(self, folder: Path, options: str) -> None:
+    :param config: its ``init.lua``.
+    """
+
+    def __init__(self, folder: Path, config: str) -> None:
         path = folder / "nvim.sock"
         self.folder = folder
-        config = folder / "init.lua"
-        config.write_text(f"vim.opt.rtp:prepend([[{PLUGIN}]])\nrequire('cato').setup({options})\n{RECORD_COMPLETIONS}")
+        init = folder / "init.lua"
+        init.write_text(config)
         self._errors = (folder / "nvim.log").open("w")
         self._process = subprocess.Popen(
-            [NVIM, "--headless", "--clean", "-n", "-i", "NONE", "--listen", path, "-u", config],
+            [NVIM, "--headless", "--clean", "-n", "-i", "NONE", "--listen", path, "-u", init],
             env=clean_environment(folder),
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -53,6 +56,11 @@ class Neovim:
         )
         self._channel = socket.socket(socket.AF_UNIX)
         eventually("Neovim listens", lambda: self._channel.connect_ex(str(path)) == 0)
+
+    @classmethod
+    def with_plugin(cls, folder: Path, options: str) -> Self:
+        """One with our plugin, installed as a folder on the runtime path; its completion requests are recorded."""
+        return cls(folder, f"vim.opt.rtp:prepend([[{PLUGIN}]])\nrequire('cato').setup({options})\n{RECORD_COMPLETIONS}")
 
     def __enter__(self) -> Self:
         return self

@@ -97,7 +97,9 @@ async def servers(environment: dict[str, str]) -> list[int]:
     return found
 
 
-async def test_two_windows_complete_with_one_engine_and_one_outlives_the_other(environment: dict[str, str]) -> None:
+async def test_two_windows_complete_with_one_engine_and_one_outlives_the_other_copilot_vim_266(
+    environment: dict[str, str],
+) -> None:
     text = fixture_text("textwrap.py")
     line = next(n for n, each in enumerate(text.split("\n")) if each.startswith("import re"))
     ask = {

@@ -73,6 +73,8 @@ async def test_accepting_a_completion_finds_the_next_one_ready(backend: Backend)
         following = found[0].follow_up(request)
         if await backend.orchestrator.complete("eager", following, settings):
             assert list(backend.orchestrator.log)[-1].source is Source.CACHE
+            backend.orchestrator.typing("eager")  # nothing of it is done ahead any more
+            await anyio.wait_all_tasks_blocked()
             return
     pytest.fail("the model suggests nothing twice")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cato_lsp.engine.api import CallUsage
-from cato_lsp.orchestrator.counters import AcceptCounters
+from cato_lsp.orchestrator.counters import KEPT_AFTER, AcceptCounters
 from cato_lsp.orchestrator.record import Outcome, Source, TaskRecord
 from cato_lsp.orchestrator.summary import percentile, summarize_tasks
 from cato_lsp.scheduling.promise import TaskKind
@@ -46,6 +46,30 @@ def test_no_more_is_accepted_than_was_offered(events: list[tuple[int, int]]) -> 
         counters.accept(numbers[which], characters)
     assert counters.accepted <= counters.shown <= counters.offered
     assert counters.accepted_characters <= 10 * counters.accepted
+
+
+def test_what_was_kept_of_an_accepted_completion_is_judged_once_after_a_while() -> None:
+    now = [0.0]
+    counters = AcceptCounters(clock=lambda: now[0])
+    number = counters.offer("first = 1\n    second = 2", "file:///a.py")
+    counters.offer("never accepted", "file:///a.py")
+    counters.accept(number)
+    counters.look("file:///a.py", "")
+    assert counters.judged_characters == 0  # too soon
+    now[0] = KEPT_AFTER
+    counters.look("file:///b.py", "")
+    counters.look("file:///a.py", "def f():\n    first = 1\n    second = 3\n")
+    counters.look("file:///a.py", "")
+    assert (counters.judged_characters, counters.kept_characters) == (19, 9)
+
+
+def test_of_a_part_that_was_accepted_only_that_part_is_judged() -> None:
+    now = [0.0]
+    counters = AcceptCounters(clock=lambda: now[0])
+    counters.accept(counters.offer("return one", "file:///a.py"), 6)
+    now[0] = KEPT_AFTER
+    counters.look("file:///a.py", "return two")
+    assert (counters.judged_characters, counters.kept_characters) == (6, 6)
 
 
 def test_percentiles_are_values_that_occurred() -> None:

@@ -100,6 +100,15 @@ def test_whoever_was_passed_over_for_long_gets_a_little_of_every_step(policy, re
     assert plan.grants[forgotten.id] == policy.options.reserve
 
 
+def test_nobody_takes_the_blocks_that_the_longest_waiting_needs(policy, request_of, view_of) -> None:
+    now = policy.options.patience + 1
+    answers = [decoding(request_of(TaskKind.TRANSLATION, prompt=3000)) for _ in range(3)]
+    large = request_of(TaskKind.WARMUP, prompt=1600, arrival=0.0)
+    small = [request_of(prompt=160, arrival=now) for _ in range(3)]
+    plan = policy.plan(view_of(*answers, large, *small, now=now, free_blocks=50))
+    assert list(plan.grants) == [a.id for a in answers], "until these end there is no room for it"
+
+
 def test_what_is_left_of_a_cut_off_step_keeps_its_kv(policy, request_of, view_of) -> None:
     summary = prefilling(request_of(TaskKind.SUMMARIZATION, prompt=8000), computed=4000)
     rush = [request_of(prompt=2000) for _ in range(3)]

@@ -138,6 +138,25 @@ def test_the_size_of_the_pieces_an_answer_comes_in_does_not_matter(
     assert results[0] == results[1] == results[2]
 
 
+@pytest.mark.parametrize(
+    ("language", "marked", "quiet"),
+    [
+        ("python", "x = 1  \n# some wor‸\n", True),
+        ("python", "x = 1  # some wor‸\n", True),
+        ("python", 'def f():\n    """Return\n    the ‸\n    """\n', True),
+        ("python", 'x = "some ‸"\n', False),
+        ("python", "x = ‸\n", False),
+        ("javascript", "/*\n * some ‸\n */\nf();\n", True),
+        ("javascript", "f(‸);\n", False),
+        ("go", "// some ‸\n", True),
+    ],
+)
+def test_comments_can_be_left_in_peace(cato_tokenizer: Tokenizer, language: str, marked: str, quiet: bool) -> None:
+    prompter = CompletionPrompter(cato_tokenizer, CATO, CompletionLimits(prompt_tokens=128, in_comments=False))
+    assert (prompter.plan(at_cursor(marked, language=language)) is None) is quiet
+    assert prompter.plan(at_cursor(marked, language=language, invoked=True)) is not None
+
+
 def test_the_range_covers_the_word_before_the_cursor(prompter: CompletionPrompter) -> None:
     assert complete(prompter, at_cursor("x = sel‸\n"), "f.y\n") == Completion(4, 7, "self.y")
 

@@ -17,9 +17,9 @@ DID_PARTIALLY_ACCEPT = "textDocument/didPartiallyAcceptCompletion"
 """Notification ``{item, acceptedLength}``; the length counts UTF-16 code units from the start of ``insertText``."""
 
 
-def accept_command(session: Session, text: str) -> types.Command:
+def accept_command(session: Session, text: str, uri: str) -> types.Command:
     """The command that an item carries."""
-    number = session.backend.orchestrator.counters(session.client).offer(text)
+    number = session.backend.orchestrator.counters(session.client).offer(text, uri)
     return types.Command(title="Accepted", command=DID_ACCEPT, arguments=[number])
 
 

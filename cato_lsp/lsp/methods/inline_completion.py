@@ -42,16 +42,18 @@ async def _complete(session: Session, document: Document, request: CompletionReq
     completions = await session.backend.orchestrator.complete(session.client, request, session.settings)
     if document.version != request.snapshot.version:
         return await _nothing()
-    return types.InlineCompletionList(
-        items=[
-            types.InlineCompletionItem(
-                insert_text=completion.text,
-                filter_text=_filter_text(completion, request),
-                range=document.range(completion.start, completion.end),
-                command=accept_command(session, completion.text),
-            )
-            for completion in completions
-        ]
+    items = [item_of(completion, request, document) for completion in completions]
+    for item, completion in zip(items, completions, strict=True):
+        item.command = accept_command(session, completion.text, document.uri)
+    return types.InlineCompletionList(items)
+
+
+def item_of(completion: Completion, request: CompletionRequest, document: Document) -> types.InlineCompletionItem:
+    """A completion in the terms of the protocol. The document must still be the one that was asked about."""
+    return types.InlineCompletionItem(
+        insert_text=completion.text,
+        filter_text=_filter_text(completion, request),
+        range=document.range(completion.start, completion.end),
     )
 
 

@@ -34,6 +34,8 @@ def status(session: Session, _params: Any) -> dict[str, Any]:
             "shown": counters.shown,
             "accepted": counters.accepted,
             "acceptedCharacters": counters.accepted_characters,
+            "judgedCharacters": counters.judged_characters,
+            "keptCharacters": counters.kept_characters,
         },
         "typeThrough": {"lookups": reuse.lookups, "hits": reuse.hits, "hitRate": reuse.hit_rate},
         "sla": session.settings.sla.model_dump(),

@@ -65,7 +65,7 @@ class Extension {
         started: (token, kind) => this.progress.started(token, kind),
       }),
       vscode.workspace.onDidChangeConfiguration((event) => {
-        if (event.affectsConfiguration("cato.server.path")) {
+        if (event.affectsConfiguration("cato.server.path") || event.affectsConfiguration("cato.server.shared")) {
           void this.restart();
         }
       }),

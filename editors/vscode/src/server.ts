@@ -27,6 +27,8 @@ export function privateEnvironment(context: vscode.ExtensionContext): string {
 export interface FoundServer {
   path: string;
   why: string;
+  /** Whether all windows share one. */
+  shared: boolean;
 }
 
 /**
@@ -35,14 +37,16 @@ export interface FoundServer {
  * @throws Error when the setting names something that cannot be run; another server is then not what was asked for.
  */
 export async function findServer(context: vscode.ExtensionContext): Promise<FoundServer | undefined> {
-  const set = vscode.workspace.getConfiguration("cato").get<string>("server.path", "").trim();
+  const configuration = vscode.workspace.getConfiguration("cato");
+  const shared = configuration.get<boolean>("server.shared", false);
+  const set = configuration.get<string>("server.path", "").trim();
   if (set) {
     if (!(await isProgram(set))) {
       throw new Error(`cato.server.path is ${set}, which is not a program that can be run.`);
     }
-    return { path: set, why: "set by cato.server.path" };
+    return { path: set, why: "set by cato.server.path", shared };
   }
-  const candidates: FoundServer[] = [];
+  const candidates: Omit<FoundServer, "shared">[] = [];
   const python = await activePython();
   if (python) {
     candidates.push({ path: path.join(path.dirname(python), path.basename(programIn(""))), why: "of the active Python environment" });
@@ -56,7 +60,7 @@ export async function findServer(context: vscode.ExtensionContext): Promise<Foun
   candidates.push({ path: programIn(privateEnvironment(context)), why: "installed by this extension" });
   for (const candidate of candidates) {
     if (await isProgram(candidate.path)) {
-      return candidate;
+      return { ...candidate, shared };
     }
   }
   return undefined;

@@ -14,7 +14,7 @@ function M.check()
   local cmd = server.find()
   if not cmd then
     vim.health.error("The server was not found", {
-      "Install it into the active Python environment: pip install 'cato-lsp[cpu]'",
+      "In the checkout that this plugin is part of: scripts/setup (it is then found in its .venv)",
       'Or name it: require("cato").setup({ cmd = { "/path/to/cato-lsp" } })',
     })
     return

@@ -52,7 +52,7 @@ function M.find()
   end
   for _, path in ipairs(candidates()) do
     if path ~= "" and vim.fn.executable(path) == 1 then
-      return { path }
+      return config.options.shared and { path, "--shared" } or { path }
     end
   end
 end
@@ -134,7 +134,7 @@ end
 function M.enable(handlers)
   local cmd = M.find()
   if not cmd then
-    vim.notify("cato: the server was not found. Install it (pip install cato-lsp), or set `cmd`; see :checkhealth cato")
+    vim.notify("cato: the server was not found; :checkhealth cato says what to do", vim.log.levels.WARN)
     return false
   end
   local capabilities = vim.lsp.protocol.make_client_capabilities()
