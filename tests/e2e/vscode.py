@@ -133,13 +133,13 @@ class Code:
         return self._answer()
 
     def window(self, workspace: Path, *more: Path, size: tuple[int, int] = (1280, 760)) -> Window:
-        """Open a window of this size in pixels on a folder, or on several."""
+        """Open a window of this size in pixels on a folder, or on several that lie side by side."""
         for folder in (workspace, *more):
             folder.mkdir(exist_ok=True)
         place = f"folder={workspace}"
         if more:
             file = workspace.with_suffix(".code-workspace")
-            file.write_text(json.dumps({"folders": [{"path": str(folder)} for folder in (workspace, *more)]}))
+            file.write_text(json.dumps({"folders": [{"path": folder.name} for folder in (workspace, *more)]}))
             place = f"workspace={file}"
         return Window(self, workspace, self.call("open", None, f"http://127.0.0.1:{self.port}/?{place}", *size))
 
