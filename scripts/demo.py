@@ -35,8 +35,8 @@ TYPED = (
     ("def _read_json(file: Path)", "    remedy = "),
 )
 """Where the demo types (after the line that starts so), and what."""
-SKETCH = """\n\ndef join_lines(lines):
-    \"\"\"Join lines.\"\"\"
+SKETCH = """\n\ndef is_valid(name: str) -> bool:
+    \"\"\"Return whether the name is valid.\"\"\"
 """
 PROBES = ("    size = file.", "    for name in header", "    if not ", "    with file.open(", "    end = max(")
 CAPABILITIES = types.ClientCapabilities(
@@ -273,7 +273,7 @@ async def assists(editor: Editor) -> None:
     function = next(n for n, each in enumerate(editor.lines) if each.startswith("def _read_json"))
     end = function + next(n for n, each in enumerate(editor.lines[function:]) if not each)
     for command, what, where, more in (
-        ("cato.generate", "the body of join_lines, from its docstring", (body - 1, body - 1), {}),
+        ("cato.generate", "the body of is_valid, from its docstring", (body - 1, body - 1), {}),
         ("cato.summarize", "a docstring for _read_json", (function, end), {}),
         ("cato.translate", "_read_json in JavaScript", (function, end), {"language": "javascript"}),
     ):

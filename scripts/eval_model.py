@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
 from statistics import fmean, median
+from textwrap import dedent, indent
 from typing import TypeVar
 
 import anyio
@@ -31,7 +32,7 @@ from training.corpus import SourceFile, held_out_files, load_corpus
 from training.functions import Example, build_examples
 from training.javascript import node_accepts
 
-from cato_lsp.tasks.prompts import summarize, translate
+from cato_lsp.tasks.prompts import generate, summarize, translate
 
 ROOT = Path(__file__).resolve().parent.parent
 Item = TypeVar("Item")
@@ -110,6 +111,7 @@ async def measure_product(
         texts = await each(blocks, model.complete)
         figures |= block_figures(texts, blocks)
         figures |= await measure_docstrings(model, some(examples, "summarize", options.tasks))
+        figures |= await measure_bodies(model, some(examples, "generate", options.tasks))
         figures |= await measure_translations(model, some(examples, "translate", options.tasks))
     inserted = [t[p.offset : len(t) - len(p.text) + p.offset] for t, p in zip(texts, blocks, strict=True)]
     return figures | speed, [*shown(rests, lines), *shown(inserted, blocks)]
@@ -153,6 +155,16 @@ async def measure_docstrings(model: ProductModel, examples: Sequence[Example]) -
         "docstring: one sentence": sum(is_one_sentence(text) for text, _ in answers) / len(pairs),
         "docstring: ends by itself": sum(ended for _, ended in answers) / len(pairs),
         "docstring: mentions an identifier": sum(mentions_identifier(a[0], e.prompt) for a, e in pairs) / len(pairs),
+    }
+
+
+async def measure_bodies(model: ProductModel, examples: Sequence[Example]) -> Figures:
+    """Shares of bodies, written from signature and docstring, that end, and that parse when they are indented anew."""
+    answers = await each(examples, lambda e: model.answer(generate(e.prompt, "python"), 128))
+    wholes = [f"def function():\n{indent(dedent(text), '    ')}" for text, _ in answers]
+    return {
+        "body: ends by itself": fmean(ended for _, ended in answers),
+        "body: parses": fmean(map(parses, wholes)),
     }
 
 
