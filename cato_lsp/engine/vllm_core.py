@@ -121,7 +121,8 @@ class VllmCore:
         """Run one prompt, so that the first person does not wait for what is set up on first use."""
         promise = Promise(TaskKind.WARMUP, ServiceClass.BACKGROUND, 0.0, math.inf, client="")
         length = min(WARM_UP_TOKENS, self.context_length // 2)
-        self.add("warm-up", Call((0,) * length, promise, max_tokens=4))
+        # Scored, since vLLM compiles a function at the first probability that somebody asks for.
+        self.add("warm-up", Call((0,) * length, promise, max_tokens=4, scored=True))
         while self.busy:
             self.step()
 
