@@ -138,7 +138,9 @@ def kept_by_client(policy: CatoPolicy, greed: int, prompt: int, rounds: int = 40
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(8, 12), st.integers(500, 1200))
 def test_who_asks_for_more_than_a_fair_share_keeps_no_greater_part_of_it(greed: int, prompt: int) -> None:
-    """From eight times as much on. The counters begin anew whenever nobody waits, so a client that asks for a little more,
+    """From eight times as much on.
+
+    The counters begin anew whenever nobody waits, so a client that asks for a little more,
     in bursts that the machine clears before the next, owes nothing and wins a tie within a burst each time.
     """
     kept = kept_by_client(CatoPolicy(CatoOptions(fair_tokens=2 * prompt)), greed, prompt)
