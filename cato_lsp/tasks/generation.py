@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cato_lsp.tasks.calls import Calls, CannotDoError, ModelCall, call_for, is_stuck
 from cato_lsp.tasks.edit import Edit
@@ -67,7 +67,11 @@ def generation_target(snapshot: Snapshot, offset: int) -> GenerationTarget | Non
     symbol = outline.enclosing(line_start + len(leading_blanks(snapshot.text[line_start:line_end])), line_start)
     if symbol is not None and symbol.kind is SymbolKind.FUNCTION and symbol.body is not None:
         return _stub(outline, symbol, level)
-    return _open_head(snapshot, offset, language, level) or _comment(snapshot, offset, language)
+    return (
+        _stub_above(outline, line_start, line_end, level)
+        or _open_head(snapshot, offset, language, level)
+        or _comment(snapshot, offset, language)
+    )
 
 
 class Generation:
@@ -156,6 +160,19 @@ def reindented(code: str, margin: str, level: str) -> str:
     else:
         dedented = textwrap.dedent(code)
     return "\n".join(f"{margin}{line}" if line.strip() else "" for line in dedented.split("\n"))
+
+
+def _stub_above(outline: Outline, line_start: int, line_end: int, level: str) -> GenerationTarget | None:
+    """The stub that ends above an empty line which is indented as its body: where a person goes on to write."""
+    text = outline.text
+    indent = text[line_start:line_end]
+    end = len(text[:line_start].rstrip())
+    symbol = outline.enclosing(text.rfind("\n", 0, end) + 1, end)
+    if indent.strip() or symbol is None or symbol.kind is not SymbolKind.FUNCTION or symbol.body is None:
+        return None
+    head = text.rfind("\n", 0, symbol.head) + 1
+    target = _stub(outline, symbol, level) if len(indent) > len(leading_blanks(text[head:])) else None
+    return target if target is None or text[target.end : line_end].strip() else replace(target, end=line_end)
 
 
 def _stub(outline: Outline, symbol: Symbol, level: str) -> GenerationTarget | None:

@@ -60,6 +60,8 @@ async def generated(
     [
         'def f(x):\n    """Double it."""\n    pass‸\n',
         'def f(x):\n    """Double it."""‸\n',
+        'def f(x):\n    """Double it."""\n    ‸',
+        'def f(x):\n    """Double it."""\n\n    ‸\n\n\ny = 1\n',
         'def f(x):‸\n    """Double it."""\n    ...\n',
         'def f(x):\n    """Double it."""\n    raise NotImplementedError("later")‸\n\n\ny = 1\n',
         "import os\n\n\ndef f(x):‸",
@@ -111,7 +113,15 @@ async def test_code_follows_the_comment_above(plain: PlainPrompter, tokenizer: T
 
 @pytest.mark.parametrize(
     "marked",
-    ["def f(x):\n    return x * 2‸\n", "x = 1‸\n", "‸", "# a comment‸\nx = 1\n", "# far away\n\n\n‸\n", "f(‸\n"],
+    [
+        "def f(x):\n    return x * 2‸\n",
+        "x = 1‸\n",
+        "‸",
+        "# a comment‸\nx = 1\n",
+        "# far away\n\n\n‸\n",
+        "f(‸\n",
+        'def f(x):\n    """D."""\n\n‸\n',
+    ],
 )
 def test_nothing_is_generated_where_there_is_nothing_to_write_from(marked: str) -> None:
     assert generation_target(*at(marked)) is None
