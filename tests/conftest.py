@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
+import hypothesis
 import pytest
 
 from cato_lsp.config import EngineSettings
@@ -17,6 +18,10 @@ from cato_lsp.engine.thread import EngineThread
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.models.catalog import resolve_model
 from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+
+# No test asserts times, hypothesis's own limits included: machines are shared.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 ENGINE_SETTINGS = EngineSettings(threads=1, kv_cache_gb=0.25)
 
