@@ -134,11 +134,18 @@ class Neovim:
         items = eventually(f"the server has answered for {line!r}", answered)["items"]
         return eventually("the suggestion is shown", self.ghost) if items else ""
 
+    def begin(self, line: str) -> None:
+        """Type a line in place of the cursor's, from nothing: Neovim asks nobody while it fits what is on offer."""
+        self.keys("<Esc>")
+        eventually("nothing is on offer", lambda: self.lua("vim.fn.mode()") == "n" and not self.ghost())
+        self.keys("0C")  # not cc, which keeps the indentation that is there
+        eventually("the line is empty", lambda: not self.lua("vim.api.nvim_get_current_line()"))
+        self.type(line)
+
     def suggestion(self, fits: Callable[[str], bool] = bool) -> tuple[str, str]:
         """Type on the cursor's line until a suggestion that fits is shown: the typed line and the suggestion."""
         for typed in BEGINNINGS:
-            self.keys("<Esc>0C")  # not cc, which keeps the indentation that is there
-            self.type(typed)
+            self.begin(typed)
             if fits(ghost := self.offer(typed)):
                 return typed, ghost
         raise AssertionError("the model offers nothing that fits anywhere")

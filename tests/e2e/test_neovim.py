@@ -114,8 +114,7 @@ def test_a_key_accepts_one_line(neovim: Neovim, file: Path) -> None:
 
 def test_a_key_shows_another_suggestion_and_tab_writes_that_one(neovim: Neovim, file: Path) -> None:
     for typed in BEGINNINGS:
-        neovim.keys("<Esc>0C")
-        neovim.type(typed)
+        neovim.begin(typed)
         ghost = neovim.offer(typed)
         if not ghost:
             continue
