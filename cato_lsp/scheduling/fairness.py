@@ -59,18 +59,21 @@ class ClientShares:
         """Tokens are about to be computed for the client; one without a request is not charged."""
         if client not in self._live:
             return
-        even = max(self._even.get(client, 0.0), self._share) + tokens
-        self._share += tokens / len(self)
-        self._even[client] = min(even, self._share + MOST_DEBT)
+        share = self._share
+        even = self._even.get(client, share)
+        even = (even if even > share else share) + tokens
+        self._share = share = share + tokens / (len(self._live) + len(self._away))
+        self._even[client] = even if even < share + MOST_DEBT else share + MOST_DEBT
         self._computed += tokens
-        while self._away and next(iter(self._away.values()))[0] < self._computed - STAYS:
+        while self._away and self._computed - STAYS > next(iter(self._away.values()))[0]:
             self._forget_first()
 
     def excess(self) -> dict[str, float]:
         """Tokens that each client with a request has had beyond its share; nothing when there is no other one."""
         if len(self._live) < 2:
             return {}
-        return {c: max(0.0, self._even.get(c, 0.0) - self._share) for c in self._live}
+        share, even_at = self._share, self._even
+        return {c: even - share if (even := even_at.get(c, share)) > share else 0.0 for c in self._live}
 
     def _forget_first(self) -> None:
         client, (_, share_when_left) = self._away.popitem(last=False)
