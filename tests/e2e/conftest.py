@@ -8,8 +8,21 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.editors import ROOT, server_script
 from tests.e2e.vscode import ENGINE, Code, Window
 from tests.e2e.wire import Wire
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This checkout if `scripts/setup` has made its environment, else a folder that looks like it."""
+    if (ROOT / ".venv" / "bin" / "cato-lsp").exists():
+        return ROOT
+    folder = tmp_path_factory.mktemp("checkout")
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    server_script(folder / ".venv" / "bin")
+    (folder / "editors").symlink_to(ROOT / "editors")
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 import tempfile
@@ -59,6 +60,13 @@ def server_script(folder: Path) -> Path:
     )
     script.chmod(0o755)
     return script
+
+
+def code_blocks(document: str, language: str, containing: str, checkout: Path) -> list[str]:
+    """The code blocks of a document that contain a text, as a person writes them down whose checkout is there."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    found = re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return [block.replace("/path/to/cato-lsp", str(checkout)) for block in found if containing in block]
 
 
 def clean_environment(home: Path) -> dict[str, str]:

@@ -3,41 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-from tests.e2e.editors import ROOT, VSIX, eventually, server_script
+from tests.e2e.editors import ROOT, VSIX, code_blocks, eventually
 from tests.e2e.neovim import Neovim
 from tests.e2e.vscode import Code
 
-PLACEHOLDER = "/path/to/cato-lsp"
-"""How the documents write the checkout's folder."""
 SOURCE = '''def add(first, second):
     """Add two numbers."""
 '''
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This checkout if `scripts/setup` has made its environment, else a folder that looks like it."""
-    if (ROOT / ".venv" / "bin" / "cato-lsp").exists():
-        return ROOT
-    folder = tmp_path_factory.mktemp("checkout")
-    (folder / ".venv" / "bin").mkdir(parents=True)
-    server_script(folder / ".venv" / "bin")
-    (folder / "editors").symlink_to(ROOT / "editors")
-    return folder
-
-
-def blocks(document: str, language: str, containing: str, checkout: Path | str) -> list[str]:
-    """The code blocks of a document that contain a text, as a person writes them down."""
-    text = (ROOT / document).read_text(encoding="utf-8")
-    found = re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    return [block.replace(PLACEHOLDER, str(checkout)) for block in found if containing in block]
 
 
 @contextmanager
@@ -66,21 +42,21 @@ def take_a_suggestion(neovim: Neovim) -> None:
 
 
 def test_neovim_with_our_plugin(checkout: Path, tmp_path: Path) -> None:
-    (config,) = blocks("README.md", "lua", 'require("cato").setup', checkout)
-    assert [config] == blocks("docs/editors.md", "lua", 'require("cato").setup', checkout)
+    (config,) = code_blocks("README.md", "lua", 'require("cato").setup', checkout)
+    assert [config] == code_blocks("docs/editors.md", "lua", 'require("cato").setup', checkout)
     with neovim(tmp_path, config) as editor:
         take_a_suggestion(editor)
         assert editor.lua("require('cato').statusline()") == "cato ✓"
 
 
 def test_neovim_without_our_plugin(checkout: Path, tmp_path: Path) -> None:
-    (config,) = blocks("README.md", "lua", "vim.lsp.enable", checkout)
+    (config,) = code_blocks("README.md", "lua", "vim.lsp.enable", checkout)
     with neovim(tmp_path, config) as editor:
         take_a_suggestion(editor)
 
 
 def test_neovim_as_lazy_nvim_loads_the_plugin(checkout: Path, tmp_path: Path) -> None:
-    (entry,) = blocks("docs/editors.md", "lua", "opts = ", checkout)
+    (entry,) = code_blocks("docs/editors.md", "lua", "opts = ", checkout)
     # What lazy.nvim does with such an entry: the folder goes on the path, its only module is set up with the options.
     config = f"local entry = {entry}\nvim.opt.rtp:prepend(entry.dir)\n"
     config += "local modules = vim.fn.readdir(entry.dir .. '/lua')\nassert(#modules == 1)\n"
@@ -90,10 +66,10 @@ def test_neovim_as_lazy_nvim_loads_the_plugin(checkout: Path, tmp_path: Path) ->
 
 
 def test_vs_code_with_one_line_of_settings_and_a_folder_that_is_trusted(checkout: Path, tmp_path: Path) -> None:
-    commands = "".join(blocks("README.md", "sh", "--install-extension", ROOT)).split("\n")
+    commands = "".join(code_blocks("README.md", "sh", "--install-extension", ROOT)).split("\n")
     assert f"code --install-extension {VSIX.relative_to(ROOT)}" in commands
-    (settings,) = blocks("README.md", "json", "cato.server.path", checkout)
-    assert [settings] == blocks("docs/editors.md", "json", "cato.server.path", checkout)
+    (settings,) = code_blocks("README.md", "json", "cato.server.path", checkout)
+    assert [settings] == code_blocks("docs/editors.md", "json", "cato.server.path", checkout)
     with Code(tmp_path, json.loads(settings)) as code:
         window = code.window(tmp_path / "project")
         window.click(".part.banner >> text=Manage")
