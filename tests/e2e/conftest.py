@@ -1,14 +1,55 @@
-"""More tries for tests in real editors, and what a failed one in VS Code looked like."""
+"""VS Code for the tests of a module, more tries for tests in real editors, and what a failed one looked like."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.vscode import Window
+from tests.e2e.editors import ROOT, server_script
+from tests.e2e.vscode import ENGINE, Code, Window
+from tests.e2e.wire import Wire
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This checkout if `scripts/setup` has made its environment, else a folder that looks like it."""
+    if (ROOT / ".venv" / "bin" / "cato-lsp").exists():
+        return ROOT
+    folder = tmp_path_factory.mktemp("checkout")
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    server_script(folder / ".venv" / "bin")
+    (folder / "editors").symlink_to(ROOT / "editors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where VS Code's person lives."""
+    return tmp_path_factory.mktemp("vscode")
+
+
+@pytest.fixture(scope="module")
+def wire(folder: Path) -> Wire:
+    """What VS Code and the server said."""
+    return Wire(folder / "wire")
+
+
+@pytest.fixture(scope="module")
+def code(folder: Path) -> Iterator[Code]:
+    """VS Code and a browser."""
+    with Code.recorded(folder, ENGINE) as code:
+        yield code
+
+
+@pytest.fixture(scope="module")
+def window(code: Code, folder: Path) -> Window:
+    """A window whose server is ready."""
+    window = code.window(folder / "workspace")
+    window.wait_until_ready()
+    return window
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +24,22 @@ PATIENCE = 150.0
 BEGINNINGS = ("    return ", "    return first", "    if ", "    for ", "    return sum(", "    self.", "    while ")
 """What is typed until the model offers something; which of them it answers depends on the model."""
 
+ARITHMETIC = '''"""Arithmetic, one function each."""
+
+
+def add(first, second):
+    """Add two numbers."""
+    return first + second
+
+
+def subtract(first, second):
+    """Subtract the second number from the first."""
+'''
+"""What is typed on in measurements and pictures."""
+
 T = TypeVar("T")
+_runtime = tempfile.TemporaryDirectory(prefix="cato-e2e-")
+"""For the sockets of the servers: their paths must be short, and no developer's own server may be among them."""
 
 
 def need(*paths: Path) -> None:
@@ -44,6 +62,13 @@ def server_script(folder: Path) -> Path:
     return script
 
 
+def code_blocks(document: str, language: str, containing: str, checkout: Path) -> list[str]:
+    """The code blocks of a document that contain a text, as a person writes them down whose checkout is there."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    found = re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return [block.replace("/path/to/cato-lsp", str(checkout)) for block in found if containing in block]
+
+
 def clean_environment(home: Path) -> dict[str, str]:
     """The environment of somebody who has just come: a home of their own, no settings of this machine's person."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "VIRTUAL_ENV"))}
@@ -54,15 +79,32 @@ def clean_environment(home: Path) -> dict[str, str]:
         "XDG_DATA_HOME": str(home / ".local" / "share"),
         "XDG_STATE_HOME": str(home / ".local" / "state"),
         "XDG_CACHE_HOME": str(home / ".cache"),
+        "XDG_RUNTIME_DIR": _runtime.name,
     }
 
 
-def eventually(what: str, attempt: Callable[[], T | None], pause: float = 0.1, patience: float = PATIENCE) -> T:
+def shared_servers() -> list[psutil.Process]:
+    """The servers that windows of these tests share."""
+    return [process for process in psutil.process_iter() if _is_shared_server(process)]
+
+
+def _is_shared_server(process: psutil.Process) -> bool:
+    try:
+        return "--listener" in process.cmdline() and process.environ().get("XDG_RUNTIME_DIR") == _runtime.name
+    except psutil.Error:
+        return False
+
+
+def eventually(what: str, attempt: Callable[[], T | None], pause: float = 0.1) -> T:
     """The first true value that `attempt` gives."""
-    deadline = time.monotonic() + patience
-    while True:
-        value = attempt()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"it did not come about that {what}; last seen: {value!r}"
+    value = within(PATIENCE, attempt, pause)
+    assert value, f"it did not come about that {what}; last seen: {value!r}"
+    return value
+
+
+def within(seconds: float, attempt: Callable[[], T | None], pause: float = 0.1) -> T | None:
+    """The first true value that `attempt` gives, or the last other one."""
+    deadline = time.monotonic() + seconds
+    while not (value := attempt()) and time.monotonic() < deadline:
         time.sleep(pause)
+    return value

@@ -13,11 +13,12 @@ from typing import Any, Self
 import msgspec
 from msgspec import msgpack
 
-from tests.e2e.editors import BEGINNINGS, EDITORS, ROOT, clean_environment, eventually
+from tests.e2e.editors import BEGINNINGS, EDITORS, ROOT, clean_environment, eventually, need, server_script, within
 from tests.e2e.neovim_screen import Screen, read_screen
 
 NVIM = EDITORS / "neovim" / "nvim"
 PLUGIN = ROOT / "editors" / "neovim"
+ENGINE = {"model": "bundled", "engine": {"threads": 1, "kv_cache_gb": 0.25}}
 RECORD_COMPLETIONS = """
 asked_completions = {}
 require('cato.server').listen('textDocument/inlineCompletion', function(_, params, result)
@@ -35,20 +36,23 @@ end)
 
 
 class Neovim:
-    """One Neovim.
+    """One Neovim, of a person whose home is a folder.
 
-    :param config: its ``init.lua``.
+    :param config: their ``init.lua``.
+    :param environment: what they have in their environment beside the usual.
     """
 
-    def __init__(self, folder: Path, config: str) -> None:
+    def __init__(self, folder: Path, config: str, environment: dict[str, str] | None = None) -> None:
+        need(NVIM)
         path = folder / "nvim.sock"
         self.folder = folder
-        init = folder / "init.lua"
+        init = folder / ".config" / "nvim" / "init.lua"
+        init.parent.mkdir(parents=True)
         init.write_text(config)
         self._errors = (folder / "nvim.log").open("w")
         self._process = subprocess.Popen(
-            [NVIM, "--headless", "--clean", "-n", "-i", "NONE", "--listen", path, "-u", init],
-            env=clean_environment(folder),
+            [NVIM, "--headless", "--listen", path],
+            env=clean_environment(folder) | (environment or {}),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=self._errors,
@@ -58,9 +62,15 @@ class Neovim:
         eventually("Neovim listens", lambda: self._channel.connect_ex(str(path)) == 0)
 
     @classmethod
-    def with_plugin(cls, folder: Path, options: str) -> Self:
-        """One with our plugin, installed as a folder on the runtime path; its completion requests are recorded."""
-        return cls(folder, f"vim.opt.rtp:prepend([[{PLUGIN}]])\nrequire('cato').setup({options})\n{RECORD_COMPLETIONS}")
+    def with_plugin(cls, folder: Path, environment: dict[str, str] | None = None, **options: Any) -> Self:
+        """One with our plugin, installed as a folder on the runtime path; its completion requests are recorded.
+
+        :param options: of the plugin, besides this checkout's server and the bundled model.
+        """
+        options = {"cmd": [str(server_script(folder))], "settings": ENGINE, **options}
+        decoded = f"vim.json.decode([==[{json.dumps(options)}]==], {{ luanil = {{ object = true }} }})"
+        config = f"vim.opt.rtp:prepend([[{PLUGIN}]])\nrequire('cato').setup({decoded})\n{RECORD_COMPLETIONS}"
+        return cls(folder, config, environment)
 
     def __enter__(self) -> Self:
         return self
@@ -149,6 +159,14 @@ class Neovim:
             if fits(ghost := self.offer(typed)):
                 return typed, ghost
         raise AssertionError("the model offers nothing that fits anywhere")
+
+    def any_suggestion(self) -> str:
+        """Type until a suggestion is shown, as a person does who sees only the screen: what is then on the line."""
+        for typed in BEGINNINGS:
+            self.begin(typed)
+            if within(5, self.ghost):
+                return typed
+        raise AssertionError("no suggestion is shown")
 
     def screen(self, columns: int, lines: int) -> Screen:
         """What is shown, on a screen of this size."""

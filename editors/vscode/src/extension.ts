@@ -1,9 +1,8 @@
 /** Starts and stops everything. */
 
 import * as vscode from "vscode";
-import { type LanguageClient, State } from "vscode-languageclient/node";
+import type { LanguageClient } from "vscode-languageclient/node";
 import { Activity } from "./activity";
-import { createClient } from "./client";
 import { registerCommands } from "./commands";
 import { Dashboard } from "./dashboard";
 import { installServer } from "./install";
@@ -80,12 +79,15 @@ class Extension {
         return;
       }
       this.log.info(`Server: ${server.path}, ${server.why}`);
+      // Loaded only now: nine tenths of our code are the client library, and activation need not wait for them.
+      const { createClient } = await import("./languageClient");
       const client = createClient(
         server,
         () => serverSettings(this.context),
         this.log,
         this.activity,
         this.progress,
+        () => this.ended(),
       );
       this.client = client;
       client.onNotification(DID_CHANGE_STATUS, (status: ChangedStatus) => {
@@ -93,13 +95,6 @@ class Extension {
         void this.refresh();
       });
       client.onNotification(PREVIEW, (preview: Preview) => this.previews.show(preview));
-      client.onDidChangeState(({ newState }) => {
-        if (newState === State.Stopped) {
-          this.activity.reset();
-          this.progress.endAll();
-          this.fail("The server has ended; the log says why.");
-        }
-      });
       await client.start();
     } catch (error) {
       this.log.error(String(error));
@@ -115,6 +110,12 @@ class Extension {
     } catch (error) {
       this.log.warn(String(error));
     }
+  }
+
+  private ended(): void {
+    this.activity.reset();
+    this.progress.endAll();
+    this.fail("The server has ended; the log says why.");
   }
 
   private async restart(): Promise<void> {

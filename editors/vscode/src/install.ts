@@ -30,6 +30,8 @@ export async function installServer(context: vscode.ExtensionContext, log: vscod
     await vscode.window.withProgress(options, (progress, token) => install(context, log, python, progress, token));
     return true;
   } catch (error) {
+    // Half an environment would be found, and would not run.
+    await fs.rm(privateEnvironment(context), { recursive: true, force: true });
     if (error instanceof vscode.CancellationError) {
       return false;
     }
@@ -77,6 +79,15 @@ async function install(
   await fs.mkdir(path.dirname(environment), { recursive: true });
   progress.report({ message: "making a Python environment" });
   await call(python, ["-m", "venv", "--clear", environment], log, token);
+  progress.report({ message: "the server" });
+  try {
+    await pip("--no-deps", source);
+  } catch (error) {
+    if (error instanceof vscode.CancellationError) {
+      throw error;
+    }
+    throw new Error(`pip cannot install ${source}; set cato.server.source to the folder of a checkout. ${String(error)}`);
+  }
   if (await hasGpu()) {
     progress.report({ message: "vLLM for your GPU (some gigabytes)" });
     await pip(`${source}[gpu]`);
@@ -89,8 +100,6 @@ async function install(
   await pip("--no-deps", torch).catch(() => pip("--no-deps", "--index-url", "https://download.pytorch.org/whl/cpu", torch));
   progress.report({ message: "vLLM and what it needs (some 500 MB)" });
   await pip("--no-deps", "--require-hashes", "--requirement", path.join(locks, "cpu.txt"));
-  progress.report({ message: "the server" });
-  await pip("--no-deps", source);
 }
 
 function call(program: string, args: string[], log: vscode.LogOutputChannel, token: vscode.CancellationToken): Promise<void> {

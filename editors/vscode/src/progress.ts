@@ -1,13 +1,12 @@
 /** Progress of what can be cancelled: a notification with a button, where the client library shows only a status text. */
 
 import * as vscode from "vscode";
-import {
-  type LanguageClient,
-  type ProgressToken,
-  type WorkDoneProgressBegin,
-  WorkDoneProgressCancelNotification,
-  type WorkDoneProgressEnd,
-  type WorkDoneProgressReport,
+import type {
+  LanguageClient,
+  ProgressToken,
+  WorkDoneProgressBegin,
+  WorkDoneProgressEnd,
+  WorkDoneProgressReport,
 } from "vscode-languageclient/node";
 
 type Step = WorkDoneProgressBegin | WorkDoneProgressReport | WorkDoneProgressEnd;
@@ -75,7 +74,7 @@ export class TaskProgress {
       progress = given;
       report(message);
       const subscription = cancel.onCancellationRequested(
-        () => void this.client()?.sendNotification(WorkDoneProgressCancelNotification.type, { token }),
+        () => void this.client()?.sendNotification("window/workDoneProgress/cancel", { token }),
       );
       await ended;
       subscription.dispose();

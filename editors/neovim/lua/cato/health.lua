@@ -15,7 +15,7 @@ function M.check()
   if not cmd then
     vim.health.error("The server was not found", {
       "In the checkout that this plugin is part of: scripts/setup (it is then found in its .venv)",
-      'Or name it: require("cato").setup({ cmd = { "/path/to/cato-lsp" } })',
+      'Or name it: require("cato").setup({ cmd = { "/path/to/cato-lsp/.venv/bin/cato-lsp" } })',
     })
     return
   end

@@ -1,4 +1,5 @@
-/** The language client: the server's process, and what passes between it and the editor. */
+/** The language client: the server's process, and what passes between it and the editor. The only module that loads
+ * the client library; it is a file of its own in the package. */
 
 import type * as vscode from "vscode";
 import {
@@ -6,6 +7,7 @@ import {
   type LanguageClientOptions,
   type Middleware,
   RevealOutputChannelOn,
+  State,
   type StaticFeature,
 } from "vscode-languageclient/node";
 import type { Activity } from "./activity";
@@ -51,13 +53,17 @@ function middleware(settings: () => unknown, activity: Activity, progress: TaskP
   };
 }
 
-/** @param settings the server's settings, asked for at the start and whenever they have changed. */
+/**
+ * @param settings the server's settings, asked for at the start and whenever they have changed.
+ * @param ended called when the server has ended.
+ */
 export function createClient(
   server: FoundServer,
   settings: () => unknown,
   log: vscode.LogOutputChannel,
   activity: Activity,
   progress: TaskProgress,
+  ended: () => void,
 ): LanguageClient {
   const options: LanguageClientOptions = {
     documentSelector: [{ scheme: "file" }, { scheme: "untitled" }],
@@ -71,5 +77,10 @@ export function createClient(
   const serverOptions = { command: server.path, args: [server.shared ? "--shared" : "--stdio"], options: { env: environment } };
   const client = new LanguageClient("cato", "Cato", serverOptions, options);
   client.registerFeature(previewFeature);
+  client.onDidChangeState(({ newState }) => {
+    if (newState === State.Stopped) {
+      ended();
+    }
+  });
   return client;
 }

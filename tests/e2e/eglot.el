@@ -1,16 +1,12 @@
-;;; Opens a file in eglot, carries out Cato's first code action, prints what the server counted. -*- lexical-binding: t -*-
-;; Batch: emacs -Q --batch -l code_actions.el SERVER FILE
+;;; Opens a file in eglot, carries out a code action of Cato's, prints what came of it. -*- lexical-binding: t -*-
+;; Batch: emacs -Q --batch -l INIT -l eglot.el FILE, where INIT is what docs/editors.md says.
 (require 'eglot)
 (require 'json)
 
-(let* ((server-program (pop command-line-args-left))
-       (file (pop command-line-args-left))
-       (eglot-sync-connect t)
-       (eglot-connect-timeout 60)
-       (eglot-confirm-server-edits nil)
-       (options '(:model "bundled" :engine (:threads 1 :kvCacheGb 0.25)))
-       (eglot-server-programs `((python-mode . (,server-program :initializationOptions ,options)))))
-  (find-file file)
+(let ((eglot-sync-connect t)
+      (eglot-connect-timeout 60)
+      (eglot-confirm-server-edits nil))
+  (find-file (pop command-line-args-left))
   (python-mode)
   (apply #'eglot (eglot--guess-contact))
   (let ((server (eglot-current-server)))
