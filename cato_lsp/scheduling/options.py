@@ -69,7 +69,7 @@ class CatoOptions:
     overload_pace_floor: float = 0.13
     """... nor, under overload, than this."""
     planned_share: float = 0.15
-    planned_rate: float = 0.3
+    planned_rate: float = 0.15
     """Under overload, the speed at which planned prompts progress, as a part of the machine's."""
     quiet: float = 5.0
     """Seconds."""
