@@ -208,6 +208,13 @@ def test_the_status_view_shows_the_promises(window: Window, wire: Wire) -> None:
     window.close_other_groups()
 
 
+def test_the_log_has_each_line_at_its_level_and_no_code(window: Window, folder: Path) -> None:
+    log = "".join(path.read_text() for path in folder.glob("user/logs/*/exthost*/cato-lsp.cato-lsp/Cato.log"))
+    assert "[info] cato_lsp." in log
+    assert not re.search(r"\[error\].* (INFO|WARNING) ", log)
+    assert not [code for code in ("Add two numbers", "return first", "first_number_of_all") if code in log]
+
+
 def test_two_windows_one_with_two_folders_each_complete_in_their_own_files(
     code: Code, window: Window, wire: Wire, folder: Path
 ) -> None:
