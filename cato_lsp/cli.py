@@ -170,6 +170,24 @@ def status(
 
 
 @app.command()
+def stop() -> None:
+    """End the server that windows share (`--shared`). Nothing is lost: documents are the editors' own."""
+    from cato_lsp.lsp.handover import NotStoppedError, stop_servers
+
+    try:
+        stopped = stop_servers()
+    except (NotStoppedError, OSError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    for server in stopped:
+        windows = "1 window was" if server.windows == 1 else f"{server.windows} windows were"
+        typer.echo(f"Stopped the shared server (process {server.pid}); {windows} open.")
+    if not stopped:
+        typer.echo("No shared server is running.")
+        raise typer.Exit(1)
+
+
+@app.command()
 def settings(
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the reference table of all settings as Markdown.")

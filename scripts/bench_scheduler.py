@@ -114,7 +114,9 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     seeds = options.seeds.split(",")
     by_seed = [figures_of(options.out, options.rate, seed, options.policies) for seed in seeds]
-    print("\n".join([*mean_table(by_seed), "", *ratio_table(seeds, by_seed)]))
+    print("\n".join(mean_table(by_seed)))
+    if OURS in by_seed[0] and BOUND in by_seed[0]:
+        print("\n".join(["", *ratio_table(seeds, by_seed)]))
 
 
 if __name__ == "__main__":

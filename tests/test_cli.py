@@ -38,7 +38,7 @@ def test_version_is_that_of_the_package() -> None:
 def test_help_names_the_commands_and_the_options_of_the_server() -> None:
     result = cato("--help")
     assert result.returncode == 0
-    for word in ("doctor", "settings", "--tcp", "--model", "--stdio", "--log-file", "--log-level"):
+    for word in ("doctor", "settings", "status", "stop", "--tcp", "--model", "--stdio", "--log-file", "--log-level"):
         assert word in result.stdout
 
 

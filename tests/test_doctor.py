@@ -148,7 +148,7 @@ def test_the_scheduler_vouches_only_for_the_vllm_it_was_tried_with(
 def test_a_gpu_and_the_installed_vllm_must_fit_together(
     vllm: str, found: list[str] | str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hardware, "vllm_distribution", lambda: (vllm, "0"))
+    monkeypatch.setattr(hardware, "vllm_wants_gpu", lambda: vllm == "vllm")
     monkeypatch.setattr(hardware, "gpus", lambda: found)
     assert levels(hardware.check_gpu()) == [expected]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any
 
 from vllm.v1.core.sched.output import SchedulerOutput
@@ -34,15 +33,8 @@ class VirtualClock:
         return self.now
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutedStep:
-    """One step that the virtual machine ran."""
-
-    start: float
-    end: float
-    tokens: dict[str, int]
-    """Tokens computed, per request."""
-    context: int
+OnStep = Callable[[float, float, dict[str, int]], None]
+"""Told of each step that the virtual machine ran: its start, its end, and the tokens computed per request."""
 
 
 class VirtualExecutor(Executor):
@@ -51,11 +43,11 @@ class VirtualExecutor(Executor):
     hardware: HardwareProfile
     virtual_clock: VirtualClock
     answer_lengths: dict[str, int]
-    on_step: Callable[[ExecutedStep], None]
+    on_step: OnStep
 
     def _init_executor(self) -> None:
         self._length: dict[str, int] = {}  # prompt and answer so far, per request
-        self._prompt: dict[str, int] = {}
+        self._last: dict[str, int] = {}  # and in the end
 
     def get_kv_cache_specs(self) -> list[dict[str, Any]]:
         """One layer stands for all."""
@@ -94,7 +86,7 @@ class VirtualExecutor(Executor):
         output = self._run(scheduler_output) if scheduler_output.total_num_scheduled_tokens else _EMPTY
         for request_id in scheduler_output.finished_req_ids:
             self._length.pop(request_id, None)
-            self._prompt.pop(request_id, None)
+            self._last.pop(request_id, None)
         if not non_block:
             return output
         future: Future[ModelRunnerOutput] = Future()
@@ -103,36 +95,34 @@ class VirtualExecutor(Executor):
 
     def _run(self, scheduled: SchedulerOutput) -> ModelRunnerOutput:
         tokens = scheduled.num_scheduled_tokens
-        length = self._length
-        computed: dict[str, int] = {}
+        length, last = self._length, self._last
+        cached = scheduled.scheduled_cached_reqs
+        ids = list(cached.req_ids)
+        computed = list(cached.num_computed_tokens)
         for new in scheduled.scheduled_new_reqs:
             assert new.prompt_token_ids is not None
             if new.req_id not in length:
-                length[new.req_id] = self._prompt[new.req_id] = len(new.prompt_token_ids)
-            computed[new.req_id] = new.num_computed_tokens
-        cached = scheduled.scheduled_cached_reqs
-        computed.update(zip(cached.req_ids, cached.num_computed_tokens, strict=True))
+                length[new.req_id] = len(new.prompt_token_ids)
+                last[new.req_id] = len(new.prompt_token_ids) + self.answer_lengths[new.req_id]
+            ids.append(new.req_id)
+            computed.append(new.num_computed_tokens)
 
-        ids: list[str] = []
-        index: dict[str, int] = {}
         sampled: list[list[int]] = []
         context = 0
-        for request_id, count in tokens.items():
-            index[request_id] = len(ids)
-            ids.append(request_id)
-            end = computed[request_id] + count
+        for request_id, done in zip(ids, computed, strict=True):
+            end = done + tokens[request_id]
             context += end
             if end < length[request_id]:
                 sampled.append([])
                 continue
-            length[request_id] += 1
-            answered = length[request_id] - self._prompt[request_id]
-            sampled.append([STOP_TOKEN if answered >= self.answer_lengths[request_id] else FILLER_TOKEN])
+            length[request_id] = now = length[request_id] + 1
+            sampled.append([STOP_TOKEN if now >= last[request_id] else FILLER_TOKEN])
 
         clock = self.virtual_clock
         start = clock.now
         clock.now += self.hardware.step(scheduled.total_num_scheduled_tokens, len(ids), context)
-        self.on_step(ExecutedStep(start, clock.now, tokens, context))
+        self.on_step(start, clock.now, tokens)
+        index = {request_id: place for place, request_id in enumerate(ids)}
         return ModelRunnerOutput(req_ids=ids, req_id_to_index=index, sampled_token_ids=sampled)
 
 
@@ -140,7 +130,7 @@ def make_executor_cls(
     profile: HardwareProfile,
     clock: VirtualClock,
     answer_lengths: dict[str, int],
-    on_step: Callable[[ExecutedStep], None],
+    on_step: OnStep,
 ) -> type[VirtualExecutor]:
     """A class for `EngineArgs(distributed_executor_backend=...)`.
 

@@ -105,9 +105,17 @@ class LiveEngine:
         """Cancel a call."""
         self._llm.abort_request([name])
 
-    def step(self) -> list[tuple[str, int, bool]]:
-        """Run one step: name, new tokens and whether it ended, of each call that got tokens."""
-        return [(o.request_id, len(o.outputs[0].token_ids), o.finished) for o in self._llm.step()]
+    def step(self) -> list[tuple[str, int, int, bool]]:
+        """Run one step: name, new tokens, tokens of the prompt that were cached and whether it ended, of each call
+        that got tokens."""
+        return [
+            (o.request_id, len(o.outputs[0].token_ids), o.num_cached_tokens or 0, o.finished) for o in self._llm.step()
+        ]
+
+    def forget(self) -> None:
+        """Forget all prompts, so that the next workload finds no part of its own in the prefix cache."""
+        if not self._llm.reset_prefix_cache():
+            raise RuntimeError("the prefix cache is still in use")
 
     def close(self) -> None:
         """Free the engine."""
@@ -146,8 +154,8 @@ class LivePlayer:
             end = time.monotonic() - self._start
             busy += end - now
             tokens: dict[int, int] = {}
-            for name, count, ended in outputs:
-                tokens[int(name)] = self._take(int(name), count, ended, end)
+            for name, count, cached, ended in outputs:
+                tokens[int(name)] = self._take(int(name), count, cached, ended, end)
             self.steps.append(TimelineStep(now, end, tokens))
             if progress is not None and len(self.steps) % 32 == 0:
                 progress(min(end, self.workload.duration))
@@ -187,12 +195,12 @@ class LivePlayer:
             outcome.cancelled = when
             self.engine.abort(str(position))
 
-    def _take(self, position: int, count: int, ended: bool, now: float) -> int:
+    def _take(self, position: int, count: int, cached: int, ended: bool, now: float) -> int:
         outcome = self.outcomes[position]
         computed = count
         if math.isnan(outcome.first):
             outcome.first = now
-            computed = outcome.prompt
+            computed = outcome.prompt - cached
         outcome.computed += computed
         outcome.generated += count
         if ended:
@@ -215,6 +223,7 @@ def run_live(
             if warm.calls:
                 LivePlayer(engine, name, warm).play()
             for index, load in enumerate(loads):
+                engine.forget()
                 tell = None if progress is None else partial(progress, name)
                 with watch_machine(engine) as samples:
                     run = LivePlayer(engine, name, load).play(tell)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -29,15 +30,22 @@ def simulate(
         if name == CLAIRVOYANT:
             continue
         twin = Twin(workload, POLICIES[name], profile)
-        gc.disable()  # vLLM allocates much and frees all of it by reference counts
-        try:
+        with without_garbage_collection():
             runs.append(twin.play(None if progress is None else partial(progress, name)))
-        finally:
-            gc.enable()
-        del twin
+            del twin
+    return runs
+
+
+@contextmanager
+def without_garbage_collection() -> Generator[None]:
+    """Play without it, as vLLM allocates much and frees all of it by reference counts; afterwards all is collected."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
         gc.unfreeze()  # vLLM freezes what exists when an engine starts
         gc.collect()
-    return runs
 
 
 def clairvoyant_summary(workload: Workload, profile: HardwareProfile) -> dict[str, Any]:

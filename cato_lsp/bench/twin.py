@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import copy
 import math
-import os
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from cato_lsp.bench.executor import STOP_TOKEN, ExecutedStep, VirtualClock, make_executor_cls
+from cato_lsp.bench.core import start_core, step
+from cato_lsp.bench.executor import STOP_TOKEN, VirtualClock, make_executor_cls
 from cato_lsp.bench.hardware import HardwareProfile
 from cato_lsp.bench.outcome import Outcome, Run, TimelineStep
 from cato_lsp.bench.policies import PolicySpec
 from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY, Call, Workload, token_ids
 from cato_lsp.scheduling.promise import TaskKind
 
-BLOCK_SIZE = 32
 MAX_EMPTY_STEPS = 1000
-
-_MODEL = {
-    "architectures": ["Qwen2ForCausalLM"],
-    "model_type": "qwen2",
-    "hidden_size": 64,
-    "intermediate_size": 64,
-    "num_attention_heads": 1,
-    "num_key_value_heads": 1,
-    "num_hidden_layers": 1,
-    "vocab_size": 512,
-    "max_position_embeddings": 131072,
-    "torch_dtype": "bfloat16",
-}
 
 
 class Twin:
@@ -47,6 +31,14 @@ class Twin:
         self._live: dict[str, int] = {}  # client to its completion in flight or last answered
         executor_cls = make_executor_cls(profile, self.clock, self._answer_lengths, self._executed)
         self.core = start_core(workload.shares_prefixes, policy, profile, executor_cls, self.clock)
+        from vllm import SamplingParams
+        from vllm.v1.request import Request
+
+        self._make_request = Request
+        self._params = {
+            kind: SamplingParams(temperature=0.0, max_tokens=most, stop_token_ids=[STOP_TOKEN])
+            for kind, most in MAX_ANSWER.items()
+        }
 
     def play(self, progress: Callable[[float], None] | None = None) -> Run:
         """Play the workload to the end; `progress` is told the virtual time now and then."""
@@ -61,13 +53,11 @@ class Twin:
                 if position < len(calls):
                     clock.now = max(clock.now, calls[position].time)
                 continue
-            outputs, executed = core.step()
+            outputs, executed = step(core)
             empty = 0 if executed else empty + 1
             if empty > MAX_EMPTY_STEPS:
                 raise RuntimeError(f"policy {self.policy.name} computes nothing at {clock.now:.3f} s")
-            for batch in outputs.values():
-                for output in batch.outputs:
-                    self._take(output)
+            self._take(outputs)
             if progress is not None and len(self.steps) % 256 == 0:
                 progress(min(clock.now, self.workload.duration))
         scheduler.shutdown()  # not the core's, which collects the garbage of the whole process: `simulate` does so once
@@ -82,9 +72,6 @@ class Twin:
         )
 
     def _arrive(self, index: int, call: Call) -> None:
-        from vllm import SamplingParams
-        from vllm.v1.request import Request
-
         live = self._live.get(call.client)
         if call.follows and live is not None and not math.isnan(self.outcomes[live].first):
             return
@@ -98,13 +85,9 @@ class Twin:
         if call.kind is TaskKind.COMPLETION:
             self._live[call.client] = position
         self._answer_lengths[str(position)] = call.answer
-        params = SamplingParams(
-            temperature=0.0,
-            max_tokens=MAX_ANSWER[call.kind],
-            stop_token_ids=[STOP_TOKEN],
-            extra_args={"cato": promise},
-        )
-        request = Request(
+        params = copy.copy(self._params[call.kind])
+        params.extra_args = {"cato": promise}
+        request = self._make_request(
             request_id=str(position),
             prompt_token_ids=token_ids(call, index) if self.workload.shares_prefixes else [3] * call.prompt,
             sampling_params=params,
@@ -125,47 +108,21 @@ class Twin:
             outcome.wasted = self.steps[-1].tokens.get(position, 0)
         self.core.abort_requests([str(position)])
 
-    def _take(self, output: Any) -> None:
-        outcome = self.outcomes[int(output.request_id)]
-        outcome.generated += len(output.new_token_ids)
-        if math.isnan(outcome.first):
-            outcome.first = self.clock.now
-        if output.finish_reason is not None:
-            outcome.last = self.clock.now
+    def _take(self, outputs: list[Any]) -> None:
+        outcomes, now = self.outcomes, self.clock.now
+        for output in outputs:
+            outcome = outcomes[int(output.request_id)]
+            if not outcome.generated:
+                outcome.first = now
+            outcome.generated += len(output.new_token_ids)
+            if output.finish_reason is not None:
+                outcome.last = now
 
-    def _executed(self, step: ExecutedStep) -> None:
-        tokens = {int(name): count for name, count in step.tokens.items()}
-        for position, count in tokens.items():
-            self.outcomes[position].computed += count
-        self.steps.append(TimelineStep(step.start, step.end, tokens))
-
-
-def start_core(
-    shares_prefixes: bool, policy: PolicySpec, profile: HardwareProfile, executor_cls: type, clock: VirtualClock
-) -> Any:
-    """vLLM's engine core under a policy, on a machine that only moves a clock."""
-    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from vllm import EngineArgs
-    from vllm.v1.engine.core import EngineCore
-
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "config.json").write_text(json.dumps(_MODEL))
-        options: dict[str, Any] = {
-            "model": folder,
-            "skip_tokenizer_init": True,
-            "distributed_executor_backend": executor_cls,
-            "scheduler_cls": policy.scheduler_cls(clock),
-            "async_scheduling": False,
-            "max_model_len": profile.max_model_len,
-            "max_num_batched_tokens": profile.max_tokens,
-            "max_num_seqs": profile.max_seats,
-            "enable_prefix_caching": shares_prefixes,
-            "block_size": BLOCK_SIZE,
-            "enforce_eager": True,
-            **policy.engine_options,
-        }
-        config = EngineArgs(**options).create_engine_config()
-        return EngineCore(config, executor_cls, log_stats=False)
+    def _executed(self, start: float, end: float, tokens: dict[str, int]) -> None:
+        outcomes = self.outcomes
+        by_position: dict[int, int] = {}
+        for name, count in tokens.items():
+            position = int(name)
+            by_position[position] = count
+            outcomes[position].computed += count
+        self.steps.append(TimelineStep(start, end, by_position))

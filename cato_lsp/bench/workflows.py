@@ -18,11 +18,11 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from cato_lsp.bench.executor import STOP_TOKEN, ExecutedStep, VirtualClock, make_executor_cls
+from cato_lsp.bench.core import start_core, step
+from cato_lsp.bench.executor import STOP_TOKEN, VirtualClock, make_executor_cls
 from cato_lsp.bench.hardware import HardwareProfile
 from cato_lsp.bench.poisson import MIX, mix_calls
 from cato_lsp.bench.policies import PolicySpec
-from cato_lsp.bench.twin import start_core
 from cato_lsp.bench.workload import SLA_SECONDS
 from cato_lsp.bench.workload import Call as Completion
 from cato_lsp.engine.api import Call, Delta, EngineStats
@@ -219,10 +219,8 @@ class VirtualEngine:
             if self._ended == tasks:
                 return
             if scheduler.has_unfinished_requests():
-                outputs, _ = self._core.step()
-                for batch in outputs.values():
-                    for output in batch.outputs:
-                        self._take(output)
+                for output in step(self._core)[0]:
+                    self._take(output)
             elif self._sleepers:
                 self.clock.now = max(self.clock.now, self._sleepers[0][0])
 
@@ -311,5 +309,5 @@ def _answer(rng: random.Random, mean: int) -> int:
     return max(4, round(mean * rng.lognormvariate(-0.08, 0.4)))
 
 
-def _ignore(_step: ExecutedStep) -> None:
+def _ignore(_start: float, _end: float, _tokens: dict[str, int]) -> None:
     return

@@ -8,12 +8,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from cato_lsp.doctor.finding import Finding, fail, ok, warn
-from cato_lsp.engine.launch import GIB, vllm_distribution
+from cato_lsp.engine.gpu import GpuError, open_gpus, vllm_wants_gpu
+from cato_lsp.engine.launch import GIB
 
 CPU_INFO = Path("/proc/cpuinfo")
 MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -25,31 +25,16 @@ VECTOR_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
 
 def gpus() -> list[str] | str:
     """A description of each NVIDIA GPU, or why there is none."""
-    import pynvml
-
-    nvml: Any = pynvml
     try:
-        nvml.nvmlInit()
-    except nvml.NVMLError as error:
+        with open_gpus() as found:
+            return [f"{gpu.name}, {gpu.memory()[1] / GIB:.0f} GiB, driver {found.driver}" for gpu in found]
+    except GpuError as error:
         return str(error)
-    try:
-        driver = nvml.nvmlSystemGetDriverVersion()
-        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-        return [
-            f"{nvml.nvmlDeviceGetName(handle)}, {nvml.nvmlDeviceGetMemoryInfo(handle).total / GIB:.0f} GiB, "
-            f"driver {driver}"
-            for handle in handles
-        ]
-    except nvml.NVMLError as error:
-        return str(error)
-    finally:
-        nvml.nvmlShutdown()
 
 
 def check_gpu() -> Iterator[Finding]:
     """Whether there is a GPU, and whether the installed vLLM uses it."""
-    vllm = vllm_distribution()
-    wants_gpu = vllm is not None and vllm[0] == "vllm"
+    wants_gpu = vllm_wants_gpu()
     found = gpus()
     if isinstance(found, str) or not found:
         reason = found or "no device"

@@ -78,8 +78,6 @@ class StepRecord:
     """When it was planned, on the scheduler's clock."""
     tokens: dict[str, int]
     """Tokens computed per request, by vLLM's internal id (the external id and a random suffix)."""
-    clients: dict[str, str]
-    """The client behind each of those requests."""
 
 
 def _promise_of(request: Request, now: float) -> Promise:
@@ -114,8 +112,6 @@ class CatoMixin(_Base):
         """Tokens scheduled since the start."""
         self.policy_errors = 0
         """Steps that ran in stock order because the policy raised."""
-        self.records: deque[StepRecord] = deque(maxlen=4096)
-        """The last steps."""
 
     def hint(self, client: str, until: float) -> None:
         """`client` is typing: an urgent arrival is likely until `until`. Call it between steps."""
@@ -139,7 +135,7 @@ class CatoMixin(_Base):
         """Plan a step with the policy, and let vLLM carry it out."""
         now = self.clock()
         self._caps = None
-        if any(self.get_request_counts()):
+        if self._views:
             try:
                 self._apply_plan(now)
             except Exception:
@@ -178,9 +174,12 @@ class CatoMixin(_Base):
     def _mamba_block_aligned_split(self, request: Request, num_new_tokens: int, *args: Any, **kwargs: Any) -> int:
         if self._aligns_blocks:
             num_new_tokens = super()._mamba_block_aligned_split(request, num_new_tokens, *args, **kwargs)
-        if self._caps is None or (request.request_id not in self._views):
+        if self._caps is None:
             return num_new_tokens
-        return min(num_new_tokens, self._caps.get(request.request_id, 0))
+        cap = self._caps.get(request.request_id)
+        if cap is None:
+            return 0 if request.request_id in self._views else num_new_tokens
+        return num_new_tokens if num_new_tokens < cap else cap
 
     # What follows is ours.
 
@@ -192,15 +191,23 @@ class CatoMixin(_Base):
         grants = {i: tokens for i, tokens in plan.grants.items() if tokens > 0}
         if not grants:
             return
-        rank = {i: n for n, i in enumerate([*grants, *plan.held])}
+        self._order([*grants, *plan.held])
+        self._caps = grants
+
+    def _order(self, wanted: list[str]) -> None:
+        """Put the requests into the wanted order, and others behind; mostly they are in it already."""
+        waits = len(self.waiting) > 1
+        if not waits and [r.request_id for r in self.running] == wanted[: len(self.running)]:
+            return
+        rank = {request_id: place for place, request_id in enumerate(wanted)}
         last = len(rank)
         self.running.sort(key=lambda r: rank.get(r.request_id, last))
-        if len(self.waiting) > 1:
+        if waits:
             order = sorted(self.waiting, key=lambda r: rank.get(r.request_id, last))
-            self.waiting.remove_requests(order)
-            for request in order:
-                self.waiting.add_request(request)
-        self._caps = grants
+            if order != list(self.waiting):
+                self.waiting.remove_requests(order)
+                for request in order:
+                    self.waiting.add_request(request)
 
     def _give_way(self, request: Request) -> None:
         in_flight = request.num_output_placeholders > 0 and not hasattr(request, "num_stale_output_tokens")
@@ -218,8 +225,8 @@ class CatoMixin(_Base):
             placeholders = request.num_output_placeholders
             view.running = True
             view.computed = computed
-            view.generated = request.num_output_tokens
-            view.todo = request.num_tokens_with_spec + placeholders - computed
+            view.generated = generated = request.num_output_tokens
+            view.todo = view.prompt + generated + len(request.spec_token_ids) + placeholders - computed
             if placeholders and computed + 2 - placeholders >= view.prompt + view.max_tokens:
                 view.todo = 0  # its last token is in flight
             running.append(view)
@@ -258,15 +265,13 @@ class CatoMixin(_Base):
         if not tokens:
             return
         total = output.total_num_scheduled_tokens
-        context = sum(self.requests[i].num_computed_tokens for i in tokens)
+        requests = self.requests
+        context = sum([requests[i].num_computed_tokens for i in tokens])
         self._in_flight.append((now, total, len(tokens), context))
-        clients = {i: self._views[i].promise.client for i in tokens if i in self._views}
-        record = StepRecord(self.steps, now, tokens, clients)
+        if self.on_step is not None:
+            self.on_step(StepRecord(self.steps, now, tokens))
         self.steps += 1
         self.computed_tokens += total
-        self.records.append(record)
-        if self.on_step is not None:
-            self.on_step(record)
 
     def _report_policy_error(self) -> None:
         self.policy_errors += 1

@@ -1,4 +1,4 @@
-"""How busy the machine is: the GPU by NVML where vLLM runs on one, else the CPU by psutil; and vLLM's KV cache.
+"""How busy the machine is: the GPU where vLLM runs on one, else the CPU by psutil; and vLLM's KV cache.
 
 NVML takes up to some milliseconds, so samples are taken on a worker thread and never on the engine's.
 """
@@ -6,7 +6,6 @@ NVML takes up to some milliseconds, so samples are taken on a worker thread and 
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import anyio
 import anyio.to_thread
 import psutil
 
-from cato_lsp.engine.launch import vllm_distribution
+from cato_lsp.engine.gpu import Gpu, GpuError, open_gpus, vllm_wants_gpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +49,17 @@ class MachineMonitor:
     async def run(self, on_sample: Callable[[MachineSample], None] = lambda _sample: None) -> None:
         """Sample until cancelled."""
         with contextlib.ExitStack() as opened:
-            gpu = await anyio.to_thread.run_sync(_open_gpu)
-            if gpu is not None:
-                opened.callback(gpu.close)
+            gpu = await anyio.to_thread.run_sync(_open_gpu, opened)
             while True:
                 self.latest = await anyio.to_thread.run_sync(self._sample, gpu)
                 on_sample(self.latest)
                 await anyio.sleep(self._seconds)
 
-    def _sample(self, gpu: _Gpu | None) -> MachineSample:
+    def _sample(self, gpu: Gpu | None) -> MachineSample:
         kv_cache_usage = self._kv_cache_usage()
-        sample = gpu.sample(kv_cache_usage) if gpu is not None else None
-        if sample is not None:
-            return sample
+        if gpu is not None:
+            with contextlib.suppress(GpuError):  # the CPU stands in
+                return _gpu_sample(gpu, kv_cache_usage)
         memory: Any = psutil.virtual_memory()
         return MachineSample(
             device="CPU",
@@ -108,47 +105,16 @@ class _CpuClock:
         return min(1.0, max(0.0, busy))
 
 
-class _Gpu:
-    """The GPU that vLLM uses, by NVML."""
-
-    def __init__(self, nvml: Any, device: Any) -> None:
-        self._nvml = nvml
-        self._device = device
-        self._name = str(nvml.nvmlDeviceGetName(device))
-
-    def sample(self, kv_cache_usage: float) -> MachineSample | None:
-        nvml, device = self._nvml, self._device
-        watts: float | None = None
-        try:
-            memory = nvml.nvmlDeviceGetMemoryInfo(device)
-            utilization = nvml.nvmlDeviceGetUtilizationRates(device).gpu / 100
-            with contextlib.suppress(nvml.NVMLError):
-                watts = nvml.nvmlDeviceGetPowerUsage(device) / 1000
-        except nvml.NVMLError:
-            return None
-        return MachineSample(self._name, utilization, int(memory.used), int(memory.total), kv_cache_usage, watts)
-
-    def close(self) -> None:
-        self._nvml.nvmlShutdown()
+def _gpu_sample(gpu: Gpu, kv_cache_usage: float) -> MachineSample:
+    used, total = gpu.memory()
+    return MachineSample(gpu.name, gpu.utilization(), used, total, kv_cache_usage, gpu.power_watts())
 
 
-def _open_gpu() -> _Gpu | None:
-    vllm = vllm_distribution()
-    if vllm is None or vllm[0] != "vllm":
-        return None
-    import pynvml
-
-    nvml: Any = pynvml
-    try:
-        nvml.nvmlInit()
-    except nvml.NVMLError:
+def _open_gpu(opened: contextlib.ExitStack) -> Gpu | None:
+    """The GPU that vLLM runs on; `opened` keeps NVML open for it."""
+    if not vllm_wants_gpu():
         return None
     try:
-        # NVML counts all GPUs; CUDA only those that it may see, and vLLM takes the first of them.
-        first = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip()
-        if first.startswith(("GPU-", "MIG-")):
-            return _Gpu(nvml, nvml.nvmlDeviceGetHandleByUUID(first))
-        return _Gpu(nvml, nvml.nvmlDeviceGetHandleByIndex(int(first) if first.isdigit() else 0))
-    except nvml.NVMLError:
-        nvml.nvmlShutdown()
+        return opened.enter_context(open_gpus()).of_vllm()
+    except GpuError:
         return None

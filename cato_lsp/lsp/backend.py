@@ -37,7 +37,11 @@ class Backend:
             group.start_soon(self.machine.run)
 
     def use(self, session: Session) -> None:
-        """Act on a session's settings. Engine and log follow the first session; a later one cannot change them."""
+        """Act on a session's settings.
+
+        Engine and log follow the first session. A later one cannot change them, and is told what differs; only where
+        nothing could be started for the first, the engine follows it.
+        """
         if session not in self._sessions:
             self._sessions.append(session)
         settings = session.settings
@@ -51,11 +55,15 @@ class Backend:
             session.status.warn(f"{error} {error.remedy}")
             return
         launch = Launch(choice.path, settings.engine)
-        if is_first:
+        running = self.host.launch
+        if is_first or running is None:
             logger.info("The model is %s: %s", choice.name, choice.why)
             self.host.configure(launch)
-        elif launch != self.host.launch:
-            session.status.warn("Another window uses this server with another model or engine; its settings hold.")
+        elif launch != running:
+            session.status.warn(
+                f"The engine that windows share was started by another one, whose settings hold: "
+                f"{_differences(running, launch)}. To start it anew, end it with `cato-lsp stop`."
+            )
         session.status.refresh()
 
     def leave(self, session: Session) -> None:
@@ -63,3 +71,17 @@ class Backend:
         self.orchestrator.close_client(session.client)
         if session in self._sessions:
             self._sessions.remove(session)
+
+
+def _differences(running: Launch, wanted: Launch) -> str:
+    """What the running engine was started with that a session has otherwise, by the names of the settings."""
+    pairs: dict[str, tuple[object, object]] = {"model": (running.model, wanted.model)}
+    for name in type(wanted.settings).model_fields:
+        pairs[f"engine.{name}"] = getattr(running.settings, name), getattr(wanted.settings, name)
+    return ", ".join(
+        f"{name} is {_shown(theirs)}, not {_shown(ours)}" for name, (theirs, ours) in pairs.items() if theirs != ours
+    )
+
+
+def _shown(value: object) -> str:
+    return "unset" if value is None else str(value)

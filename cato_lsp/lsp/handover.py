@@ -18,15 +18,34 @@ import socket
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import platformdirs
+import psutil
 
 from cato_lsp import __version__
 from cato_lsp.lsp.sockets import make_private, socket_folder
 
 logger = logging.getLogger(__name__)
+
+STOP = b"stop"
+"""What `stop_servers` says in place of a window's greeting."""
+_PATIENCE = 30.0
+"""Seconds that a server has to end."""
+
+
+class StoppedServer(NamedTuple):
+    """A shared server that was told to stop, and has."""
+
+    pid: int
+    windows: int
+    """How many were open."""
+
+
+class NotStoppedError(RuntimeError):
+    """A server did not end; the message says what to do."""
 
 
 def shared_socket(model: str | None) -> Path:
@@ -55,6 +74,38 @@ def hand_over(model: str | None, log_level: str | None) -> int:
     if not code:
         logger.error("The shared server has died; its log is %s", shared_log())
     return code[0] if code else 1
+
+
+def stop_servers() -> list[StoppedServer]:
+    """End all shared servers of this user, whatever model or installation they serve, and wait for their ends.
+
+    Open windows are told, their requests answered, and their processes leave with code 0.
+    Raises `NotStoppedError` for a server that does not end.
+    """
+    folder = socket_folder() / "shared"
+    if not folder.exists():
+        return []
+    make_private(folder)
+    stopped = (_stop(path) for path in sorted(folder.glob("*.sock")))
+    return [server for server in stopped if server is not None]
+
+
+def _stop(path: Path) -> StoppedServer | None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_PATIENCE)
+        try:
+            connection.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None  # left behind by a server that has died
+        try:
+            connection.sendall(STOP)
+            server = StoppedServer(**json.loads(connection.recv(4096)))
+            with suppress(psutil.NoSuchProcess):
+                psutil.Process(server.pid).wait(_PATIENCE)
+        except (OSError, ValueError, psutil.TimeoutExpired) as error:
+            advice = "End its process; `cato-lsp status` names it."
+            raise NotStoppedError(f"The server at {path} does not stop ({type(error).__name__}). {advice}") from error
+        return server
 
 
 def _connect(path: Path) -> socket.socket:

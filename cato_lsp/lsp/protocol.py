@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -30,6 +31,8 @@ _Handler = TypeVar("_Handler", bound=Callable[..., Coroutine[Any, Any, Any]])
 _Value = TypeVar("_Value")
 
 _SNAPSHOT_FIRST = "cato_snapshot_first"
+_PATIENCE = 1.0
+"""Seconds that requests have to be answered once what they wait for was aborted."""
 
 
 def snapshot_first(handler: _Handler) -> _Handler:
@@ -78,6 +81,12 @@ class SessionProtocol(LanguageServerProtocol):
         """Answer what could not be read as a message (JSON-RPC 2.0, "Response object")."""
         error = types.ResponseError(code=types.ErrorCodes.ParseError, message=why)
         self._send_response(cast("int", None), error=error)
+
+    async def answered(self) -> None:
+        """Wait until all open requests of the client have been answered, those aside that wait for the client."""
+        ours = [task for task in self._request_futures.values() if isinstance(task, asyncio.Task)]
+        if ours:
+            await asyncio.wait(ours, timeout=_PATIENCE)
 
     def _refusal(self, method: str) -> types.ResponseError | None:
         if self._shutdown:

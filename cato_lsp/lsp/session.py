@@ -165,6 +165,13 @@ class Session:
         """A document was closed: nobody waits for its completion."""
         self.backend.orchestrator.close_document(self.client, uri)
 
+    async def stop(self, why: str) -> None:
+        """End the session from this side: the person is told, what runs is aborted, and open requests are answered."""
+        if self.initialized.is_set():
+            self.status.stopped(why)
+        self.end(exit_code=0)
+        await self.protocol.answered()
+
     def end(self, exit_code: int) -> None:
         """Free all that this session owns. Idempotent."""
         if not self.ended.is_set():

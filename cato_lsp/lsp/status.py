@@ -79,6 +79,11 @@ class StatusReporter:
         """Show a warning, once."""
         self._show(text, types.MessageType.Warning)
 
+    def stopped(self, why: str) -> None:
+        """The server ends, and the person should know why."""
+        self._tell(False, why, StatusKind.INACTIVE)
+        self._show(why, types.MessageType.Info)
+
     def _tell(self, busy: bool, message: str, kind: StatusKind) -> None:
         if (busy, message, kind) != self._last:
             self._last = (busy, message, kind)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
 
 import psutil
 
-from cato_lsp.engine.launch import vllm_distribution
+from cato_lsp.engine.gpu import GpuError, open_gpus, vllm_wants_gpu
 
 MB = 1_000_000
 CPU_SHARE_OF_MEMORY = 0.25
@@ -26,7 +25,7 @@ class Machine:
     memory_bytes: int
     cores: int
     gpu_bytes: int | None = None
-    """Memory of the largest GPU that the installed vLLM can use; ``None`` without one."""
+    """Memory of the GPU that vLLM uses; ``None`` without one."""
 
     @property
     def room(self) -> int:
@@ -43,26 +42,18 @@ class Machine:
 
 def this_machine() -> Machine:
     """The machine that this process runs on."""
-    vllm = vllm_distribution()
     return Machine(
         memory_bytes=psutil.virtual_memory().total,
         cores=psutil.cpu_count(logical=False) or os.cpu_count() or 1,
-        gpu_bytes=_largest_gpu() if vllm is not None and vllm[0] == "vllm" else None,
+        gpu_bytes=_gpu_bytes(),
     )
 
 
-def _largest_gpu() -> int | None:
-    import pynvml
-
-    nvml: Any = pynvml
-    try:
-        nvml.nvmlInit()
-    except nvml.NVMLError:
+def _gpu_bytes() -> int | None:
+    if not vllm_wants_gpu():
         return None
     try:
-        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-        return max((int(nvml.nvmlDeviceGetMemoryInfo(handle).total) for handle in handles), default=None)
-    except nvml.NVMLError:
+        with open_gpus() as gpus:
+            return gpus.of_vllm().memory()[1]
+    except GpuError:
         return None
-    finally:
-        nvml.nvmlShutdown()

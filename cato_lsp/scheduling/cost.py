@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from cato_lsp.scheduling.view import StepCost
 
 _SCALE = (1.0, 1e3, 1e2, 1e5)
 _PRIOR = (5e-3, 25e-3, 1e-3, 1.5e-3)
 _WINDUP = 1e6
-
-
-def _dot(a: Sequence[float], b: Sequence[float]) -> float:
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3]
 
 
 class StepCostModel:
@@ -31,33 +25,36 @@ class StepCostModel:
 
     def learn(self, cost: StepCost) -> None:
         """Take in one finished step."""
-        x = (1.0, cost.tokens / _SCALE[1], cost.sequences / _SCALE[2], cost.context / _SCALE[3])
-        weights, covariance = self._weights, self._covariance
-        predicted = _dot(weights, x)
+        # Written out, since it runs in every step: x is 1, x1, x2, x3.
+        x1, x2, x3 = cost.tokens / _SCALE[1], cost.sequences / _SCALE[2], cost.context / _SCALE[3]
+        covariance = self._covariance
+        w0, w1, w2, w3 = self._weights
+        predicted = w0 + w1 * x1 + w2 * x2 + w3 * x3
         seconds = cost.seconds
         if self._seen > 32:
             seconds = min(seconds, 4.0 * max(predicted, self.fixed))
-        px = [_dot(row, x) for row in covariance]
-        gain_of = self._forgetting + _dot(x, px)
+        p0, p1, p2, p3 = px = [r0 + r1 * x1 + r2 * x2 + r3 * x3 for r0, r1, r2, r3 in covariance]
+        gain_of = self._forgetting + (p0 + x1 * p1 + x2 * p2 + x3 * p3)
+        gains = [p / gain_of for p in px]
         error = seconds - predicted
-        for i in range(4):
-            weights[i] += px[i] / gain_of * error
+        self._weights = [w + gain * error for w, gain in zip((w0, w1, w2, w3), gains, strict=True)]
         grow = 1.0 / self._forgetting
         if covariance[0][0] + covariance[1][1] + covariance[2][2] + covariance[3][3] > _WINDUP:
             grow = 1.0
-        for i in range(4):
-            row, gain = covariance[i], px[i] / gain_of
-            covariance[i] = [(r - gain * p) * grow for r, p in zip(row, px, strict=True)]
+        self._covariance = [
+            [(r0 - gain * p0) * grow, (r1 - gain * p1) * grow, (r2 - gain * p2) * grow, (r3 - gain * p3) * grow]
+            for gain, (r0, r1, r2, r3) in zip(gains, covariance, strict=True)
+        ]
         self._seen += 1
         self._publish()
 
     def _publish(self) -> None:
-        weights = [max(w, 0.0) / s for w, s in zip(self._weights, _SCALE, strict=True)]
-        self.fixed = max(weights[0], 1e-5)
+        w0, w1, w2, w3 = self._weights
+        self.fixed = max(w0 / _SCALE[0], 1e-5)
         """Seconds of a step however little it computes."""
-        self.per_token = max(weights[1], 1e-8)
-        self.per_sequence = weights[2]
-        self.per_context = weights[3]
+        self.per_token = max(w1 / _SCALE[1], 1e-8)
+        self.per_sequence = max(w2, 0.0) / _SCALE[2]
+        self.per_context = max(w3, 0.0) / _SCALE[3]
 
     def seconds(self, tokens: int, sequences: int, context: int) -> float:
         """Predicted seconds of a step."""

@@ -219,7 +219,8 @@ class StepPlanner:
         serve = kept + second if self.busy else kept
         if serve:
             need = self.base + self.before + sum([job.work for job in serve])
-            return min(self.urgent_step, max(options.fill_step * allowance, need))
+            fill = min(options.fill_step * allowance, self.base / options.fill_overhead)
+            return min(self.urgent_step, max(fill, need))
         if any(job.item.promise.service is ServiceClass.TTFT for job in second):
             return options.chance_step * allowance
         now = self.view.now
@@ -227,7 +228,8 @@ class StepPlanner:
             return options.idle_step * allowance
         backlog = self.per_token * sum([r.todo for r in chain(self.queues.planned, late, self.queues.background)])
         least = max(options.least_step * allowance, min(_LEAST_USE * self.base, self.urgent_step))
-        return max(least, min(options.calm_step * allowance, options.backlog_share * backlog))
+        length = max(least, min(options.calm_step * allowance, options.backlog_share * backlog))
+        return min(length, self.base / options.overhead)
 
     def _overdue(self) -> RequestView | None:
         """Whoever was passed over for too long, the oldest of them: this is what bounds starvation.

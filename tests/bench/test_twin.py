@@ -81,6 +81,21 @@ def test_the_same_workload_gives_the_same_run_to_the_last_step() -> None:
     assert [o.first for o in first.outcomes] == [o.first for o in second.outcomes]
 
 
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(calls, st.sampled_from(["fcfs", "cato"]))
+def test_a_run_is_the_same_when_vllm_is_asked_for_blocks_in_every_step(made: Sequence[Call], policy: str) -> None:
+    from cato_lsp.bench import core
+    from cato_lsp.bench.twin import Twin
+
+    load = Workload("drawn", made, 2.0)
+    run = Twin(load, POLICIES[policy], SMALL).play()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(core, "skip_idle_allocations", lambda _scheduler: None)
+        whole = Twin(load, POLICIES[policy], SMALL).play()
+    assert run.steps == whole.steps
+    assert [(o.first, o.last) for o in run.outcomes] == [(o.first, o.last) for o in whole.outcomes]
+
+
 def test_near_saturation_more_promises_are_kept_than_by_any_baseline() -> None:
     workload = poisson(rate=1.0, seed=0, duration=25)
     kept = {run.policy: run_summary(run)["goodput_per_s"] for run in play(workload, *RIVALS, "cato")}

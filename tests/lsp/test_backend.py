@@ -43,3 +43,11 @@ async def test_a_later_session_changes_neither_the_engine_nor_the_log(
     backend.leave(first)
     later = session_with(backend, model=str(tmp_path), log_level="error")
     assert later.settings.model == str(tmp_path)
+
+
+async def test_where_nothing_could_be_started_for_the_first_session_the_engine_follows_the_next() -> None:
+    backend = Backend()
+    session_with(backend, model="/no/such/model")
+    assert backend.host.launch is None
+    session_with(backend, model="bundled")
+    assert backend.host.launch is not None

@@ -9,7 +9,7 @@ import signal
 import socket
 import stat
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,13 +18,14 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
+import psutil
 import pytest
 
 from cato_lsp.lsp.backend import Backend
-from cato_lsp.lsp.handover import locked, shared_socket
+from cato_lsp.lsp.handover import STOP, locked, shared_socket
 from cato_lsp.lsp.status_socket import ask_servers
 from cato_lsp.lsp.windows import Windows
-from tests.lsp.wire import Wire, fixture_text
+from tests.lsp.wire import Wire, completion, fixture_text
 
 pytestmark = pytest.mark.anyio
 
@@ -60,9 +61,9 @@ class Window:
         self.process = process
         self.wire = Wire(process.stdout, process.stdin)
 
-    async def open(self) -> None:
+    async def open(self, options: dict[str, Any] = OPTIONS) -> None:
         capabilities: dict[str, Any] = {"textDocument": {"inlineCompletion": {}}}
-        params: dict[str, Any] = {"processId": None, "capabilities": capabilities, "initializationOptions": OPTIONS}
+        params: dict[str, Any] = {"processId": None, "capabilities": capabilities, "initializationOptions": options}
         await self.wire.call("initialize", params)
         self.wire.notify("initialized", {})
 
@@ -124,6 +125,23 @@ async def test_two_windows_complete_with_one_engine_and_one_outlives_the_other_c
         assert sum(status["kinds"]["completion"]["outcomes"].values()) == 3, "one server has both in its books"
         assert status["live"] == 0
         assert await second.leave() == 0
+
+
+async def test_a_window_with_other_engine_settings_is_told_once_which_of_them_do_not_hold(
+    environment: dict[str, str],
+) -> None:
+    async with window(environment) as first, window(environment) as second:
+        await first.open()
+        await servers(environment)
+        await first.wire.told("cato/didChangeStatus")
+        await second.open({"engine": {"threads": 1, "kvCacheGb": 0.5, "dtype": "float32"}})
+        said = (await second.wire.told("window/showMessage"))["params"]["message"]
+        assert "engine.kv_cache_gb is 0.25, not 0.5, engine.dtype is auto, not float32." in said
+        assert "`cato-lsp stop`" in said
+        second.wire.notify("workspace/didChangeConfiguration", {"settings": None})
+        await second.wire.call("cato/status")
+        await first.wire.call("cato/status")
+        assert not [m for m in second.wire.heard + first.wire.heard if m["method"] == "window/showMessage"]
 
 
 async def test_windows_that_open_at_once_start_one_server_that_only_its_user_can_reach(
@@ -229,6 +247,82 @@ async def test_a_window_that_says_nonsense_is_sent_away_and_the_others_stay(
             assert await anyio.to_thread.run_sync(stranger.recv, 1) == b""
             os.close(keyboard)
             assert await anyio.to_thread.run_sync(connection.recv, 1) == b"\x01"
+
+
+async def stop(environment: dict[str, str]) -> tuple[int | None, str]:
+    """Run ``cato-lsp stop``; the exit code and all that it says."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cato_lsp", "stop", stdout=PIPE, stderr=STDOUT, env=environment
+    )
+    said, _ = await process.communicate()
+    return process.returncode, said.decode()
+
+
+async def test_stop_ends_the_server_and_its_windows_in_good_order(environment: dict[str, str]) -> None:
+    async with window(environment) as first, window(environment) as second:
+        for each in (first, second):
+            await each.open()
+        await first.ready()
+        (server,) = await servers(environment)
+        first.wire.open(fixture_text("textwrap.py"))
+        asked = first.wire.ask(*completion(10, 0))
+
+        code, said = await stop(environment)
+        assert (code, said) == (0, f"Stopped the shared server (process {server}); 2 windows were open.\n")
+        assert not psutil.pid_exists(server) or psutil.Process(server).status() == psutil.STATUS_ZOMBIE
+        assert "items" in (await first.wire.answer(asked))["result"]
+        for each in (first, second):
+            assert "cato-lsp stop" in (await each.wire.told("window/showMessage"))["params"]["message"]
+            assert await each.process.wait() == 0
+    async with window(environment) as again:
+        await again.open()
+        assert await servers(environment) != [server]
+
+
+async def test_stop_says_that_no_server_runs(environment: dict[str, str]) -> None:
+    assert await stop(environment) == (1, "No shared server is running.\n")
+    folder = Path(environment["XDG_RUNTIME_DIR"]) / "cato-lsp" / "shared"
+    folder.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(folder / "dead.sock"))
+    assert await stop(environment) == (1, "No shared server is running.\n")
+
+
+async def test_stop_says_what_to_do_about_a_server_that_does_not_end(environment: dict[str, str]) -> None:
+    folder = Path(environment["XDG_RUNTIME_DIR"]) / "cato-lsp" / "shared"
+    folder.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(folder / "other.sock"))
+        other.listen()
+        other.setblocking(False)
+        async with anyio.create_task_group() as group:
+
+            async def hang_up() -> None:
+                (await asyncio.get_running_loop().sock_accept(other))[0].close()
+
+            group.start_soon(hang_up)
+            code, said = await stop(environment)
+    assert code == 2
+    assert "End its process; `cato-lsp status` names it." in said
+
+
+async def test_a_window_that_connects_just_before_the_stop_has_an_end_like_the_others(
+    listener: socket.socket, tmp_path: Path
+) -> None:
+    windows = Windows(Backend(), listener)
+    with socket.socket(socket.AF_UNIX) as stopper, anyio.fail_after(60):
+        async with anyio.create_task_group() as group:
+            with locked(tmp_path / "s.sock"):
+                group.start_soon(windows.serve)
+                stopper.connect(str(tmp_path / "s.sock"))
+                stopper.sendall(STOP)
+                told = json.loads(await anyio.to_thread.run_sync(stopper.recv, 4096))
+                connection, keyboard = greet(tmp_path / "s.sock")
+            with connection:
+                assert await anyio.to_thread.run_sync(connection.recv, 1) == b"\x00"
+            os.close(keyboard)
+    assert told == {"pid": os.getpid(), "windows": 0}
+    assert not (tmp_path / "s.sock").exists()
 
 
 def test_windows_of_another_model_have_another_server() -> None:

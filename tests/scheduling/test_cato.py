@@ -65,6 +65,18 @@ def test_background_work_is_short_while_somebody_types_and_long_when_nobody_does
     assert while_typing < 1500 < quiet
 
 
+def test_where_a_step_costs_little_nobody_waits_for_a_long_one(trained, request_of, view_of) -> None:
+    def background_tokens(fixed: float, *others: TaskKind) -> int:
+        policy = trained(CatoPolicy(), fixed)
+        warmup = request_of(TaskKind.WARMUP, prompt=8000)
+        view = view_of(warmup, *(request_of(kind, prompt=20) for kind in others))
+        view.typing_until = 1.0
+        return policy.plan(view).grants.get(warmup.id, 0)
+
+    assert background_tokens(fixed=0.5e-3) < background_tokens(fixed=5.8e-3) / 3
+    assert background_tokens(0.5e-3, TaskKind.COMPLETION) < background_tokens(5.8e-3, TaskKind.COMPLETION) / 3
+
+
 def test_a_full_house_makes_room_for_an_urgent_request(policy, request_of, view_of) -> None:
     warmups = [prefilling(request_of(TaskKind.WARMUP, prompt=4000), computed=500 * (i + 1)) for i in range(4)]
     completion = request_of(prompt=500)

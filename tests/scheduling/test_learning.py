@@ -7,7 +7,6 @@ import random
 import pytest
 
 from cato_lsp.scheduling.cost import StepCostModel
-from cato_lsp.scheduling.fairness import ClientShares
 from cato_lsp.scheduling.lengths import AnswerLengths
 from cato_lsp.scheduling.promise import TaskKind
 from cato_lsp.scheduling.view import StepCost
@@ -59,15 +58,3 @@ def test_old_answers_are_forgotten() -> None:
     for length in [1000] * 200 + [10] * 200:
         lengths.add(TaskKind.SUMMARIZATION, length)
     assert lengths.remaining(TaskKind.SUMMARIZATION, 0, 0.99) == 10
-
-
-def test_a_client_that_was_away_earns_no_credit() -> None:
-    shares = ClientShares()
-    shares.enter("busy")
-    shares.charge("busy", 10_000)
-    shares.enter("newcomer")
-    assert shares.excess() == {"busy": 0.0, "newcomer": 0.0}
-    shares.charge("busy", 500)
-    assert shares.excess() == {"busy": 500.0, "newcomer": 0.0}
-    shares.leave("newcomer")
-    assert shares.excess() == {}
