@@ -31,6 +31,15 @@ def test_no_extension_polls(source: Path) -> None:
     assert not REPEATING.findall(source.read_text(encoding="utf-8"))
 
 
+def test_vs_code_loads_the_client_library_only_when_the_server_is_started() -> None:
+    folder = ROOT / "editors/vscode/src"
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.ts")}
+    library = re.compile(r'^import (?!type\b)[^;]*"vscode-languageclient[^;]*;', re.MULTILINE)
+    assert [name for name, text in texts.items() if library.search(text)] == ["languageClient"]
+    ours = re.compile(r'^import (?!type\b)[^;]*"\./languageClient";', re.MULTILINE)
+    assert not [name for name, text in texts.items() if ours.search(text)]
+
+
 def test_every_command_that_vs_code_offers_is_registered() -> None:
     package = json.loads(PACKAGE.read_text(encoding="utf-8"))
     code = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES if path.suffix == ".ts")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.editors import BEGINNINGS, eventually
+from tests.e2e.editors import BEGINNINGS, eventually, server_script, shared_servers
 from tests.e2e.neovim import Neovim
 
 SOURCE = '''def add(first, second):
@@ -52,6 +54,31 @@ def written(neovim: Neovim, file: Path) -> str:
     neovim.keys("<Esc>:write<CR>")
     eventually("the file is saved", lambda: neovim.lua("not vim.bo.modified"))
     return file.read_text()
+
+
+def test_two_that_share_a_server_share_one_engine(tmp_path: Path) -> None:
+    program = tmp_path / "bin"
+    program.mkdir()
+    server_script(program)
+    environment = {"PATH": f"{program}{os.pathsep}{os.environ['PATH']}"}
+    try:
+        with contextlib.ExitStack() as stack:
+            for name in ("one", "two"):
+                (folder := tmp_path / name).mkdir()
+                each = stack.enter_context(Neovim.with_plugin(folder, environment, cmd=None, shared=True))
+                path = folder / "sums.py"
+                path.write_text(SOURCE)
+                each.open(path)
+                each.wait_until_ready()
+                each.keys("G")
+                typed, ghost = each.suggestion()
+                each.keys("<Tab>")
+                eventually("the suggestion is inserted", lambda each=each, typed=typed: each.lines()[2] != typed)
+                assert written(each, path) == f"{SOURCE.removesuffix(chr(10))}{typed}{ghost}\n"
+            assert len(shared_servers()) == 1
+    finally:
+        for server in shared_servers():
+            server.terminate()
 
 
 def test_tab_writes_the_ghost_text_to_the_file(neovim: Neovim, file: Path) -> None:

@@ -103,13 +103,13 @@ def test_a_pause_asks_the_server_nothing(window: Window, wire: Wire) -> None:
 def test_an_editor_in_which_nothing_happens_says_nothing_to_the_server(window: Window, wire: Wire) -> None:
     window.open("idle.py", SOURCE)
 
-    def silent() -> bool:
+    def silent(seconds: float) -> bool:
         before = wire.size()
-        time.sleep(5)
+        time.sleep(seconds)
         return wire.size() == before
 
-    assert eventually("what was asked before is answered", silent)
-    assert silent(), "something polls"
+    assert eventually("what was asked before is answered", lambda: silent(2))
+    assert silent(5), "something polls"
 
 
 def test_only_settings_that_the_person_has_set_are_sent(window: Window, wire: Wire) -> None:
@@ -206,6 +206,13 @@ def test_the_status_view_shows_the_promises(window: Window, wire: Wire) -> None:
     assert "ready" in " ".join(window.frame_texts("#facts"))
     assert "promises kept" in " ".join(window.frame_texts("#figures"))
     window.close_other_groups()
+
+
+def test_the_log_has_each_line_at_its_level_and_no_code(window: Window, folder: Path) -> None:
+    log = "".join(path.read_text() for path in folder.glob("user/logs/*/exthost*/cato-lsp.cato-lsp/Cato.log"))
+    assert "[info] cato_lsp." in log
+    assert not re.search(r"\[error\].* (INFO|WARNING) ", log)
+    assert not [code for code in ("Add two numbers", "return first", "first_number_of_all") if code in log]
 
 
 def test_two_windows_one_with_two_folders_each_complete_in_their_own_files(

@@ -19,8 +19,29 @@ class Wire:
 
     def sent(self, method: str) -> list[dict[str, Any]]:
         """The messages of a method that editors have sent."""
+        return self._said("in", method)
+
+    def told(self, method: str) -> list[dict[str, Any]]:
+        """The messages of a method that servers have sent."""
+        return self._said("out", method)
+
+    def _said(self, direction: str, method: str) -> list[dict[str, Any]]:
+        messages = [message for path in self._files(direction) for message in self._messages(path)]
+        return [message for message in messages if message.get("method") == method]
+
+    def answers(self, method: str) -> list[dict[str, Any]]:
+        """What came of the requests of a method, as far as there were answers, errors left out."""
+        asked = {
+            (path.stem, each["id"])
+            for path in self._files("in")
+            for each in self._messages(path)
+            if each.get("method") == method
+        }
         return [
-            message for path in self._files("in") for message in self._messages(path) if message.get("method") == method
+            each["result"]
+            for path in self._files("out")
+            for each in self._messages(path)
+            if (path.stem, each.get("id")) in asked and each.get("result")
         ]
 
     def size(self) -> int:

@@ -1,6 +1,8 @@
 /** The language client: the server's process, and what passes between it and the editor. The only module that loads
  * the client library; it is a file of its own in the package. */
 
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import type * as vscode from "vscode";
 import {
   LanguageClient,
@@ -13,6 +15,18 @@ import {
 import type { Activity } from "./activity";
 import type { TaskProgress } from "./progress";
 import type { FoundServer } from "./server";
+
+/** A line of the server's log: date, time, level, and the rest. */
+const LEVELED = /^[\d-]+ [\d:,]+ (DEBUG|INFO|WARNING|ERROR|CRITICAL) (.*)$/;
+const METHODS = { DEBUG: "debug", INFO: "info", WARNING: "warn", ERROR: "error", CRITICAL: "error" } as const;
+
+/** What the server writes to its standard error, each line at its own level. */
+function copyLog(lines: Readable, log: vscode.LogOutputChannel): void {
+  createInterface({ input: lines, crlfDelay: Infinity }).on("line", (line) => {
+    const [, level, text] = LEVELED.exec(line) ?? [];
+    log[METHODS[(level ?? "INFO") as keyof typeof METHODS]](text ?? line);
+  });
+}
 
 /** Announces that growing answers are welcome. */
 const previewFeature: StaticFeature = {
@@ -69,6 +83,7 @@ export function createClient(
     documentSelector: [{ scheme: "file" }, { scheme: "untitled" }],
     initializationOptions: settings(),
     outputChannel: log,
+    stdioOptions: { stdout: copyLog, stderr: copyLog },
     revealOutputChannelOn: RevealOutputChannelOn.Never,
     middleware: middleware(settings, activity, progress),
   };
