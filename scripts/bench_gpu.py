@@ -19,6 +19,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from cato_lsp.bench.hardware import load_profile
+
 SHAPE = {
     "architectures": ["Qwen2ForCausalLM"],
     "model_type": "qwen2",
@@ -38,8 +40,17 @@ SHAPE = {
 """Qwen2.5-Coder-7B."""
 
 
+PROFILE = "h200-qwen2.5-coder-7b"
+"""What is measured replaces the estimate of this name."""
+
 REHEARSAL = ["--max-tokens", "512", "--max-model-len", "1024", "--length-scale", "0.1"]
 """The bundled model with short prompts, so that a CPU plays the same road in a few minutes."""
+
+
+def limits(profile: str) -> list[str]:
+    """Tokens, seats and context of the profile that the twin plays, so that both play the same engine."""
+    of = load_profile(profile)
+    return f"--max-tokens {of.max_tokens} --max-seats {of.max_seats} --max-model-len {of.max_model_len}".split()
 
 
 def run_bench(engine: list[str], *arguments: str) -> None:
@@ -59,10 +70,8 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "config.json").write_text(json.dumps(SHAPE))
-        engine = ["--model", folder, "--load-format", "dummy", "--max-tokens", "8192", "--max-model-len", "16384"]
-        name = "h200-qwen2.5-coder-7b"
-        if options.rehearse:
-            engine, name = REHEARSAL, "rehearsal"
+        name = "rehearsal" if options.rehearse else PROFILE
+        engine = REHEARSAL if options.rehearse else ["--model", folder, "--load-format", "dummy", *limits(PROFILE)]
         profile = options.out / f"{name}.toml"
         run_bench(engine, "--fit", str(profile))
         print(profile.read_text(), flush=True)

