@@ -11,7 +11,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -42,7 +42,7 @@ class Deadlines(StrEnum):
     """Where the deadlines of calls come from."""
 
     WORKFLOW = "workflow"
-    """Ours: when the task is due, and the work that is left in it."""
+    """Ours: every call is due when its task is, and stands further back the more work its task has left."""
     TASK = "of the task"
     """Every call is due when its task is."""
     SHARE = "share of the time left"
@@ -242,37 +242,38 @@ class VirtualEngine:
 
 
 class _TaskDeadlines(TaskCalls):
-    def _due(self, call: ModelCall, then: Sequence[Work]) -> float:
+    def _promise_of(self, call: ModelCall, then: Sequence[Work]) -> Promise:
         del call, then
-        return self._promise.deadline
+        return self._promise
 
 
 class _Shares(TaskCalls):
-    def _due(self, call: ModelCall, then: Sequence[Work]) -> float:
+    def _promise_of(self, call: ModelCall, then: Sequence[Work]) -> Promise:
         now, deadline = self._clock(), self._promise.deadline
         mine, after = self._pace.seconds(call.work), sum(map(self._pace.seconds, then))
         beside = sum(map(self._pace.seconds, self._left)) - after
         whole = max(mine, beside / WIDEST) + after
-        return now + (deadline - now) * min(1.0, mine / whole) if deadline > now else deadline
+        due = now + (deadline - now) * min(1.0, mine / whole) if deadline > now else deadline
+        return replace(self._promise, deadline=due)
 
 
 class _PerCall(TaskCalls):
-    def _due(self, call: ModelCall, then: Sequence[Work]) -> float:
+    def _promise_of(self, call: ModelCall, then: Sequence[Work]) -> Promise:
         del call, then
-        return self._clock() + self._promise.deadline - self._promise.arrival
+        return replace(self._promise, deadline=self._clock() + self._promise.deadline - self._promise.arrival)
 
 
 class _PerStage(TaskCalls):
-    def _due(self, call: ModelCall, then: Sequence[Work]) -> float:
+    def _promise_of(self, call: ModelCall, then: Sequence[Work]) -> Promise:
         del call
-        stages = self._stage + 1 + len(then)
-        return self._clock() + (self._promise.deadline - self._promise.arrival) / stages
+        part = (self._promise.deadline - self._promise.arrival) / (self._stage + 1 + len(then))
+        return replace(self._promise, deadline=self._clock() + part)
 
 
 class _NoDeadlines(TaskCalls):
-    def _due(self, call: ModelCall, then: Sequence[Work]) -> float:
+    def _promise_of(self, call: ModelCall, then: Sequence[Work]) -> Promise:
         del call, then
-        return math.inf
+        return replace(self._promise, deadline=math.inf)
 
 
 _CALLS: dict[Deadlines, type[TaskCalls]] = {

@@ -1,10 +1,10 @@
 """The calls of one task under one promise.
 
-The scheduler orders planned calls by their deadlines, and knows nothing of tasks. So a call's deadline says where its
-*task* stands: when the task is due, and later the more work it has left. The deadlines of tasks alone (earliest
-deadline first) lose many promises as soon as not all can be kept, since everybody is late by a little; with the work
-that is left in them, what is nearly done is finished, and of tasks that cannot all be kept the small ones are. The work
-left is predicted anew whenever a call starts.
+The scheduler orders planned calls by their deadlines, and knows nothing of tasks. So each call carries its task's
+deadline, and stands further back the more work its task has left. The deadlines of tasks alone (earliest deadline
+first) lose many promises as soon as far from all can be kept, since everybody is late by a little; with the work that
+is left in them, what is nearly done is finished, and of tasks that cannot all be kept the small ones are. The work left
+is predicted anew whenever a call starts.
 
 Not taken: an early deadline for each call, its share of the time left. It makes the scheduler hurry, or give up, calls
 that have time. ``scripts/bench_workflows.py`` compares them.
@@ -68,7 +68,7 @@ class TaskCalls:
     async def call(self, call: ModelCall, *, then: Sequence[Work] = (), on_text: OnText | None = None) -> Answer:
         """See `Calls.call`."""
         self._left = [call.work, *then]
-        answer = await self._ask(call, self._due(call, then), on_text)
+        answer = await self._ask(call, self._promise_of(call, then), on_text)
         self._left = list(then)
         self._stage += 1
         return answer
@@ -92,7 +92,7 @@ class TaskCalls:
             call = calls[number]
             watch = None if on_text is None else partial(on_text, number)
             try:
-                answers[number] = await self._ask(call, self._due(call, then), watch)
+                answers[number] = await self._ask(call, self._promise_of(call, then), watch)
             except EngineError as error:
                 failure = error
                 group.cancel_scope.cancel()
@@ -118,18 +118,17 @@ class TaskCalls:
         left = self._pace.together(self._left) + self._pace.seconds(work)
         return self._clock() + left <= self._promise.deadline
 
-    def _due(self, call: ModelCall, then: Sequence[Work]) -> float:
-        """The deadline of a call that starts now.
+    def _promise_of(self, call: ModelCall, then: Sequence[Work]) -> Promise:
+        """The promise to a call that starts now.
 
         :param then: what follows the call, or the map that it is part of.
         """
         del call, then
-        if self._promise.service is not ServiceClass.E2E:
-            return self._promise.deadline
-        return self._promise.deadline + BEHIND * self.load
+        behind = BEHIND * self.load if self._promise.service is ServiceClass.E2E else 0.0
+        return replace(self._promise, behind=behind)
 
-    async def _ask(self, call: ModelCall, due: float, on_text: OnText | None) -> Answer:
-        promise = replace(self._promise, deadline=due, stage=self._stage)
+    async def _ask(self, call: ModelCall, promise: Promise, on_text: OnText | None) -> Answer:
+        promise = replace(promise, stage=self._stage)
         seed = self._stage if call.temperature else None
         prompt = call.prompt
         began = self._clock()

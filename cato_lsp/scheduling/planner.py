@@ -203,7 +203,7 @@ class StepPlanner:
             promise = request.promise
             decoding = step * lengths.remaining(promise.kind, request.generated)
             work = self.per_token * request.todo
-            due = promise.deadline - now - decoding
+            due = promise.deadline + promise.behind - now - decoding
             jobs.append(Job(request, work / rate, due, work * weights.get(promise.client, 1.0)))
         hopeful, others, _ = keep_most(jobs, overhead=0.0, step=1.0)
         if weights:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cato_lsp.scheduling.cato import CatoPolicy
@@ -147,3 +149,10 @@ def test_a_planned_prompt_makes_no_completion_late(policy, request_of, view_of) 
     plan = policy.plan(view_of(*rush, summary))
     assert next(iter(plan.grants)) in {r.id for r in rush}
     assert plan.grants.get(summary.id, 0) == 0
+
+
+def test_of_two_planned_prompts_due_at_once_the_one_that_stands_behind_waits(policy, request_of, view_of) -> None:
+    first, second = (request_of(TaskKind.SUMMARIZATION, prompt=3000) for _ in range(2))
+    first.promise = replace(first.promise, behind=10.0)
+    plan = policy.plan(view_of(first, second))
+    assert next(iter(plan.grants)) == second.id
