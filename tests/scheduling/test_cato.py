@@ -153,6 +153,7 @@ def test_a_planned_prompt_makes_no_completion_late(policy, request_of, view_of) 
 
 def test_of_two_planned_prompts_due_at_once_the_one_that_stands_behind_waits(trained, request_of, view_of) -> None:
     policy = trained(CatoPolicy(CatoOptions(planned_starts=False)))  # nothing but their place in line
+    policy.step_seconds = 0.02
     first, second = (request_of(TaskKind.SUMMARIZATION, prompt=3000) for _ in range(2))
     first.promise = replace(first.promise, behind=10.0)
     plan = policy.plan(view_of(first, second))
