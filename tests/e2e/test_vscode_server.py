@@ -36,7 +36,7 @@ def test_without_a_server_the_editor_offers_to_install_it(code: Code, window: Wi
     code.configure({"cato.server.path": ""})
     window.reload()
     assert "Install It" in offer(window)
-    assert window.has_error()
+    eventually("the status bar has the colour of errors", window.has_error)
     code.configure({"cato.server.path": str(folder / "nothing")})
     window.reload()
     eventually("the status bar says what is wrong", lambda: "not a program that can be run" in window.status_bar())
@@ -88,7 +88,7 @@ def test_windows_that_share_a_server_share_one_engine(code: Code, window: Window
         assert len(shared_servers()) == 1
         started = [each["params"]["processId"] for each in wire.sent("initialize")[-2:]]
         assert len(set(started)) == 2, "both windows were served"
-        assert wire.outcomes("completion")["answered"] >= 2
+        eventually("one server has counted for both", lambda: wire.outcomes("completion")["answered"] >= 2)
         other.close()
     finally:
         code.configure({"cato.server.shared": False})
