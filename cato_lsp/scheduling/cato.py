@@ -10,7 +10,7 @@ A step is planned in five moves (`StepPlanner.plan`):
    and to prompts of planned work whose latest start has come (`keep_most` with two tiers).
 4. The step gets a length. It serves kept requests as long as they need, within a part of the tightest promise, since
    whoever arrives meanwhile waits for its end, and within the pace of an answer whose last token is due soon. Without
-   kept requests it is short, and longer only as work piles up.
+   kept requests it is short, and longer only as work piles up, but no longer than makes its fixed cost a small part.
 5. The step is filled in order: the one that was passed over for too long, those of moves 2 and 3 by due time, other
    prompts of planned work by slack, the late by what is left of them, the background.
 """
