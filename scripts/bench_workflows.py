@@ -28,7 +28,7 @@ ROWS = (
 def main() -> None:
     """Print a table: promises kept of 200 per seed, and completions in time."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, nargs="+", default=[75.0, 85.0, 95.0], help="during which the tasks arrive")
+    parser.add_argument("--seconds", type=float, nargs="+", default=[75.0, 85.0, 95.0], help="of arrivals")
     parser.add_argument("--seeds", type=int, nargs="+", default=[10, 11, 12])
     parser.add_argument("--deadlines", nargs="+", choices=list(Deadlines), default=list(Deadlines))
     options = parser.parse_args()
