@@ -43,7 +43,7 @@ class CatoOptions:
     least_step: float = 0.05
     """Shortest one; in between, `backlog_share` of the backlog."""
     overhead: float = 0.15
-    """None of these three is longer than its fixed cost divided by this: where steps cost little they are short ..."""
+    """Neither of these two is longer than its fixed cost divided by this: where steps cost little they are short ..."""
     fill_overhead: float = 0.3
     """... and so is what a step for a first token is filled up to."""
     idle_step: float = 1.0
