@@ -17,7 +17,7 @@ from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.thread import EngineThread
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.models.catalog import resolve_model
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 
 # No test asserts times, hypothesis's own limits included: machines are shared.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -93,4 +93,4 @@ def make_call(
     """A call whose prompt is a run of token ids; ``first`` tells prompts apart, so that no prefix is shared."""
     now = time.monotonic()
     prompt = tuple(first + (i * 7) % 1500 for i in range(prompt_tokens))
-    return Call(prompt, Promise(TaskKind.COMPLETION, service, now, now + 0.2, client), max_tokens)
+    return Call(prompt, Slo(TaskKind.COMPLETION, service, now, now + 0.2, client), max_tokens)

@@ -230,10 +230,10 @@ def test_the_deep_check_of_a_missing_model_says_what_to_do(tmp_path: Path) -> No
 def test_the_deep_check_completes_and_says_which_promise_cannot_be_kept_even_alone(model_folder: Path) -> None:
     engine = EngineSettings(threads=1, kv_cache_gb=0.25)
     sla = SlaSettings(translation_token_ms=0.001)
-    finding, *promises = check_engine(Settings(model=str(model_folder), engine=engine, sla=sla))
+    finding, *slos = check_engine(Settings(model=str(model_folder), engine=engine, sla=sla))
     assert finding.level is Level.OK, finding
     assert re.search(r"first token after \d+ ms, [1-9]\d* tokens", finding.detail)
-    (warned,) = [each for each in promises if "translation_token_ms" in each.detail]
+    (warned,) = [each for each in slos if "translation_token_ms" in each.detail]
     assert warned.level is Level.WARN
     assert re.search(r"takes [\d.]+ ms here even alone; `sla.translation_token_ms` is 0.001 ms", warned.detail)
     assert re.search(r"Set `sla.translation_token_ms = \d+`", warned.remedy)

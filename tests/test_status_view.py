@@ -9,7 +9,7 @@ from rich.console import Console
 
 from cato_lsp.orchestrator.record import Outcome, TaskRecord
 from cato_lsp.orchestrator.summary import summarize_tasks
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 from cato_lsp.status_view import show_status
 
 

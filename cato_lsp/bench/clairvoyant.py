@@ -18,13 +18,13 @@ from __future__ import annotations
 
 from cato_lsp.bench.hardware import HardwareProfile
 from cato_lsp.bench.workload import Call, Workload
-from cato_lsp.scheduling.promise import ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import ServiceClass, TaskKind
 
 
 def least_work(call: Call, workload: Workload, profile: HardwareProfile) -> float:
     """Seconds that no schedule can save on a kept call, fixed costs of steps aside."""
     token, context = profile.seconds_per_token, profile.seconds_per_context_token
-    if workload.promise(call, 0.0).service is ServiceClass.TTFT:
+    if workload.slo(call, 0.0).service is ServiceClass.TTFT:
         return token * call.prompt + context * call.prompt
     decodes = call.answer - 1
     attended = call.prompt + decodes * call.prompt + decodes * (decodes + 1) / 2
@@ -43,11 +43,11 @@ def clairvoyant_kept(workload: Workload, profile: HardwareProfile) -> dict[TaskK
         raise ValueError("the clairvoyant bound is for workloads without shared prefixes and cancellations")
     jobs: list[tuple[float, float, float, TaskKind]] = []
     for call in workload.calls:
-        promise = workload.promise(call, call.time)
+        slo = workload.slo(call, call.time)
         work = least_work(call, workload, profile)
-        steps = 1 if promise.service is ServiceClass.TTFT else call.answer
-        if work + steps * profile.step_seconds <= promise.deadline - promise.arrival:
-            jobs.append((work, promise.arrival, promise.deadline, call.kind))
+        steps = 1 if slo.service is ServiceClass.TTFT else call.answer
+        if work + steps * profile.step_seconds <= slo.deadline - slo.arrival:
+            jobs.append((work, slo.arrival, slo.deadline, call.kind))
     jobs.sort(key=lambda job: job[:3])
     starts = np.array(sorted({job[1] for job in jobs}))
     ends = np.array(sorted({job[2] for job in jobs}))

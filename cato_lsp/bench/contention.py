@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from cato_lsp.bench.poisson import KindMix, mix_calls
 from cato_lsp.bench.workload import Call, Workload
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 
 _COMPLETIONS = KindMix(TaskKind.COMPLETION, 1.0, 300, 0.5, 8, 0.5, (64, 1200), (1, 24))
 

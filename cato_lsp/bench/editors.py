@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 from cato_lsp.bench.poisson import MIX
 from cato_lsp.bench.workload import Call, Workload, clip
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 
 KEY_GAP_MEAN, KEY_GAP_DEVIATION = 0.239, 0.112
 DELETIONS = 0.063

@@ -11,7 +11,7 @@ from cato_lsp.bench.live import LiveEngine, LiveOptions, LivePlayer
 from cato_lsp.bench.policies import PolicySpec
 from cato_lsp.bench.workload import Call, Workload
 from cato_lsp.scheduling.baselines import EarliestDeadlineFirst
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 from cato_lsp.scheduling.view import StepCost
 
 CALLS = 96

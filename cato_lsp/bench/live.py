@@ -19,7 +19,7 @@ from cato_lsp.bench.outcome import Outcome, Run, TimelineStep
 from cato_lsp.bench.policies import POLICIES, PolicySpec
 from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY, Call, Workload, token_ids
 from cato_lsp.engine.telemetry import MachineMonitor, MachineSample, summarize_samples
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 
 CPU_BLOCK = 32
 IDLE_SLEEP = 0.0005
@@ -95,7 +95,7 @@ class LiveEngine:
             ignore_eos=True,
             detokenize=False,
             output_kind=RequestOutputKind.DELTA,
-            extra_args={"cato": workload.promise(call, arrival)},
+            extra_args={"cato": workload.slo(call, arrival)},
         )
         self._llm.add_request(
             name, {"prompt_token_ids": ids}, params, arrival_time=arrival, priority=PRIORITY[call.kind]
@@ -161,10 +161,10 @@ class LivePlayer:
                 progress(min(end, self.workload.duration))
         makespan = time.monotonic() - self._start
         for outcome in self.outcomes:
-            outcome.promise = replace(
-                outcome.promise,
-                arrival=outcome.promise.arrival - self._start,
-                deadline=outcome.promise.deadline - self._start,
+            outcome.slo = replace(
+                outcome.slo,
+                arrival=outcome.slo.arrival - self._start,
+                deadline=outcome.slo.deadline - self._start,
             )
         errors = getattr(engine.scheduler, "policy_errors", 0)
         return Run(self.policy, self.workload.duration, makespan, busy, self.outcomes, self.steps, errors)
@@ -182,14 +182,14 @@ class LivePlayer:
         answer = max(1, min(int(call.answer * scale), MAX_ANSWER[call.kind], limit - prompt - 1))
         arrival = self._start + call.time
         position = len(self.outcomes)
-        self.outcomes.append(Outcome(self.workload.promise(call, arrival), prompt))
+        self.outcomes.append(Outcome(self.workload.slo(call, arrival), prompt))
         if call.kind is TaskKind.COMPLETION:
             self._live[call.client] = position
         ids = token_ids(replace(call, prompt=prompt), index)
         self.engine.add(str(position), ids, answer, self.workload, call, arrival)
 
     def _cancel(self, position: int, when: float) -> None:
-        del self._live[self.outcomes[position].promise.client]
+        del self._live[self.outcomes[position].slo.client]
         outcome = self.outcomes[position]
         if math.isnan(outcome.last):
             outcome.cancelled = when

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cato_lsp.bench.outcome import Outcome, Run
-from cato_lsp.scheduling.promise import ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import ServiceClass, TaskKind
 
 KINDS = (TaskKind.COMPLETION, TaskKind.GENERATION, TaskKind.SUMMARIZATION, TaskKind.TRANSLATION)
 
@@ -40,7 +40,7 @@ def run_summary(run: Run) -> dict[str, Any]:
     """All figures of a run, ready for JSON (see `docs/benchmarks.md` for their meaning)."""
     outcomes = run.outcomes
     computed = sum(o.computed for o in outcomes)
-    promised = [o for o in outcomes if o.promise.service is not ServiceClass.BACKGROUND]
+    promised = [o for o in outcomes if o.slo.service is not ServiceClass.BACKGROUND]
     background = computed - sum(o.computed for o in promised)
     kept = sum(o.kept for o in promised)
     return {
@@ -56,5 +56,5 @@ def run_summary(run: Run) -> dict[str, Any]:
         "steps": len(run.steps),
         "policy_errors": run.policy_errors,
         "machine": run.machine,
-        "kinds": {kind.value: kind_summary([o for o in outcomes if o.promise.kind is kind]) for kind in KINDS},
+        "kinds": {kind.value: kind_summary([o for o in outcomes if o.slo.kind is kind]) for kind in KINDS},
     }

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cato_lsp.scheduling.promise import Promise, ServiceClass
+from cato_lsp.scheduling.slo import Slo, ServiceClass
 
 
 @dataclass(slots=True)
 class Outcome:
     """What became of one call. Times are seconds on the clock of the run."""
 
-    promise: Promise
+    slo: Slo
     prompt: int
     first: float = math.nan
     """When its first token was out."""
@@ -31,18 +31,18 @@ class Outcome:
     @property
     def ttft(self) -> float:
         """Seconds to the first token."""
-        return self.first - self.promise.arrival
+        return self.first - self.slo.arrival
 
     @property
     def e2e(self) -> float:
         """Seconds to the last token."""
-        return self.last - self.promise.arrival
+        return self.last - self.slo.arrival
 
     @property
     def kept(self) -> bool:
         """Whether the promise was kept."""
-        due = self.first if self.promise.service is ServiceClass.TTFT else self.last
-        return due <= self.promise.deadline
+        due = self.first if self.slo.service is ServiceClass.TTFT else self.last
+        return due <= self.slo.deadline
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from cato_lsp.bench.workload import Call, Workload, clip
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cato_lsp.bench.poisson import MIX, mix_calls
 from cato_lsp.bench.workload import Call, Workload
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 
 
 def read_trace(path: Path) -> list[tuple[float, int, int]]:

@@ -13,7 +13,7 @@ from cato_lsp.bench.hardware import HardwareProfile
 from cato_lsp.bench.outcome import Outcome, Run, TimelineStep
 from cato_lsp.bench.policies import PolicySpec
 from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY, Call, Workload, token_ids
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 
 MAX_EMPTY_STEPS = 1000
 
@@ -80,13 +80,13 @@ class Twin:
         if not call.prompt:
             return
         position = len(self.outcomes)
-        promise = self.workload.promise(call, call.time)
-        self.outcomes.append(Outcome(promise, call.prompt))
+        slo = self.workload.slo(call, call.time)
+        self.outcomes.append(Outcome(slo, call.prompt))
         if call.kind is TaskKind.COMPLETION:
             self._live[call.client] = position
         self._answer_lengths[str(position)] = call.answer
         params = copy.copy(self._params[call.kind])
-        params.extra_args = {"cato": promise}
+        params.extra_args = {"cato": slo}
         request = self._make_request(
             request_id=str(position),
             prompt_token_ids=token_ids(call, index) if self.workload.shares_prefixes else [3] * call.prompt,
@@ -99,7 +99,7 @@ class Twin:
         self.core.add_request(request)
 
     def _cancel(self, position: int, time: float) -> None:
-        del self._live[self.outcomes[position].promise.client]
+        del self._live[self.outcomes[position].slo.client]
         outcome = self.outcomes[position]
         if not math.isnan(outcome.last):
             return

@@ -30,7 +30,7 @@ from cato_lsp.engine.stream import ThreadCallStream
 from cato_lsp.orchestrator.pace import WIDEST, Pace
 from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.orchestrator.workflow import TaskCalls
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 from cato_lsp.tasks.calls import ModelCall, Work
 from cato_lsp.tasks.prompts import Prompt
 
@@ -117,9 +117,9 @@ async def _play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: Har
     async def run(number: int, task: MultiCallTask) -> None:
         await engine.sleep_until(task.arrival)
         end = task.arrival + task.promised
-        promise = Promise(task.kind, ServiceClass.E2E, task.arrival, end, f"editor-{number % 20}")
-        record = TaskRecord(task.kind, promise.client, task.promised, e2e_promised=True)
-        calls = _CALLS[deadlines](engine, promise, record, pace, engine.clock)
+        slo = Slo(task.kind, ServiceClass.E2E, task.arrival, end, f"editor-{number % 20}")
+        record = TaskRecord(task.kind, slo.client, task.promised, e2e_promised=True)
+        calls = _CALLS[deadlines](engine, slo, record, pace, engine.clock)
         last = None if task.last is None else _call(*task.last)
         await calls.map([_call(*part) for part in task.parts], then=[] if last is None else [last.work])
         if last is not None:
@@ -129,10 +129,10 @@ async def _play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: Har
     async def complete(asked: Completion) -> None:
         await engine.sleep_until(asked.time)
         due = asked.time + SLA_SECONDS[asked.kind]
-        promise = Promise(asked.kind, ServiceClass.TTFT, asked.time, due, asked.client)
+        slo = Slo(asked.kind, ServiceClass.TTFT, asked.time, due, asked.client)
         prompt = _call(asked.prompt, asked.answer, asked.answer).prompt
         first = math.inf
-        async with engine.submit(Call(prompt.ids, promise, asked.answer)) as stream:
+        async with engine.submit(Call(prompt.ids, slo, asked.answer)) as stream:
             async for _delta in stream:
                 first = min(first, engine.clock.now)
         in_time.append(first <= due)
@@ -175,7 +175,7 @@ class VirtualEngine:
             temperature=0.0,
             max_tokens=call.max_tokens,
             stop_token_ids=[STOP_TOKEN],
-            extra_args={"cato": call.promise},
+            extra_args={"cato": call.slo},
         )
         request = Request(
             request_id=number,
@@ -242,38 +242,38 @@ class VirtualEngine:
 
 
 class _TaskDeadlines(TaskCalls):
-    def _promise_of(self, call: ModelCall, then: Sequence[Work]) -> Promise:
+    def _slo_of(self, call: ModelCall, then: Sequence[Work]) -> Slo:
         del call, then
-        return self._promise
+        return self._slo
 
 
 class _Shares(TaskCalls):
-    def _promise_of(self, call: ModelCall, then: Sequence[Work]) -> Promise:
-        now, deadline = self._clock(), self._promise.deadline
+    def _slo_of(self, call: ModelCall, then: Sequence[Work]) -> Slo:
+        now, deadline = self._clock(), self._slo.deadline
         mine, after = self._pace.seconds(call.work), sum(map(self._pace.seconds, then))
         beside = sum(map(self._pace.seconds, self._left)) - after
         whole = max(mine, beside / WIDEST) + after
         due = now + (deadline - now) * min(1.0, mine / whole) if deadline > now else deadline
-        return replace(self._promise, deadline=due)
+        return replace(self._slo, deadline=due)
 
 
 class _PerCall(TaskCalls):
-    def _promise_of(self, call: ModelCall, then: Sequence[Work]) -> Promise:
+    def _slo_of(self, call: ModelCall, then: Sequence[Work]) -> Slo:
         del call, then
-        return replace(self._promise, deadline=self._clock() + self._promise.deadline - self._promise.arrival)
+        return replace(self._slo, deadline=self._clock() + self._slo.deadline - self._slo.arrival)
 
 
 class _PerStage(TaskCalls):
-    def _promise_of(self, call: ModelCall, then: Sequence[Work]) -> Promise:
+    def _slo_of(self, call: ModelCall, then: Sequence[Work]) -> Slo:
         del call
-        part = (self._promise.deadline - self._promise.arrival) / (self._stage + 1 + len(then))
-        return replace(self._promise, deadline=self._clock() + part)
+        part = (self._slo.deadline - self._slo.arrival) / (self._stage + 1 + len(then))
+        return replace(self._slo, deadline=self._clock() + part)
 
 
 class _NoDeadlines(TaskCalls):
-    def _promise_of(self, call: ModelCall, then: Sequence[Work]) -> Promise:
+    def _slo_of(self, call: ModelCall, then: Sequence[Work]) -> Slo:
         del call, then
-        return replace(self._promise, deadline=math.inf)
+        return replace(self._slo, deadline=math.inf)
 
 
 _CALLS: dict[Deadlines, type[TaskCalls]] = {

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 
 SLA_SECONDS = {
     TaskKind.COMPLETION: 0.2,
@@ -74,10 +74,10 @@ class Workload:
     shares_prefixes: bool = False
     sla_seconds: dict[TaskKind, float] = field(default_factory=lambda: dict(SLA_SECONDS))
 
-    def promise(self, call: Call, arrival: float) -> Promise:
+    def slo(self, call: Call, arrival: float) -> Slo:
         """The promise made to `call` when it arrives at `arrival` (on the clock of the run)."""
         seconds = self.sla_seconds[call.kind] * self.sla_scale
-        return Promise(call.kind, SERVICE[call.kind], arrival, arrival + seconds, call.client)
+        return Slo(call.kind, SERVICE[call.kind], arrival, arrival + seconds, call.client)
 
     def part(self, seconds: float) -> Workload:
         """The first `seconds` of the workload."""

@@ -24,7 +24,7 @@ from cato_lsp.models.catalog import resolve_model
 from cato_lsp.orchestrator.calibration import alone_ms, measure, suited
 from cato_lsp.orchestrator.pace import Pace
 from cato_lsp.orchestrator.prompters import Prompters
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 
 PROMPT = "def add(a, b):\n    return"
 TOKENS = 16
@@ -112,9 +112,9 @@ async def _complete(launch: Launch) -> tuple[str, Pace]:
     engine = EngineThread(launch)
     await engine.start()
     ready = time.monotonic()
-    promise = Promise(TaskKind.COMPLETION, ServiceClass.TTFT, ready, math.inf, client="doctor")
+    slo = Slo(TaskKind.COMPLETION, ServiceClass.TTFT, ready, math.inf, client="doctor")
     tokens, first = 0, math.nan
-    async with engine.submit(Call(tuple(prompt), promise, max_tokens=TOKENS)) as stream:
+    async with engine.submit(Call(tuple(prompt), slo, max_tokens=TOKENS)) as stream:
         async for delta in stream:
             if math.isnan(first):
                 first = time.monotonic()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
-from cato_lsp.scheduling.promise import Promise
+from cato_lsp.scheduling.slo import Slo
 
 FinishReason = Literal["stop", "length", "abort"]
 
@@ -49,7 +49,7 @@ class Call:
     """One model call: a prompt, how to sample, and the promise it carries into the scheduler."""
 
     prompt_ids: tuple[int, ...]
-    promise: Promise
+    slo: Slo
     max_tokens: int
     stop_token_ids: tuple[int, ...] = ()
     temperature: float = 0.0

@@ -27,7 +27,7 @@ from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.request import Request, RequestStatus
 
 from cato_lsp.scheduling.policy import Policy
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 from cato_lsp.scheduling.view import RequestView, StepCost, StepView
 
 if TYPE_CHECKING:
@@ -80,13 +80,13 @@ class StepRecord:
     """Tokens computed per request, by vLLM's internal id (the external id and a random suffix)."""
 
 
-def _promise_of(request: Request, now: float) -> Promise:
+def _slo_of(request: Request, now: float) -> Slo:
     params = request.sampling_params
     extra = params.extra_args if params is not None else None
-    promise = (extra or {}).get("cato")
-    if isinstance(promise, Promise):
-        return promise
-    return Promise(TaskKind.GENERATION, ServiceClass.E2E, now, now + DEFAULT_DEADLINE, client="")
+    slo = (extra or {}).get("cato")
+    if isinstance(slo, Slo):
+        return slo
+    return Slo(TaskKind.GENERATION, ServiceClass.E2E, now, now + DEFAULT_DEADLINE, client="")
 
 
 class CatoMixin(_Base):
@@ -124,7 +124,7 @@ class CatoMixin(_Base):
         super().add_request(request)
         self._views[request.request_id] = RequestView(
             id=request.request_id,
-            promise=_promise_of(request, self.clock()),
+            slo=_slo_of(request, self.clock()),
             prompt=request.num_prompt_tokens,
             max_tokens=request.max_tokens,
             order=self._arrivals,
@@ -277,7 +277,7 @@ class CatoMixin(_Base):
         self.policy_errors += 1
         if self.policy_errors > 1:
             return
-        state = [(v.promise.kind.value, v.running, v.computed, v.todo, v.generated) for v in self._views.values()]
+        state = [(v.slo.kind.value, v.running, v.computed, v.todo, v.generated) for v in self._views.values()]
         logger.exception(
             "policy %s failed at step %d; this step runs in vLLM's order "
             "(requests as kind, running, computed, todo, generated: %s)",

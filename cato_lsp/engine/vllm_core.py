@@ -17,7 +17,7 @@ from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.model_folder import ModelFolder
 from cato_lsp.engine.scheduler import StepRecord, make_scheduler_cls
 from cato_lsp.scheduling.policy import Policy
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 
 MAX_SEQUENCES = 64
 CPU_CHUNK = 512
@@ -73,7 +73,7 @@ class VllmCore:
             stop_token_ids=list(call.stop_token_ids),
             logprobs=0 if call.scored else None,
             output_kind=RequestOutputKind.DELTA,
-            extra_args={"cato": call.promise, EXTRA_ARGUMENT: call.beginning},
+            extra_args={"cato": call.slo, EXTRA_ARGUMENT: call.beginning},
         )
         try:
             self._llm.add_request(call_id, {"prompt_token_ids": list(call.prompt_ids)}, params)
@@ -119,10 +119,10 @@ class VllmCore:
 
     def _warm_up(self) -> None:
         """Run one prompt, so that the first person does not wait for what is set up on first use."""
-        promise = Promise(TaskKind.WARMUP, ServiceClass.BACKGROUND, 0.0, math.inf, client="")
+        slo = Slo(TaskKind.WARMUP, ServiceClass.BACKGROUND, 0.0, math.inf, client="")
         length = min(WARM_UP_TOKENS, self.context_length // 2)
         # Scored, since vLLM compiles a function at the first probability that somebody asks for.
-        self.add("warm-up", Call((0,) * length, promise, max_tokens=4, scored=True))
+        self.add("warm-up", Call((0,) * length, slo, max_tokens=4, scored=True))
         while self.busy:
             self.step()
 

@@ -16,7 +16,7 @@ from cato_lsp.engine.api import EngineError
 from cato_lsp.lsp.preview import Preview, show_document, shows_previews
 from cato_lsp.lsp.progress import Progress
 from cato_lsp.orchestrator.work import EndedError, RefusedError, Watcher
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.generation import generation_target
 from cato_lsp.tasks.prompts import language_name

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from lsprotocol import types
 from pygls.uris import from_fs_path
 
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 
 if TYPE_CHECKING:
     from cato_lsp.lsp.session import Session

@@ -13,7 +13,7 @@ import anyio
 from cato_lsp.config import Settings
 from cato_lsp.engine.api import Call, Engine
 from cato_lsp.orchestrator.pace import Pace
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 from cato_lsp.tasks.calls import Work
 from cato_lsp.tasks.prompts import Prompt, Prompter, summarize
 from cato_lsp.tasks.summarization import EXPECTED_TOKENS
@@ -97,10 +97,10 @@ class _Timing:
 
 async def _timed(engine: Engine, prompt: Prompt, tokens: int, clock: Callable[[], float]) -> _Timing:
     began = clock()
-    promise = Promise(TaskKind.WARMUP, ServiceClass.BACKGROUND, began, math.inf, "calibration")
+    slo = Slo(TaskKind.WARMUP, ServiceClass.BACKGROUND, began, math.inf, "calibration")
     arrivals: list[float] = []
     answered = cached = 0
-    async with engine.submit(Call(prompt.ids, promise, tokens)) as stream:
+    async with engine.submit(Call(prompt.ids, slo, tokens)) as stream:
         async for delta in stream:
             if not arrivals:
                 cached = delta.cached_prompt_tokens

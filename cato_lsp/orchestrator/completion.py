@@ -15,7 +15,7 @@ from cato_lsp.engine.api import Delta, Engine, EngineError, EngineUnavailableErr
 from cato_lsp.orchestrator.live import LiveTask, LiveTasks, Slot
 from cato_lsp.orchestrator.record import Outcome, Source, TaskLog, TaskRecord
 from cato_lsp.orchestrator.running import RunningAnswer, completion_call
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
 from cato_lsp.tasks.typethrough import TypeThroughCache
 
@@ -54,13 +54,13 @@ class CompletionRunner:
         arrival = self._clock()
         sla = settings.sla.completion_ttft_ms / 1000
         record = TaskRecord(TaskKind.COMPLETION, client, deadline=sla, outcome=Outcome.CANCELLED)
-        promise = Promise(TaskKind.COMPLETION, ServiceClass.TTFT, arrival, arrival + sla, client)
+        slo = Slo(TaskKind.COMPLETION, ServiceClass.TTFT, arrival, arrival + sla, client)
         slot = Slot(client, request.snapshot.uri)
         completions: list[Completion] = []
         previous = self._live.at(slot)
         try:
             with self._live.take(slot) as task:
-                job = _Job(request, settings, promise, record, prepare, self._clock)
+                job = _Job(request, settings, slo, record, prepare, self._clock)
                 completions = await self._complete(job, task, previous, cache)
             record.outcome = task.ended_as or (Outcome.ANSWERED if completions else Outcome.EMPTY)
         except EngineUnavailableError:
@@ -113,7 +113,7 @@ class _Job:
         self,
         request: CompletionRequest,
         settings: Settings,
-        promise: Promise,
+        slo: Slo,
         record: TaskRecord,
         prepare: Prepare,
         clock: Callable[[], float],
@@ -122,9 +122,9 @@ class _Job:
         self.settings = settings
         self.record = record
         self.prepare = prepare
-        self._promise = promise
+        self._slo = slo
         self._clock = clock
-        self._limit = promise.arrival + settings.completion.answer_ms / 1000
+        self._limit = slo.arrival + settings.completion.answer_ms / 1000
 
     async def follow(self, task: LiveTask) -> Completion | None:
         """Read on in the answer that was made for an earlier request, as long as it agrees with what was typed."""
@@ -132,7 +132,7 @@ class _Job:
         assert answer is not None
         self.record.source = Source.STREAM
         if answer.begun:
-            self.record.ttft = self._clock() - self._promise.arrival
+            self.record.ttft = self._clock() - self._slo.arrival
         return await self._read(answer, task)
 
     async def one(self, engine: Engine, plan: CompletionPlan, task: LiveTask) -> Completion | None:
@@ -170,7 +170,7 @@ class _Job:
     def _start(self, engine: Engine, plan: CompletionPlan, number: int = 0) -> RunningAnswer:
         temperature, seed = (TEMPERATURE, number) if number else (0.0, None)
         least = 0.0 if self.request.invoked else self.settings.completion.least_confidence
-        call = completion_call(plan, self._promise, temperature=temperature, seed=seed, scored=least > 0)
+        call = completion_call(plan, self._slo, temperature=temperature, seed=seed, scored=least > 0)
         stream = engine.submit(call)
         self.record.prompt_tokens += len(plan.prompt_ids)
         self.record.calls.append(stream.usage)
@@ -194,7 +194,7 @@ class _Job:
 
     def _count(self, on_first: Callable[[], None], delta: Delta, is_first: bool) -> None:
         if self.record.ttft is None:
-            self.record.ttft = self._clock() - self._promise.arrival
+            self.record.ttft = self._clock() - self._slo.arrival
         self.record.answer_tokens += delta.tokens
         if is_first:
             self.record.cached_tokens += delta.cached_prompt_tokens

@@ -11,7 +11,7 @@ import anyio
 
 from cato_lsp.orchestrator.record import Outcome
 from cato_lsp.orchestrator.running import RunningAnswer
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 
 
 class Slot(NamedTuple):

@@ -22,7 +22,7 @@ from cato_lsp.orchestrator.pace import Pace
 from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.orchestrator.record import TaskLog
 from cato_lsp.orchestrator.work import Plan, Watcher, WorkRunner
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 from cato_lsp.tasks.completion import Completion, CompletionRequest
 from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.exclusion import Exclusion

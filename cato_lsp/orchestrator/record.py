@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cato_lsp.engine.api import CallUsage
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 
 CAPACITY = 1000
 

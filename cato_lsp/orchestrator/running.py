@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cato_lsp.engine.api import Beginning, Call, CallStream, Delta
-from cato_lsp.scheduling.promise import Promise
+from cato_lsp.scheduling.slo import Slo
 from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
 from cato_lsp.tasks.confidence import Confidence
 from cato_lsp.tasks.window import plain
@@ -18,7 +18,7 @@ from cato_lsp.tasks.window import plain
 
 def completion_call(
     plan: CompletionPlan,
-    promise: Promise,
+    slo: Slo,
     *,
     temperature: float = 0.0,
     seed: int | None = None,
@@ -28,7 +28,7 @@ def completion_call(
     cut = plan.cut
     beginning = Beginning(cut.spellings, len(cut.text), tuple(cut.ids)) if cut else None
     prompt, stop = tuple(plan.prompt_ids), tuple(plan.stop_token_ids)
-    return Call(prompt, promise, plan.max_tokens, stop, temperature, seed, beginning, scored)
+    return Call(prompt, slo, plan.max_tokens, stop, temperature, seed, beginning, scored)
 
 
 class RunningAnswer:

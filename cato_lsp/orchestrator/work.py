@@ -15,7 +15,7 @@ from cato_lsp.orchestrator.live import LiveTasks, Slot
 from cato_lsp.orchestrator.pace import Pace
 from cato_lsp.orchestrator.record import Outcome, TaskLog, TaskRecord
 from cato_lsp.orchestrator.workflow import TaskCalls
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 from cato_lsp.tasks.calls import Calls, CannotDoError, Work
 from cato_lsp.tasks.prompts import Prompter
 
@@ -147,8 +147,8 @@ class WorkRunner:
             due = max(due, arrival + admission.expected)
             if admission.reason:
                 watcher.note(admission.reason)
-        promise = Promise(slot.kind, service, arrival, due, slot.client)
-        calls = TaskCalls(engine, promise, record, self.pace, self._clock, plan.foreseen, watcher.tokens)
+        slo = Slo(slot.kind, service, arrival, due, slot.client)
+        calls = TaskCalls(engine, slo, record, self.pace, self._clock, plan.foreseen, watcher.tokens)
         running = Running(slot.kind, slot.client, calls)
         self.ahead.append(running)
         try:

@@ -21,7 +21,7 @@ import anyio
 from cato_lsp.engine.api import Call, CallRejectedError, Engine, EngineError
 from cato_lsp.orchestrator.pace import WIDEST, Pace
 from cato_lsp.orchestrator.record import TaskRecord
-from cato_lsp.scheduling.promise import Promise, ServiceClass
+from cato_lsp.scheduling.slo import Slo, ServiceClass
 from cato_lsp.tasks.calls import Answer, ModelCall, OnText, Work
 
 BEHIND = 30.0
@@ -31,7 +31,7 @@ BEHIND = 30.0
 class TaskCalls:
     """A `cato_lsp.tasks.calls.Calls` on an engine.
 
-    :param promise: the task's. Its deadline is the first token's for the class TTFT, else the last token's.
+    :param slo: the task's. Its deadline is the first token's for the class TTFT, else the last token's.
     :param foreseen: what the task will probably cost in all.
     :param on_tokens: is told how many tokens have been answered so far.
     """
@@ -39,7 +39,7 @@ class TaskCalls:
     def __init__(
         self,
         engine: Engine,
-        promise: Promise,
+        slo: Slo,
         record: TaskRecord,
         pace: Pace,
         clock: Callable[[], float],
@@ -47,7 +47,7 @@ class TaskCalls:
         on_tokens: Callable[[int], None] = lambda _tokens: None,
     ) -> None:
         self._engine = engine
-        self._promise = promise
+        self._slo = slo
         self._record = record
         self._pace = pace
         self._clock = clock
@@ -63,12 +63,12 @@ class TaskCalls:
     @property
     def deadline(self) -> float:
         """When the task is due."""
-        return self._promise.deadline
+        return self._slo.deadline
 
     async def call(self, call: ModelCall, *, then: Sequence[Work] = (), on_text: OnText | None = None) -> Answer:
         """See `Calls.call`."""
         self._left = [call.work, *then]
-        answer = await self._ask(call, self._promise_of(call, then), on_text)
+        answer = await self._ask(call, self._slo_of(call, then), on_text)
         self._left = list(then)
         self._stage += 1
         return answer
@@ -92,7 +92,7 @@ class TaskCalls:
             call = calls[number]
             watch = None if on_text is None else partial(on_text, number)
             try:
-                answers[number] = await self._ask(call, self._promise_of(call, then), watch)
+                answers[number] = await self._ask(call, self._slo_of(call, then), watch)
             except EngineError as error:
                 failure = error
                 group.cancel_scope.cancel()
@@ -116,26 +116,26 @@ class TaskCalls:
     def has_time_for(self, work: Work) -> bool:
         """See `Calls.has_time_for`."""
         left = self._pace.together(self._left) + self._pace.seconds(work)
-        return self._clock() + left <= self._promise.deadline
+        return self._clock() + left <= self._slo.deadline
 
-    def _promise_of(self, call: ModelCall, then: Sequence[Work]) -> Promise:
+    def _slo_of(self, call: ModelCall, then: Sequence[Work]) -> Slo:
         """The promise to a call that starts now.
 
         :param then: what follows the call, or the map that it is part of.
         """
         del call, then
-        behind = BEHIND * self.load if self._promise.service is ServiceClass.E2E else 0.0
-        return replace(self._promise, behind=behind)
+        behind = BEHIND * self.load if self._slo.service is ServiceClass.E2E else 0.0
+        return replace(self._slo, behind=behind)
 
-    async def _ask(self, call: ModelCall, promise: Promise, on_text: OnText | None) -> Answer:
-        promise = replace(promise, stage=self._stage)
+    async def _ask(self, call: ModelCall, slo: Slo, on_text: OnText | None) -> Answer:
+        slo = replace(slo, stage=self._stage)
         seed = self._stage if call.temperature else None
         prompt = call.prompt
         began = self._clock()
         pieces: list[str] = []
         complete, tokens, first, cached = False, 0, began, 0
         stream = self._engine.submit(
-            Call(prompt.ids, promise, call.max_tokens, prompt.stop_token_ids, call.temperature, seed)
+            Call(prompt.ids, slo, call.max_tokens, prompt.stop_token_ids, call.temperature, seed)
         )
         record = self._record
         record.prompt_tokens += len(prompt.ids)
@@ -146,7 +146,7 @@ class TaskCalls:
                     first, cached = self._clock(), delta.cached_prompt_tokens
                     record.cached_tokens += cached
                     if record.ttft is None:
-                        record.ttft = first - self._promise.arrival
+                        record.ttft = first - self._slo.arrival
                 tokens += delta.tokens
                 record.answer_tokens += delta.tokens
                 pieces.append(delta.text)

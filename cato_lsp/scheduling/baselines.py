@@ -45,7 +45,7 @@ class EarliestDeadlineFirst(_Stateless):
     def plan(self, view: StepView) -> Plan:
         """See `Policy.plan`."""
         everyone = [*view.running, *view.waiting]
-        everyone.sort(key=lambda r: (r.promise.deadline, r.order))
+        everyone.sort(key=lambda r: (r.slo.deadline, r.order))
         return serve_in_order(view, everyone, view.max_tokens)
 
 

@@ -25,7 +25,7 @@ from cato_lsp.scheduling.lengths import AnswerLengths
 from cato_lsp.scheduling.options import CatoOptions
 from cato_lsp.scheduling.plan import Plan
 from cato_lsp.scheduling.planner import StepPlanner
-from cato_lsp.scheduling.promise import ServiceClass
+from cato_lsp.scheduling.slo import ServiceClass
 from cato_lsp.scheduling.view import RequestView, StepCost, StepView
 
 _PRESSURE_SECONDS = 20.0
@@ -73,16 +73,16 @@ class CatoPolicy:
     def ended(self, request: RequestView, *, finished: bool) -> None:
         """See `Policy.ended`."""
         if finished and request.generated:
-            self.lengths.add(request.promise.kind, request.generated)
+            self.lengths.add(request.slo.kind, request.generated)
         if request.note:
-            self.shares.leave(request.promise.client)
+            self.shares.leave(request.slo.client)
 
     def _meet(self, request: RequestView) -> None:
-        promise = request.promise
+        slo = request.slo
         request.note["met"] = 1.0
-        self.shares.enter(promise.client)
-        if promise.service is ServiceClass.TTFT:
-            self.last_urgent = promise.arrival
-            allowed = promise.deadline - promise.arrival
+        self.shares.enter(slo.client)
+        if slo.service is ServiceClass.TTFT:
+            self.last_urgent = slo.arrival
+            allowed = slo.deadline - slo.arrival
             if allowed > 0:
                 self.allowance = min(allowed, self.allowance * 1.01)

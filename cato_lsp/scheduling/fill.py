@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from cato_lsp.scheduling.plan import Plan
-from cato_lsp.scheduling.promise import ServiceClass
+from cato_lsp.scheduling.slo import ServiceClass
 from cato_lsp.scheduling.queues import Queues
 from cato_lsp.scheduling.view import RequestView, StepView
 
@@ -78,7 +78,7 @@ class StepFiller:
     def add_urgent(self, request: RequestView, safety: float) -> None:
         """Grant a request that is to be answered on time, and let the step end by then if that is how it ends."""
         if self.add(request, by_force=self._is_short(request)) and self.grants.get(request.id) == request.todo:
-            on_time = (request.promise.deadline - self.view.now - safety - self.base) / self.per_token
+            on_time = (request.slo.deadline - self.view.now - safety - self.base) / self.per_token
             if self.used <= on_time < self.prefill_left:
                 self.prefill_left = on_time
 
@@ -136,7 +136,7 @@ class StepFiller:
             for r in self.view.running
             if r.id not in self.grants
             and r.id not in self.victims
-            and (r.promise.deadline < now or r.promise.service is not ServiceClass.TTFT)
+            and (r.slo.deadline < now or r.slo.service is not ServiceClass.TTFT)
         ]
         candidates.sort(key=_keeps_blocks, reverse=True)
         for victim in candidates:
@@ -149,4 +149,4 @@ class StepFiller:
 
 def _keeps_blocks(request: RequestView) -> tuple[bool, int, int]:
     """Sorts requests by what is lost with their blocks, most first."""
-    return request.promise.service is ServiceClass.BACKGROUND, -request.computed, request.order
+    return request.slo.service is ServiceClass.BACKGROUND, -request.computed, request.order

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cato_lsp.scheduling.feasible import Job, keep_most
 from cato_lsp.scheduling.fill import StepFiller
 from cato_lsp.scheduling.plan import Plan
-from cato_lsp.scheduling.promise import ServiceClass
+from cato_lsp.scheduling.slo import ServiceClass
 from cato_lsp.scheduling.queues import sort_requests
 from cato_lsp.scheduling.view import RequestView, StepView
 
@@ -104,9 +104,9 @@ class StepPlanner:
         lengths, now, feasible = self.policy.lengths, self.view.now, 1.5 * self.base
         until = math.inf if self.overloaded else now + options.pace_horizon
         paces = (
-            (r.promise.deadline - now) / lengths.remaining(r.promise.kind, r.generated, 0.8)
+            (r.slo.deadline - now) / lengths.remaining(r.slo.kind, r.generated, 0.8)
             for r in self.queues.decoding
-            if r.promise.service is ServiceClass.E2E and r.promise.deadline < until
+            if r.slo.service is ServiceClass.E2E and r.slo.deadline < until
         )
         pace = min((p for p in paces if p > feasible), default=math.inf)
         floor = options.overload_pace_floor if self.overloaded else options.pace_floor
@@ -145,18 +145,18 @@ class StepPlanner:
         return kept, [job.item for job in lost]
 
     def _has_ample_time(self, request: RequestView) -> bool:
-        return request.promise.deadline - request.promise.arrival > _AMPLE * self.policy.allowance
+        return request.slo.deadline - request.slo.arrival > _AMPLE * self.policy.allowance
 
     def _urgent_job(self, request: RequestView, *, aim: bool = True) -> Job[RequestView]:
-        promise, options, allowance = request.promise, self.options, self.policy.allowance
+        slo, options, allowance = request.slo, self.options, self.policy.allowance
         cost = self.policy.cost
         work = cost.per_sequence + cost.per_token * request.todo
         work += cost.per_context * (request.computed + request.todo)
-        due = promise.deadline - self.view.now - options.safety * allowance
+        due = slo.deadline - self.view.now - options.safety * allowance
         if options.aim and aim and self._has_ample_time(request):
             early = options.generous_aim * due
             due = early if self.base + work <= early else due
-        return Job(request, work, due, work * self.weights.get(promise.client, 1.0))
+        return Job(request, work, due, work * self.weights.get(slo.client, 1.0))
 
     def _keep_second(self, kept: Kept, dropped: list[RequestView]) -> Kept:
         """Whom the kept leave time for: those a little late, and prompts of planned work whose time to start has come.
@@ -178,16 +178,16 @@ class StepPlanner:
         return [job for job in both if job.item.id not in first]
 
     def _late_job(self, request: RequestView) -> Job[RequestView]:
-        promise, work = request.promise, self.per_token * request.todo
-        due = promise.arrival + self.options.lateness * (promise.deadline - promise.arrival) - self.view.now
+        slo, work = request.slo, self.per_token * request.todo
+        due = slo.arrival + self.options.lateness * (slo.deadline - slo.arrival) - self.view.now
         return Job(request, work, due, _SECOND + work)
 
     def _planned_job(self, request: RequestView) -> Job[RequestView]:
         """Due when the prompt must be done for a long answer to be on time; at once, if only for a usual one."""
-        promise, lengths, step = request.promise, self.policy.lengths, self.policy.step_seconds
-        work, left = self.per_token * request.todo, promise.deadline - self.view.now
-        due = left - step * lengths.remaining(promise.kind, request.generated, self.options.long_answer)
-        usual = left - step * lengths.remaining(promise.kind, request.generated)
+        slo, lengths, step = request.slo, self.policy.lengths, self.policy.step_seconds
+        work, left = self.per_token * request.todo, slo.deadline - self.view.now
+        due = left - step * lengths.remaining(slo.kind, request.generated, self.options.long_answer)
+        usual = left - step * lengths.remaining(slo.kind, request.generated)
         soon = self.base + work + 0.1 * self.policy.allowance
         return Job(request, work, max(due, soon) if usual >= self.base + work else -math.inf, _SECOND + work)
 
@@ -200,14 +200,14 @@ class StepPlanner:
         lengths, weights = self.policy.lengths, self.weights
         jobs: Kept = []
         for request in planned:
-            promise = request.promise
-            decoding = step * lengths.remaining(promise.kind, request.generated)
+            slo = request.slo
+            decoding = step * lengths.remaining(slo.kind, request.generated)
             work = self.per_token * request.todo
-            due = promise.deadline + promise.behind - now - decoding
-            jobs.append(Job(request, work / rate, due, work * weights.get(promise.client, 1.0)))
+            due = slo.deadline + slo.behind - now - decoding
+            jobs.append(Job(request, work / rate, due, work * weights.get(slo.client, 1.0)))
         hopeful, others, _ = keep_most(jobs, overhead=0.0, step=1.0)
         if weights:
-            hopeful.sort(key=lambda job: weights.get(job.item.promise.client, 1.0) >= 2.0)
+            hopeful.sort(key=lambda job: weights.get(job.item.slo.client, 1.0) >= 2.0)
         others.sort(key=lambda job: job.item.order)
         return [job.item for job in chain(hopeful, others)]
 
@@ -221,7 +221,7 @@ class StepPlanner:
             need = self.base + self.before + sum([job.work for job in serve])
             fill = min(options.fill_step * allowance, self.base / options.fill_overhead)
             return min(self.urgent_step, max(fill, need))
-        if any(job.item.promise.service is ServiceClass.TTFT for job in second):
+        if any(job.item.slo.service is ServiceClass.TTFT for job in second):
             return options.chance_step * allowance
         now = self.view.now
         if now - policy.last_urgent > options.quiet and now > self.view.typing_until:
@@ -250,7 +250,7 @@ class StepPlanner:
         passed_over = (
             r
             for r in chain(queues.urgent, queues.late, queues.planned, queues.background)
-            if r.promise.arrival < before
+            if r.slo.arrival < before
         )
         return min(passed_over, key=lambda r: r.order, default=None)
 
@@ -262,7 +262,7 @@ class StepPlanner:
         for request in chain(self.view.running, self.view.waiting):
             tokens = grants.get(request.id)
             if tokens:
-                client = request.promise.client
+                client = request.slo.client
                 of_client[client] = of_client.get(client, 0) + tokens
         for client, tokens in of_client.items():
             self.policy.shares.charge(client, tokens)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cato_lsp.scheduling.promise import ServiceClass
+from cato_lsp.scheduling.slo import ServiceClass
 from cato_lsp.scheduling.view import RequestView
 
 DECODE_TOKENS = 16
@@ -49,17 +49,17 @@ def sort_requests(requests: Iterable[RequestView], now: float) -> Queues:
         todo = request.todo
         if todo <= 0:
             continue
-        promise = request.promise
-        service = promise.service
+        slo = request.slo
+        service = slo.service
         if service is nobody:
             if request.generated:
                 background.appendleft(request)
             else:
                 background.append(request)
         elif request.generated and todo <= DECODE_TOKENS:
-            (yielding if service is e2e and promise.deadline < now else decoding).append(request)
+            (yielding if service is e2e and slo.deadline < now else decoding).append(request)
         elif service is ttft:
-            (urgent if promise.deadline > now and not request.generated else late).append(request)
+            (urgent if slo.deadline > now and not request.generated else late).append(request)
         else:
             planned.append(request)
     return queues

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from cato_lsp.scheduling.promise import Promise
+from cato_lsp.scheduling.slo import Slo
 
 
 @dataclass(slots=True, eq=False)
@@ -16,7 +16,7 @@ class RequestView:
     """
 
     id: str
-    promise: Promise
+    slo: Slo
     prompt: int
     """Length of the prompt."""
     max_tokens: int

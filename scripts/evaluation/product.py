@@ -15,7 +15,7 @@ from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.thread import EngineThread
 from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.orchestrator.running import completion_call
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 from cato_lsp.tasks.completion import CompletionPrompter, CompletionRequest
 from cato_lsp.tasks.context import FileContext
 from cato_lsp.tasks.fim import NO_CONTEXT
@@ -44,7 +44,7 @@ class ProductModel:
         if plan is None:
             return place.text
         text, complete = plan.stream(), False
-        call = replace(completion_call(plan, _promise(TaskKind.COMPLETION)), scored=scores is not None)
+        call = replace(completion_call(plan, _slo(TaskKind.COMPLETION)), scored=scores is not None)
         async with self._engine.submit(call) as deltas:
             async for delta in deltas:
                 if scores is not None:
@@ -60,7 +60,7 @@ class ProductModel:
         prompt = CatoPrompter(self._tokenizer, self._engine.context_length).prompt(ask)
         if prompt is None:
             raise ValueError("the model is not of our own family")
-        call = Call(prompt.ids, _promise(TaskKind.SUMMARIZATION), most_tokens, prompt.stop_token_ids)
+        call = Call(prompt.ids, _slo(TaskKind.SUMMARIZATION), most_tokens, prompt.stop_token_ids)
         parts: list[str] = []
         ended = False
         async with self._engine.submit(call) as deltas:
@@ -76,7 +76,7 @@ class ProductModel:
         ids = self._tokenizer.encode(text)[:prompt_tokens]
         began = time.monotonic()
         written = 0
-        call = Call(tuple(ids), _promise(TaskKind.COMPLETION), answer_tokens, scored=scored)
+        call = Call(tuple(ids), _slo(TaskKind.COMPLETION), answer_tokens, scored=scored)
         async with self._engine.submit(call) as deltas:
             async for delta in deltas:
                 written += delta.tokens
@@ -100,5 +100,5 @@ async def served(folder: Path, context_tokens: int | None = None) -> AsyncIterat
         await engine.wait_closed()
 
 
-def _promise(kind: TaskKind) -> Promise:
-    return Promise(kind, ServiceClass.E2E, time.monotonic(), math.inf, "evaluation")
+def _slo(kind: TaskKind) -> Slo:
+    return Slo(kind, ServiceClass.E2E, time.monotonic(), math.inf, "evaluation")

@@ -18,7 +18,7 @@ from cato_lsp.config import Settings
 from cato_lsp.engine.api import Call, CallUsage
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.orchestrator.record import Outcome, Source
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 from cato_lsp.tasks.completion import CompletionRequest
 from cato_lsp.tasks.families import FimFamily
 from cato_lsp.tasks.snapshot import Snapshot
@@ -139,10 +139,10 @@ class Plain(Client):
         self._scope.cancel()
         self._scope = scope = anyio.CancelScope()
         prompt = tuple(sliding_windows(self._tokenizer, self._family, snapshot.text, offset, self._budget))
-        promise = Promise(TaskKind.COMPLETION, ServiceClass.TTFT, began, began + DEADLINE, self._name)
+        slo = Slo(TaskKind.COMPLETION, ServiceClass.TTFT, began, began + DEADLINE, self._name)
         text, cached, first = "", 0, True
         with scope:
-            async with self._engine.submit(Call(prompt, promise, PLAIN_ANSWER, self._stop)) as stream:
+            async with self._engine.submit(Call(prompt, slo, PLAIN_ANSWER, self._stop)) as stream:
                 async for delta in stream:
                     text += delta.text
                     cached += delta.cached_prompt_tokens if first else 0

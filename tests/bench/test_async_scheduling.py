@@ -43,7 +43,7 @@ class Ahead:
         from vllm.v1.request import Request
 
         self.lengths[str(number)] = call.answer
-        extra = {"cato": workload.promise(call, call.time)}
+        extra = {"cato": workload.slo(call, call.time)}
         params = SamplingParams(temperature=0.0, max_tokens=8192, stop_token_ids=[STOP_TOKEN], extra_args=extra)
         ids = [3] * call.prompt
         self.core.add_request(Request(str(number), ids, params, None, arrival_time=call.time))

@@ -16,7 +16,7 @@ from cato_lsp.bench.poisson import poisson
 from cato_lsp.bench.policies import POLICIES
 from cato_lsp.bench.simulate import simulate
 from cato_lsp.bench.workload import Call, Workload
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 
 SMALL = HardwareProfile(
     name="small",
@@ -137,5 +137,5 @@ def test_nobody_is_passed_over_longer_than_patience_and_the_work_before_him() ->
     forgotten = Call(0.5, TaskKind.WARMUP, "patient", 3000, 2)
     made = sorted([*flood, forgotten], key=lambda call: call.time)
     run = play(Workload("flood", made, 70.0), "cato")[0]
-    outcome = next(o for o in run.outcomes if o.promise.kind is TaskKind.WARMUP)
+    outcome = next(o for o in run.outcomes if o.slo.kind is TaskKind.WARMUP)
     assert 0.5 + patience < outcome.first < 70.0, "it ran while the flood went on"

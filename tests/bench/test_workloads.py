@@ -20,7 +20,7 @@ from cato_lsp.bench.policies import parse_policies
 from cato_lsp.bench.specs import make_workload
 from cato_lsp.bench.trace import read_trace
 from cato_lsp.bench.workload import Call, Workload, token_ids
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 
 PROFILE = load_profile("h200-qwen2.5-coder-7b")
 

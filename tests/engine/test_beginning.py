@@ -11,7 +11,7 @@ import pytest
 
 from cato_lsp.engine.api import Beginning, Call
 from cato_lsp.engine.thread import EngineThread
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 from cato_lsp.tasks.healing import Healer
 from cato_lsp.tasks.tokenizer import Tokenizer
 
@@ -28,9 +28,9 @@ def call_of(tokenizer: Tokenizer, line: str) -> Call:
     """A call to continue a line, whose answer has to begin with the word that the line cuts."""
     cut = Healer(tokenizer).heal(line)
     assert cut is not None
-    promise = Promise(TaskKind.COMPLETION, ServiceClass.TTFT, time.monotonic(), time.monotonic() + 1, "test")
+    slo = Slo(TaskKind.COMPLETION, ServiceClass.TTFT, time.monotonic(), time.monotonic() + 1, "test")
     ids = (*tokenizer.encode(HEAD), *tokenizer.encode(line.removesuffix(cut.text)))
-    return Call(ids, promise, 12, beginning=Beginning(cut.spellings, len(cut.text), tuple(cut.ids)))
+    return Call(ids, slo, 12, beginning=Beginning(cut.spellings, len(cut.text), tuple(cut.ids)))
 
 
 def spelled_one_way(tokenizer: Tokenizer, call: Call) -> Call:

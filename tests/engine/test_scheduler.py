@@ -14,7 +14,7 @@ import pytest
 
 from cato_lsp.scheduling.cato import CatoPolicy
 from cato_lsp.scheduling.plan import Plan
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 from cato_lsp.scheduling.view import RequestView, StepCost, StepView
 from tests.engine.conftest import start_tiny_engine
 
@@ -66,13 +66,13 @@ class ShuffledPolicy:
     def ended(self, request: RequestView, *, finished: bool) -> None: ...
 
 
-def promise(kind: TaskKind = TaskKind.COMPLETION, seconds: float = 1.0) -> Promise:
+def slo(kind: TaskKind = TaskKind.COMPLETION, seconds: float = 1.0) -> Slo:
     now = time.monotonic()
     service = ServiceClass.TTFT if kind is TaskKind.COMPLETION else ServiceClass.E2E
-    return Promise(kind, service, now, now + seconds, client="window")
+    return Slo(kind, service, now, now + seconds, client="window")
 
 
-def add(engine: Any, name: str, prompt: int, answer: int, cato: Promise | None = None) -> None:
+def add(engine: Any, name: str, prompt: int, answer: int, cato: Slo | None = None) -> None:
     from vllm import SamplingParams
 
     ids = [3 + (17 * i + 31 * len(name) + ord(name[-1])) % 500 for i in range(prompt)]
@@ -99,8 +99,8 @@ def scheduler_of(engine: Any) -> Any:
 
 def add_mix(engine: Any) -> None:
     for i in range(4):
-        add(engine, f"long-{i}", 300 + 50 * i, 12, promise(TaskKind.SUMMARIZATION, 30.0))
-        add(engine, f"short-{i}", 20 + 30 * i, 6, promise())
+        add(engine, f"long-{i}", 300 + 50 * i, 12, slo(TaskKind.SUMMARIZATION, 30.0))
+        add(engine, f"short-{i}", 20 + 30 * i, 6, slo())
     add(engine, "no-promise", 90, 8)
 
 
@@ -152,8 +152,8 @@ def test_every_step_is_recorded_and_an_aborted_request_appears_in_none_after(sta
     engine = start_engine(
         scheduler_cls=make_scheduler_cls(CatoPolicy(), async_scheduling=False, on_step=records.append)
     )
-    add(engine, "gone", 600, 20, promise(TaskKind.SUMMARIZATION, 30.0))
-    add(engine, "stays", 40, 30, promise())
+    add(engine, "gone", 600, 20, slo(TaskKind.SUMMARIZATION, 30.0))
+    add(engine, "stays", 40, 30, slo())
     engine.step()
     engine.abort_request(["gone"])
     before = len(records)
@@ -182,11 +182,11 @@ def test_a_prompt_that_was_seen_before_is_found_in_the_prefix_cache(start_engine
     from cato_lsp.engine.scheduler import make_scheduler_cls
 
     engine = start_engine(scheduler_cls=make_scheduler_cls(CatoPolicy(), async_scheduling=False))
-    add(engine, "a", 320, 4, promise())
+    add(engine, "a", 320, 4, slo())
     first = answers(engine)
     computed = scheduler_of(engine).computed_tokens
-    add(engine, "b", 320, 4, promise())
-    add(engine, "a", 320, 4, promise())
+    add(engine, "b", 320, 4, slo())
+    add(engine, "a", 320, 4, slo())
     again = answers(engine)
     assert again["a"] == first["a"]
     assert scheduler_of(engine).computed_tokens - computed < 2 * 323 - 256
@@ -209,5 +209,5 @@ def _answers_with_and_without_speculation(model: Path) -> tuple[Any, Any, int]:
     speculation = {"method": "ngram", "num_speculative_tokens": 3, "prompt_lookup_max": 3, "prompt_lookup_min": 1}
     cls = make_scheduler_cls(CatoPolicy(), async_scheduling=False)
     engine = start_tiny_engine(model, scheduler_cls=cls, speculative_config=speculation)
-    add(engine, "long", 200, 60, promise())
+    add(engine, "long", 200, 60, slo())
     return expected, answers(engine), scheduler_of(engine).policy_errors

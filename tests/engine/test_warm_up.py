@@ -15,7 +15,7 @@ from cato_lsp.engine.model_folder import inspect_model_folder
 from cato_lsp.engine.vllm_core import VllmCore
 from cato_lsp.models.catalog import resolve_model
 from cato_lsp.scheduling.cato import CatoPolicy
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Promise, ServiceClass, TaskKind
 
 launch = Launch(resolve_model("bundled").path, EngineSettings(threads=1))
 core = VllmCore(launch, inspect_model_folder(launch.model), CatoPolicy(), lambda step: None)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cato_lsp.orchestrator.admission import MOST, MOST_OF_ONE, Admission, Verdict, admit, overfull
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 
 SUMMARY, TRANSLATION = TaskKind.SUMMARIZATION, TaskKind.TRANSLATION
 ORDER = [Verdict.YES, Verdict.LATER, Verdict.NO]

@@ -195,7 +195,7 @@ async def test_a_document_is_read_ahead_when_typing_rests(
         group.cancel_scope.cancel()
     (call,) = house.engine.calls
     assert call.max_tokens == 1
-    assert call.promise.kind == "warmup"
+    assert call.slo.kind == "warmup"
 
 
 async def test_nothing_is_read_ahead_for_those_who_want_none(project: Path, prompter: CompletionPrompter) -> None:

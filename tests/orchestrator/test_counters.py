@@ -10,7 +10,7 @@ from cato_lsp.engine.api import CallUsage
 from cato_lsp.orchestrator.counters import KEPT_AFTER, AcceptCounters
 from cato_lsp.orchestrator.record import Outcome, Source, TaskRecord
 from cato_lsp.orchestrator.summary import percentile, summarize_tasks
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 
 
 def test_an_item_counts_once_however_often_it_is_reported() -> None:

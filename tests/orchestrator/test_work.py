@@ -15,7 +15,7 @@ from cato_lsp.orchestrator.admission import MOST_OF_ONE
 from cato_lsp.orchestrator.live import LiveTasks, Slot
 from cato_lsp.orchestrator.record import Outcome, TaskLog
 from cato_lsp.orchestrator.work import EndedError, Plan, RefusedError, Watcher, WorkRunner
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 from cato_lsp.tasks.calls import Calls, ModelCall
 from cato_lsp.tasks.model_format import read_model_format
 from cato_lsp.tasks.prompts import PlainPrompter, Prompt, Prompter
@@ -148,9 +148,9 @@ async def test_a_task_taken_on_for_later_is_told_so_and_planned_for_then(office:
         before = len(office.engine.calls)
         group.start_soon(office.translate, "a", 1)
         await office.until(lambda: len(office.engine.calls) > before)
-        promise = office.engine.calls[-1].promise
+        slo = office.engine.calls[-1].slo
         group.cancel_scope.cancel()
-    assert promise.deadline > promise.arrival + 45.0
+    assert slo.deadline > slo.arrival + 45.0
     said = [note for note in office.notes if note != "one thing to know"]
     assert said[-1].startswith("1 translation is ahead; expected ")
 

@@ -12,7 +12,7 @@ from cato_lsp.engine.api import EngineError
 from cato_lsp.orchestrator.pace import WIDEST, Pace
 from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.orchestrator.workflow import BEHIND, TaskCalls
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 from cato_lsp.tasks.calls import ModelCall, Work
 from cato_lsp.tasks.prompts import Prompt
 from tests.orchestrator.scripted import Clock, ScriptedEngine
@@ -39,18 +39,18 @@ class Task:
         self.engine = ScriptedEngine(self.clock, lambda _call: " ".join("x" * answered))
         self.record = TaskRecord(TaskKind.TRANSLATION, "test", seconds)
         self.end = self.clock.now + seconds
-        promise = Promise(TaskKind.TRANSLATION, service, self.clock.now, self.end, "test")
-        self.calls = TaskCalls(self.engine, promise, self.record, pace(), self.clock)
+        slo = Slo(TaskKind.TRANSLATION, service, self.clock.now, self.end, "test")
+        self.calls = TaskCalls(self.engine, slo, self.record, pace(), self.clock)
 
     @property
     def due(self) -> list[float]:
         """When each call was due, after the task's arrival."""
-        return [each.promise.deadline - 100.0 for each in self.engine.calls]
+        return [each.slo.deadline - 100.0 for each in self.engine.calls]
 
     @property
     def behind(self) -> list[float]:
         """How far behind its deadline each call stood in line."""
-        return [each.promise.behind for each in self.engine.calls]
+        return [each.slo.behind for each in self.engine.calls]
 
 
 async def test_a_call_is_due_when_its_task_is_and_stands_in_line_by_the_work_that_is_left_in_the_task() -> None:

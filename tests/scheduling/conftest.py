@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from cato_lsp.scheduling.policy import Policy
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 from cato_lsp.scheduling.view import RequestView, StepCost, StepView
 
 SERVICE = {
@@ -33,9 +33,9 @@ def request_of() -> MakeRequest:
     ) -> RequestView:
         nonlocal made
         service, seconds = SERVICE[kind]
-        promise = Promise(kind, service, arrival, arrival + seconds, client)
+        slo = Slo(kind, service, arrival, arrival + seconds, client)
         made += 1
-        return RequestView(str(made), promise, prompt, 512, made, todo=prompt)
+        return RequestView(str(made), slo, prompt, 512, made, todo=prompt)
 
     return make
 

@@ -34,17 +34,17 @@ class Machine:
 
     def play(self, jobs: list[Job], steps: int = 200_000) -> None:
         """Serve all jobs, each from its arrival on; fails if `steps` do not suffice."""
-        coming = sorted(jobs, key=lambda job: job.view.promise.arrival, reverse=True)
+        coming = sorted(jobs, key=lambda job: job.view.slo.arrival, reverse=True)
         live: dict[str, Job] = {}
         running: list[RequestView] = []
         waiting: list[RequestView] = []
         while coming or live:
-            while coming and coming[-1].view.promise.arrival <= self.now:
+            while coming and coming[-1].view.slo.arrival <= self.now:
                 job = coming.pop()
                 live[job.view.id] = job
                 waiting.append(job.view)
             if not live:
-                self.now = coming[-1].view.promise.arrival
+                self.now = coming[-1].view.slo.arrival
                 continue
             assert steps, "somebody never ends"
             steps -= 1

@@ -8,7 +8,7 @@ import pytest
 
 from cato_lsp.scheduling.cato import CatoPolicy
 from cato_lsp.scheduling.options import CatoOptions
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 
 
 def decoding(request, generated=10):
@@ -55,7 +55,7 @@ def test_a_step_does_not_end_after_a_promise_it_could_keep(policy, request_of, v
     plan = policy.plan(view_of(tight, later, now=0.165))
     seconds = policy.cost.seconds(sum(plan.grants.values()), len(plan.grants), 0)
     assert plan.grants[tight.id] == 1000
-    assert 0.165 + seconds <= tight.promise.deadline
+    assert 0.165 + seconds <= tight.slo.deadline
 
 
 def test_background_work_is_short_while_somebody_types_and_long_when_nobody_does(policy, request_of, view_of) -> None:
@@ -155,6 +155,6 @@ def test_of_two_planned_prompts_due_at_once_the_one_that_stands_behind_waits(tra
     policy = trained(CatoPolicy(CatoOptions(planned_starts=False)))  # nothing but their place in line
     policy.step_seconds = 0.02
     first, second = (request_of(TaskKind.SUMMARIZATION, prompt=3000) for _ in range(2))
-    first.promise = replace(first.promise, behind=10.0)
+    first.slo = replace(first.slo, behind=10.0)
     plan = policy.plan(view_of(first, second))
     assert next(iter(plan.grants)) == second.id

@@ -8,7 +8,7 @@ import pytest
 
 from cato_lsp.scheduling.cost import StepCostModel
 from cato_lsp.scheduling.lengths import AnswerLengths
-from cato_lsp.scheduling.promise import TaskKind
+from cato_lsp.scheduling.slo import TaskKind
 from cato_lsp.scheduling.view import StepCost
 
 

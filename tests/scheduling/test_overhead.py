@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cato_lsp.scheduling.cato import CatoPolicy
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 from cato_lsp.scheduling.view import RequestView, StepView
 
 KINDS = [(TaskKind.COMPLETION, ServiceClass.TTFT, 0.2)] * 6 + [
@@ -25,8 +25,8 @@ def crowd(count: int) -> StepView:
     for i in range(count):
         kind, service, seconds = rng.choice(KINDS)
         arrival = 100.0 - seconds * rng.random() * 1.5
-        promise = Promise(kind, service, arrival, arrival + seconds, f"client-{i % 16}")
-        request = RequestView(str(i), promise, 2000, 512, i, todo=rng.randint(100, 4000))
+        slo = Slo(kind, service, arrival, arrival + seconds, f"client-{i % 16}")
+        request = RequestView(str(i), slo, 2000, 512, i, todo=rng.randint(100, 4000))
         if i % 2:
             request.running = True
             if rng.random() < 0.7:

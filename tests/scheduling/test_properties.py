@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cato_lsp.scheduling.baselines import EarliestDeadlineFirst, PressureAdaptive
 from cato_lsp.scheduling.cato import CatoPolicy
 from cato_lsp.scheduling.options import CatoOptions
-from cato_lsp.scheduling.promise import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 from cato_lsp.scheduling.view import RequestView
 from tests.scheduling.conftest import SERVICE
 from tests.scheduling.machine import Job, Machine
@@ -27,8 +27,8 @@ def make(drawn: list[Drawn]) -> list[Job]:
     jobs: list[Job] = []
     for order, (kind, prompt, arrival, answer, client) in enumerate(sorted(drawn, key=lambda d: d[2])):
         service, seconds = SERVICE[kind]
-        promise = Promise(kind, service, arrival, arrival + seconds, client)
-        jobs.append(Job(RequestView(str(order), promise, prompt, LONGEST_ANSWER, order, todo=prompt), answer))
+        slo = Slo(kind, service, arrival, arrival + seconds, client)
+        jobs.append(Job(RequestView(str(order), slo, prompt, LONGEST_ANSWER, order, todo=prompt), answer))
     return jobs
 
 
@@ -118,7 +118,7 @@ def test_nobody_starves_beyond_the_bound_that_the_planner_states(
         prefill = math.ceil(job.view.prompt / policy.options.reserve)
         allowed += machine.longest * (prefill + 3 * LONGEST_ANSWER) + protection
         assert job.first is not None
-        assert job.first <= job.view.promise.arrival + allowed
+        assert job.first <= job.view.slo.arrival + allowed
 
 
 def kept_by_client(
@@ -137,8 +137,8 @@ def kept_by_client(
     kept: dict[str, list[bool]] = {"modest": [], "greedy": []}
     for job in jobs:
         assert job.first is not None
-        if job.view.promise.arrival >= 5 * gap:
-            kept[job.view.promise.client].append(job.first <= job.view.promise.deadline)
+        if job.view.slo.arrival >= 5 * gap:
+            kept[job.view.slo.client].append(job.first <= job.view.slo.deadline)
     return {client: sum(each) / len(each) for client, each in kept.items()}
 
 

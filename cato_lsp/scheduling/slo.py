@@ -28,7 +28,7 @@ class ServiceClass(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class Slo:
     """The promise a call carries into the engine's scheduler.
 
     It travels as ``SamplingParams.extra_args["cato"]``, so it leaves with the request.
