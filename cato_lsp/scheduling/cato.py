@@ -45,7 +45,7 @@ class CatoPolicy:
         self.shares = ClientShares()
         self.step_seconds = 0.02
         """Mean length of the last steps."""
-        self.allowance = 0.2
+        self.tightest_ttft = 0.2
         """The tightest first-token promise seen lately, seconds."""
         self.pressure = 0.0
         """The part of the time, of late, in which prefill had to wait."""
@@ -85,4 +85,4 @@ class CatoPolicy:
             self.last_urgent = slo.arrival
             allowed = slo.deadline - slo.arrival
             if allowed > 0:
-                self.allowance = min(allowed, self.allowance * 1.01)
+                self.tightest_ttft = min(allowed, self.tightest_ttft * 1.01)

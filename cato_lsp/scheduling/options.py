@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class CatoOptions:
     """Mechanisms, each of which can be switched off to see what it gives, and their numbers.
 
-    Lengths of steps are parts of the *allowance*: the tightest first-token promise seen lately (0.2 s for completions).
+    Lengths of steps are parts of the *tightest TTFT*: the tightest first-token promise seen lately (0.2 s for completions).
     So the same numbers suit any machine and any promises.
     """
 
@@ -57,7 +57,7 @@ class CatoOptions:
     generous_aim: float = 0.28
     """Promises with ample time are aimed at after this part of what is left of it."""
     safety: float = 0.005
-    """Promises are taken to be due this part of the allowance early: no prediction is exact."""
+    """Promises are taken to be due this part of the tightest TTFT early: no prediction is exact."""
     calm: float = 0.6
     """The machine is calm while prefill waits in less than this part of the time (of the last 20 s)."""
     overload: float = 10.0

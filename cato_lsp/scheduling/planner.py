@@ -53,7 +53,7 @@ class StepPlanner:
         self.weights = self._client_weights()
         self.busy = policy.pressure >= self.options.calm
         late_work = self.per_token * sum([r.todo for r in self.queues.late])
-        self.overloaded = late_work > self.options.overload * policy.allowance
+        self.overloaded = late_work > self.options.overload * policy.tightest_ttft
         self.urgent_step = self._urgent_step()
         self.reserved = self._reserved_for_planned()
         self.overdue = self._overdue()
@@ -85,7 +85,7 @@ class StepPlanner:
         first = {job.item.id for job in kept}
         for job in sorted([*kept, *second], key=attrgetter("due")):
             if job.item.id in first:
-                filler.add_urgent(job.item, options.safety * self.policy.allowance)
+                filler.add_urgent(job.item, options.safety * self.policy.tightest_ttft)
             else:
                 filler.add(job.item)
         for request in chain(planned, late, queues.background):
@@ -97,8 +97,8 @@ class StepPlanner:
 
     def _urgent_step(self) -> float:
         """Short enough for the answers whose last token is due: under overload all, else those that end soon."""
-        options, allowance = self.options, self.policy.allowance
-        longest = options.urgent_step * allowance
+        options, tightest_ttft = self.options, self.policy.tightest_ttft
+        longest = options.urgent_step * tightest_ttft
         if not options.pace:
             return longest
         lengths, now, feasible = self.policy.lengths, self.view.now, 1.5 * self.base
@@ -110,7 +110,7 @@ class StepPlanner:
         )
         pace = min((p for p in paces if p > feasible), default=math.inf)
         floor = options.overload_pace_floor if self.overloaded else options.pace_floor
-        return max(floor * allowance, min(longest, pace))
+        return max(floor * tightest_ttft, min(longest, pace))
 
     def _reserved_for_planned(self) -> int:
         options = self.options
@@ -138,21 +138,21 @@ class StepPlanner:
             jobs = [self._urgent_job(j.item, aim=False) if j.item.id in aimed_too_early else j for j in jobs]
             kept, lost, _ = keep_most(jobs, overhead=self.base, step=self.urgent_step, before=before)
         if lost and self.options.whole_prompts and not self.busy:
-            whole = self.options.whole_step * self.policy.allowance
+            whole = self.options.whole_step * self.policy.tightest_ttft
             more, fewer, _ = keep_most(jobs, overhead=self.base, step=whole, before=before)
             if len(more) > len(kept):
                 self.urgent_step, kept, lost = whole, more, fewer
         return kept, [job.item for job in lost]
 
     def _has_ample_time(self, request: RequestView) -> bool:
-        return request.slo.deadline - request.slo.arrival > _AMPLE * self.policy.allowance
+        return request.slo.deadline - request.slo.arrival > _AMPLE * self.policy.tightest_ttft
 
     def _urgent_job(self, request: RequestView, *, aim: bool = True) -> Job[RequestView]:
-        slo, options, allowance = request.slo, self.options, self.policy.allowance
+        slo, options, tightest_ttft = request.slo, self.options, self.policy.tightest_ttft
         cost = self.policy.cost
         work = cost.per_sequence + cost.per_token * request.todo
         work += cost.per_context * (request.computed + request.todo)
-        due = slo.deadline - self.view.now - options.safety * allowance
+        due = slo.deadline - self.view.now - options.safety * tightest_ttft
         if options.aim and aim and self._has_ample_time(request):
             early = options.generous_aim * due
             due = early if self.base + work <= early else due
@@ -188,7 +188,7 @@ class StepPlanner:
         work, left = self.per_token * request.todo, slo.deadline - self.view.now
         due = left - step * lengths.remaining(slo.kind, request.generated, self.options.long_answer)
         usual = left - step * lengths.remaining(slo.kind, request.generated)
-        soon = self.base + work + 0.1 * self.policy.allowance
+        soon = self.base + work + 0.1 * self.policy.tightest_ttft
         return Job(request, work, max(due, soon) if usual >= self.base + work else -math.inf, _SECOND + work)
 
     def _by_slack(self, planned: list[RequestView]) -> list[RequestView]:
@@ -215,20 +215,20 @@ class StepPlanner:
         options, policy = self.options, self.policy
         if not options.adaptive_step:
             return math.inf
-        allowance = policy.allowance
+        tightest_ttft = policy.tightest_ttft
         serve = kept + second if self.busy else kept
         if serve:
             need = self.base + self.before + sum([job.work for job in serve])
-            fill = min(options.fill_step * allowance, self.base / options.fill_overhead)
+            fill = min(options.fill_step * tightest_ttft, self.base / options.fill_overhead)
             return min(self.urgent_step, max(fill, need))
         if any(job.item.slo.service is ServiceClass.TTFT for job in second):
-            return options.chance_step * allowance
+            return options.chance_step * tightest_ttft
         now = self.view.now
         if now - policy.last_urgent > options.quiet and now > self.view.typing_until:
-            return options.idle_step * allowance
+            return options.idle_step * tightest_ttft
         backlog = self.per_token * sum([r.todo for r in chain(self.queues.planned, late, self.queues.background)])
-        least = max(options.least_step * allowance, min(_LEAST_USE * self.base, self.urgent_step))
-        length = max(least, min(options.calm_step * allowance, options.backlog_share * backlog))
+        least = max(options.least_step * tightest_ttft, min(_LEAST_USE * self.base, self.urgent_step))
+        length = max(least, min(options.calm_step * tightest_ttft, options.backlog_share * backlog))
         return min(length, self.base / options.overhead)
 
     def _overdue(self) -> RequestView | None:
