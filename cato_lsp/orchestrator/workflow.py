@@ -24,7 +24,7 @@ from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.scheduling.slo import Slo, ServiceClass
 from cato_lsp.tasks.calls import Answer, ModelCall, OnText, Work
 
-BEHIND = 30.0
+QUEUE_PENALTY = 30.0
 """Seconds that a task stands further back for each second that what is left of it will hold up others."""
 
 
@@ -124,8 +124,8 @@ class TaskCalls:
         :param then: what follows the call, or the map that it is part of.
         """
         del call, then
-        behind = BEHIND * self.load if self._slo.service is ServiceClass.E2E else 0.0
-        return replace(self._slo, behind=behind)
+        queue_penalty = QUEUE_PENALTY * self.load if self._slo.service is ServiceClass.E2E else 0.0
+        return replace(self._slo, queue_penalty=queue_penalty)
 
     async def _ask(self, call: ModelCall, slo: Slo, on_text: OnText | None) -> Answer:
         slo = replace(slo, stage=self._stage)

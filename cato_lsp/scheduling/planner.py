@@ -203,7 +203,7 @@ class StepPlanner:
             slo = request.slo
             decoding = step * lengths.remaining(slo.kind, request.generated)
             work = self.per_token * request.todo
-            due = slo.deadline + slo.behind - now - decoding
+            due = slo.deadline + slo.queue_penalty - now - decoding
             jobs.append(Job(request, work / rate, due, work * weights.get(slo.client, 1.0)))
         hopeful, others, _ = keep_most(jobs, overhead=0.0, step=1.0)
         if weights:

@@ -45,5 +45,5 @@ class Slo:
     """The session that pays for it: one editor window."""
     stage: int = 0
     """Position of the call in its task's sequence of calls, from 0."""
-    behind: float = 0.0
+    queue_penalty: float = 0.0
     """Seconds that the call stands further back in the line of planned prompts than by its deadline."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cato_lsp.engine.api import EngineError
 from cato_lsp.orchestrator.pace import WIDEST, Pace
 from cato_lsp.orchestrator.record import TaskRecord
-from cato_lsp.orchestrator.workflow import BEHIND, TaskCalls
+from cato_lsp.orchestrator.workflow import QUEUE_PENALTY, TaskCalls
 from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 from cato_lsp.tasks.calls import ModelCall, Work
 from cato_lsp.tasks.prompts import Prompt
@@ -48,16 +48,16 @@ class Task:
         return [each.slo.deadline - 100.0 for each in self.engine.calls]
 
     @property
-    def behind(self) -> list[float]:
+    def queue_penalty(self) -> list[float]:
         """How far behind its deadline each call stood in line."""
-        return [each.slo.behind for each in self.engine.calls]
+        return [each.slo.queue_penalty for each in self.engine.calls]
 
 
 async def test_a_call_is_due_when_its_task_is_and_stands_in_line_by_the_work_that_is_left_in_the_task() -> None:
     task = Task(seconds=8.0)
     await task.calls.call(call(), then=[call(30).work])
     assert task.due == [pytest.approx(8.0)]
-    assert task.behind == [pytest.approx(BEHIND * 4.0)]
+    assert task.queue_penalty == [pytest.approx(QUEUE_PENALTY * 4.0)]
 
 
 async def test_a_task_comes_forward_with_every_call_that_it_has_done() -> None:
@@ -66,14 +66,14 @@ async def test_a_task_comes_forward_with_every_call_that_it_has_done() -> None:
     await task.calls.call(call(), then=then)
     await task.calls.call(call(), then=then[1:])
     await task.calls.call(call())
-    assert task.behind == pytest.approx([BEHIND * each for each in (3.0, 2.0, 1.0)])
+    assert task.queue_penalty == pytest.approx([QUEUE_PENALTY * each for each in (3.0, 2.0, 1.0)])
 
 
 async def test_of_two_tasks_due_at_once_the_one_with_less_left_goes_first() -> None:
     small, large = Task(seconds=20.0), Task(seconds=20.0)
     await small.calls.map([call()], then=[call().work])
     await large.calls.map([call() for _ in range(5)], then=[call().work])
-    assert max(small.behind) < min(large.behind)
+    assert max(small.queue_penalty) < min(large.queue_penalty)
 
 
 async def test_answers_that_turn_out_longer_than_expected_move_the_task_back() -> None:
@@ -81,15 +81,15 @@ async def test_answers_that_turn_out_longer_than_expected_move_the_task_back() -
     for task in (short, long):
         await task.calls.call(call(), then=[call().work])
         await task.calls.call(call())
-    assert long.behind[0] == short.behind[0]
-    assert long.behind[1] > short.behind[1]
+    assert long.queue_penalty[0] == short.queue_penalty[0]
+    assert long.queue_penalty[1] > short.queue_penalty[1]
 
 
 async def test_a_promise_on_the_first_token_is_that_of_the_call() -> None:
     task = Task(seconds=0.5, service=ServiceClass.TTFT)
     await task.calls.call(call(), then=[call().work])
     assert task.due == [pytest.approx(0.5)]
-    assert task.behind == [0.0]
+    assert task.queue_penalty == [0.0]
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -155,6 +155,6 @@ def test_of_two_planned_prompts_due_at_once_the_one_that_stands_behind_waits(tra
     policy = trained(CatoPolicy(CatoOptions(planned_starts=False)))  # nothing but their place in line
     policy.step_seconds = 0.02
     first, second = (request_of(TaskKind.SUMMARIZATION, prompt=3000) for _ in range(2))
-    first.slo = replace(first.slo, behind=10.0)
+    first.slo = replace(first.slo, queue_penalty=10.0)
     plan = policy.plan(view_of(first, second))
     assert next(iter(plan.grants)) == second.id
