@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from cato_lsp.scheduling.feasible import Job, keep_most
-from cato_lsp.scheduling.fill import StepFiller
+from cato_lsp.scheduling.batch import BatchBuilder
 from cato_lsp.scheduling.plan import Plan
 from cato_lsp.scheduling.slo import ServiceClass
 from cato_lsp.scheduling.queues import sort_requests
@@ -44,11 +44,11 @@ class StepPlanner:
         self.options = policy.options
         self.view = view
         self.queues = sort_requests(chain(view.running, view.waiting), view.now)
-        self.riders = self.queues.decoding + self.queues.yielding
+        self.decodes = self.queues.decoding + self.queues.yielding
         cost = policy.cost
         self.per_token = cost.per_token
         self.base = cost.seconds(
-            sum([r.todo for r in self.riders]), len(self.riders), sum([r.computed for r in self.riders])
+            sum([r.todo for r in self.decodes]), len(self.decodes), sum([r.computed for r in self.decodes])
         )
         self.weights = self._client_weights()
         self.busy = policy.pressure >= self.options.calm
@@ -70,30 +70,30 @@ class StepPlanner:
         planned = self._by_slack([r for r in queues.planned if r.id not in chosen])
         late = nsmallest(_LATE_CONSIDERED, late, key=lambda r: (r.todo, r.order))
         length = self._length(kept, second, late)
-        filler = StepFiller(
+        batch = BatchBuilder(
             self.view,
             base=self.base,
             per_token=self.per_token,
             per_sequence=self.policy.cost.per_sequence,
             length=length,
         )
-        filler.ride(self.riders)
+        batch.add_decodes(self.decodes)
         if self.overdue is not None:
-            filler.add_overdue(self.overdue, options.reserve)
+            batch.add_overdue(self.overdue, options.reserve)
         if self.reserved:
-            filler.share(planned, self.reserved)
+            batch.share(planned, self.reserved)
         first = {job.item.id for job in kept}
         for job in sorted([*kept, *second], key=attrgetter("due")):
             if job.item.id in first:
-                filler.add_urgent(job.item, options.safety * self.policy.tightest_ttft)
+                batch.add_urgent(job.item, options.safety * self.policy.tightest_ttft)
             else:
-                filler.add(job.item)
+                batch.add(job.item)
         for request in chain(planned, late, queues.background):
-            if not filler.add(request):
+            if not batch.add(request):
                 break
-        plan = filler.finish(self.queues)
+        plan = batch.finish(self.queues)
         self._charge(plan)
-        return plan, filler.waits(chain(queues.urgent, queues.planned, queues.late))
+        return plan, batch.waits(chain(queues.urgent, queues.planned, queues.late))
 
     def _urgent_step(self) -> float:
         """Short enough for the answers whose last token is due: under overload all, else those that end soon."""

@@ -261,8 +261,8 @@ def test_definitions_are_heads_fields_and_values() -> None:
 
 
 def test_definitions_in_braces_stay_balanced() -> None:
-    filler = "    log(1);\n" * 60
-    text = f"export class A {{\n  readonly b: number;\n  c(d: string): void {{\n{filler}  }}\n}}\nexport const E = 5;\n"
+    batch = "    log(1);\n" * 60
+    text = f"export class A {{\n  readonly b: number;\n  c(d: string): void {{\n{batch}  }}\n}}\nexport const E = 5;\n"
     assert definitions(text, "typescript", frozenset({"A", "E"})) == (
         "export class A {\n  readonly b: number;\n  c(d: string): void;\n}\nexport const E = 5;"
     )

@@ -14,7 +14,7 @@ _LEAST_TOKENS = 16
 """Prefill that a step carries however short it should be, so that work never stands still."""
 
 
-class StepFiller:
+class BatchBuilder:
     """Collects the grants of one step.
 
     `length` is how many seconds the step may take, `base` how many of them it takes without any prefill;
@@ -38,10 +38,10 @@ class StepFiller:
         self.grants: dict[str, int] = {}
         self.victims: dict[str, None] = {}
 
-    def ride(self, riders: Iterable[RequestView]) -> None:
+    def add_decodes(self, decodes: Iterable[RequestView]) -> None:
         """Grant all that requests in the middle of an answer can use."""
         grants, left = self.grants, self.tokens_left
-        for request in riders:
+        for request in decodes:
             tokens = request.todo
             if tokens > left:
                 tokens = left
