@@ -48,9 +48,9 @@ REHEARSAL = ["--max-tokens", "512", "--max-model-len", "1024", "--length-scale",
 
 
 def limits(profile: str) -> list[str]:
-    """Tokens, seats and context of the profile that the twin plays, so that both play the same engine."""
+    """Tokens, slots and context of the profile that the twin plays, so that both play the same engine."""
     of = load_profile(profile)
-    return f"--max-tokens {of.max_tokens} --max-seats {of.max_seats} --max-model-len {of.max_model_len}".split()
+    return f"--max-tokens {of.max_tokens} --max-slots {of.max_slots} --max-model-len {of.max_model_len}".split()
 
 
 def run_bench(engine: list[str], *arguments: str) -> None:

@@ -49,7 +49,7 @@ def start_core(
             "async_scheduling": False,
             "max_model_len": profile.max_model_len,
             "max_num_batched_tokens": profile.max_tokens,
-            "max_num_seqs": profile.max_seats,
+            "max_num_seqs": profile.max_slots,
             "enable_prefix_caching": shares_prefixes,
             "block_size": BLOCK_SIZE,
             "enforce_eager": True,

@@ -49,7 +49,7 @@ def fit_profile(name: str, source: str, options: LiveOptions, *, seed: int = 0) 
         seconds_per_sequence=sequence,
         seconds_per_context_token=context,
         kv_tokens=kv_tokens,
-        max_seats=options.max_seats,
+        max_slots=options.max_slots,
         max_tokens=options.max_tokens,
         max_model_len=options.max_model_len,
     )

@@ -22,7 +22,7 @@ class HardwareProfile:
     seconds_per_sequence: float
     seconds_per_context_token: float
     kv_tokens: int
-    max_seats: int
+    max_slots: int
     max_tokens: int
     max_model_len: int
 

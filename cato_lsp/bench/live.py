@@ -36,7 +36,7 @@ class LiveOptions:
     length_scale: float = 1.0
     """Factor on prompt and answer lengths, to fit small models and machines."""
     max_tokens: int = 512
-    max_seats: int = 64
+    max_slots: int = 64
     max_model_len: int = 4096
     warmup: float = 5.0
     """Seconds of the workload that are played beforehand and not counted."""
@@ -62,7 +62,7 @@ class LiveEngine:
             "dtype": options.dtype,
             "max_model_len": options.max_model_len,
             "max_num_batched_tokens": options.max_tokens,
-            "max_num_seqs": options.max_seats,
+            "max_num_seqs": options.max_slots,
             "async_scheduling": options.async_scheduling,
             "scheduler_cls": policy.scheduler_cls(time.monotonic, async_scheduling=options.async_scheduling),
             "disable_log_stats": True,

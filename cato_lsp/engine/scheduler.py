@@ -248,7 +248,7 @@ class CatoMixin(_Base):
             running=running,
             waiting=waiting,
             max_tokens=self.max_num_scheduled_tokens,
-            max_seats=self.max_num_running_reqs,
+            max_slots=self.max_num_running_reqs,
             free_blocks=self.kv_cache_manager.block_pool.get_num_free_blocks(),
             block_size=self.block_size,
             typing_until=typing_until,

@@ -10,17 +10,17 @@ from cato_lsp.scheduling.view import RequestView, StepCost, StepView
 
 
 def serve_in_order(view: StepView, order: Iterable[RequestView], budget: int) -> Plan:
-    """Give every request all that it can use, in order, until the budget is spent; new ones need a free seat."""
+    """Give every request all that it can use, in order, until the budget is spent; new ones need a free slot."""
     plan = Plan()
-    seats = view.max_seats - len(view.running)
+    slots = view.max_slots - len(view.running)
     for request in order:
         tokens = min(request.todo, budget)
         if tokens <= 0:
             continue
         if not request.running:
-            if seats == 0:
+            if slots == 0:
                 continue
-            seats -= 1
+            slots -= 1
         plan.grants[request.id] = tokens
         budget -= tokens
     plan.held = [r.id for r in view.running if r.id not in plan.grants]
@@ -65,7 +65,7 @@ class PressureAdaptive(_Stateless):
         """See `Policy.plan`."""
         prefills = [r for r in view.running if r.todo > DECODE_TOKENS]
         decodes = len(view.running) - len(prefills)
-        active = len(prefills) + min(len(view.waiting), max(0, view.max_seats - len(view.running)))
+        active = len(prefills) + min(len(view.waiting), max(0, view.max_slots - len(view.running)))
         long_one = len(prefills) == 1 and decodes >= 2 and prefills[0].todo >= self.long_prefill
         pressed = (active >= 2 and decodes > 0) or long_one
         budget = min(view.max_tokens, max(self.capped, decodes)) if pressed else view.max_tokens

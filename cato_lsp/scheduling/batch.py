@@ -1,4 +1,4 @@
-"""Filling a step: tokens, seats and blocks are handed out until one of them runs short."""
+"""Filling a step: tokens, slots and blocks are handed out until one of them runs short."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class BatchBuilder:
         if length < math.inf:
             self.prefill_left = max(_LEAST_TOKENS, math.ceil((length - base) / per_token))
         self.tokens_left = view.max_tokens
-        self.seats_left = view.max_seats - len(view.running)
+        self.slots_left = view.max_slots - len(view.running)
         self.blocks_left = view.free_blocks
         self.used = 0.0
         self.closed = False
-        """Whether whoever has no seat is left out."""
+        """Whether whoever has no slot is left out."""
         self.grants: dict[str, int] = {}
         self.victims: dict[str, None] = {}
 
@@ -53,7 +53,7 @@ class BatchBuilder:
     def add(self, request: RequestView, *, at_most: float = math.inf, by_force: bool = False) -> bool:
         """Grant what there is room for; False once there is room for nothing more.
 
-        `by_force`: seat and blocks are taken from others, and the step is as long as it gets.
+        `by_force`: slot and blocks are taken from others, and the step is as long as it gets.
         """
         granted = self.grants.get(request.id, 0)
         wanted = min(request.todo - granted, at_most)
@@ -111,7 +111,7 @@ class BatchBuilder:
     def _is_short(self, request: RequestView) -> bool:
         if request.running:
             return False
-        return self.seats_left <= 0 or self._blocks(request) > self.blocks_left
+        return self.slots_left <= 0 or self._blocks(request) > self.blocks_left
 
     def _blocks(self, request: RequestView) -> int:
         return -(-(request.computed + request.todo) // self.view.block_size)
@@ -120,11 +120,11 @@ class BatchBuilder:
         if self.closed:
             return False
         need = self._blocks(request)
-        if by_force and (self.seats_left <= 0 or need > self.blocks_left):
+        if by_force and (self.slots_left <= 0 or need > self.blocks_left):
             self._make_room(need)
-        if self.seats_left <= 0 or need > self.blocks_left:
+        if self.slots_left <= 0 or need > self.blocks_left:
             return False
-        self.seats_left -= 1
+        self.slots_left -= 1
         self.blocks_left -= need
         return True
 
@@ -140,10 +140,10 @@ class BatchBuilder:
         ]
         candidates.sort(key=_keeps_blocks, reverse=True)
         for victim in candidates:
-            if self.seats_left > 0 and blocks <= self.blocks_left:
+            if self.slots_left > 0 and blocks <= self.blocks_left:
                 return
             self.victims[victim.id] = None
-            self.seats_left += 1
+            self.slots_left += 1
             self.blocks_left += victim.computed // self.view.block_size
 
 

@@ -17,4 +17,4 @@ class Plan:
     held: list[str] = field(default_factory=list[str])
     """Running requests left out, most valuable first: if blocks run short, the last gives its own back."""
     preempt: list[str] = field(default_factory=list[str])
-    """Running requests that give up seat and KV now and wait again; they recompute later."""
+    """Running requests that give up slot and KV now and wait again; they recompute later."""

@@ -240,10 +240,10 @@ class StepPlanner:
             a + patience + sum over itself and all older requests i of T * (ceil(prompt_i / reserve) + 3 * A) + D
 
         From `a + patience` on it can only wait for older ones, one after the other. The oldest gets `reserve` tokens of
-        each step before anybody else; when it has no seat or too few blocks, nobody else is let in (`add_overdue`), so
+        each step before anybody else; when it has no slot or too few blocks, nobody else is let in (`add_overdue`), so
         those that run finish (at most A steps) or lose their protection (at most D) and make room. An answer that was
         interrupted is computed again with its prompt (at most A tokens), and needs at most A steps more, also as
-        background work. This takes that a step has `reserve` tokens more than there are seats.
+        background work. This takes that a step has `reserve` tokens more than there are slots.
         """
         before = self.view.now - self.options.patience
         queues = self.queues

@@ -24,7 +24,7 @@ class RequestView:
     order: int
     """Position in the order of arrival at the engine, from 0."""
     running: bool = False
-    """Whether it holds a seat and KV blocks; else it waits."""
+    """Whether it holds a slot and KV blocks; else it waits."""
     computed: int = 0
     """Tokens whose KV is held (running) or would be found in the prefix cache (waiting); counts tokens in flight."""
     todo: int = 0
@@ -47,13 +47,13 @@ class StepView:
     now: float
     """Seconds, on the clock of the promises."""
     running: list[RequestView]
-    """Requests that hold a seat and KV blocks."""
+    """Requests that hold a slot and KV blocks."""
     waiting: list[RequestView]
     """Requests that hold neither: new ones, and preempted ones that will recompute."""
     max_tokens: int
     """Most tokens one step may compute."""
-    max_seats: int
-    """Most requests that may hold a seat."""
+    max_slots: int
+    """Most requests that may hold a slot."""
     free_blocks: int
     """KV blocks that can be handed out (unused, or only kept as prefix cache)."""
     block_size: int

@@ -1,6 +1,6 @@
 """The scheduler for engines that plan a step while the one before it runs, in virtual time.
 
-vLLM's CPU backend never plans ahead; here the test does, with blocks and seats so short that requests give way.
+vLLM's CPU backend never plans ahead; here the test does, with blocks and slots so short that requests give way.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cato_lsp.bench.poisson import poisson
 from cato_lsp.bench.policies import POLICIES, PolicySpec
 from cato_lsp.bench.workload import Call, Workload
 
-SHORT = replace(load_profile("h200-qwen2.5-coder-7b"), kv_tokens=24_000, max_seats=12, max_tokens=2048)
+SHORT = replace(load_profile("h200-qwen2.5-coder-7b"), kv_tokens=24_000, max_slots=12, max_tokens=2048)
 
 
 class Ahead:

@@ -26,11 +26,11 @@ SMALL = HardwareProfile(
     seconds_per_sequence=1e-4,
     seconds_per_context_token=1e-8,
     kv_tokens=4096,
-    max_seats=4,
+    max_slots=4,
     max_tokens=256,
     max_model_len=2048,
 )
-"""Short of everything: four seats, two prompts' worth of KV cache, small steps."""
+"""Short of everything: four slots, two prompts' worth of KV cache, small steps."""
 
 
 RIVALS = ("fcfs", "priority", "edf")
@@ -71,7 +71,7 @@ def test_every_request_ends_and_gives_back_what_it_held(made: Sequence[Call], po
         assert not math.isnan(outcome.last) or not math.isnan(outcome.cancelled)
     for step in run.steps:
         assert sum(step.tokens.values()) <= SMALL.max_tokens
-        assert len(step.tokens) <= SMALL.max_seats
+        assert len(step.tokens) <= SMALL.max_slots
 
 
 def test_the_same_workload_gives_the_same_run_to_the_last_step() -> None:

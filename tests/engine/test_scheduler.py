@@ -47,12 +47,12 @@ class ShuffledPolicy:
         self.step += 1
         plan = Plan()
         everyone = sorted([*view.running, *view.waiting], key=lambda r: hash((r.order * 7919, self.step)))
-        able = [r for r in everyone if r.todo and (r.running or len(view.running) < view.max_seats)]
-        seats = view.max_seats - len(view.running)
+        able = [r for r in everyone if r.todo and (r.running or len(view.running) < view.max_slots)]
+        slots = view.max_slots - len(view.running)
         for request in able[:3]:
-            if not request.running and seats <= 0:
+            if not request.running and slots <= 0:
                 continue
-            seats -= not request.running
+            slots -= not request.running
             plan.grants[request.id] = min(request.todo, 1 + (self.step * 13 + request.order) % 40)
         plan.held = [r.id for r in view.running if r.id not in plan.grants]
         if self.step % 5 == 0 and plan.held:

@@ -51,7 +51,7 @@ def test_nothing_to_do_takes_no_time() -> None:
 
 
 @given(works)
-def test_side_by_side_takes_at_least_as_long_as_the_longest_call_and_as_the_seats_allow(some: list[Work]) -> None:
+def test_side_by_side_takes_at_least_as_long_as_the_longest_call_and_as_the_slots_allow(some: list[Work]) -> None:
     for company in (0.0, 0.3, 1.0):
         known = Pace(company=company)
         alone = [known.seconds(work) for work in some]

@@ -24,7 +24,7 @@ class Machine:
     """Seats, KV blocks and a clock. A step takes 5 ms and 50 µs a token."""
 
     policy: Policy
-    seats: int = 8
+    slots: int = 8
     blocks: int = 1000
     max_tokens: int = 512
     block_size: int = 16
@@ -52,7 +52,7 @@ class Machine:
 
     def _step(self, live: dict[str, Job], running: list[RequestView], waiting: list[RequestView]) -> None:
         free = self.blocks - sum(self._blocks(r) for r in running)
-        view = StepView(self.now, list(running), list(waiting), self.max_tokens, self.seats, free, self.block_size)
+        view = StepView(self.now, list(running), list(waiting), self.max_tokens, self.slots, free, self.block_size)
         plan = self.policy.plan(view)
         self.plans.append(plan)
         for name in plan.preempt:
@@ -68,7 +68,7 @@ class Machine:
                 request.running = True
             request.computed += tokens
             request.todo -= tokens
-        assert len(running) <= self.seats
+        assert len(running) <= self.slots
         assert set(plan.held) <= {r.id for r in running if r.id not in plan.grants}
         self._end_step(plan, live, running, waiting)
 

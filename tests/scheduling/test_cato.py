@@ -82,7 +82,7 @@ def test_where_a_step_costs_little_nobody_waits_for_a_long_one(trained, request_
 def test_a_full_house_makes_room_for_an_urgent_request(policy, request_of, view_of) -> None:
     warmups = [prefilling(request_of(TaskKind.WARMUP, prompt=4000), computed=500 * (i + 1)) for i in range(4)]
     completion = request_of(prompt=500)
-    plan = policy.plan(view_of(*warmups, completion, max_seats=4))
+    plan = policy.plan(view_of(*warmups, completion, max_slots=4))
     assert plan.preempt == [warmups[0].id], "the one with least work to lose gives way"
     assert plan.grants[completion.id] == 500
 

@@ -57,9 +57,9 @@ POLICIES = {
 @pytest.mark.parametrize("policy", POLICIES)
 @SLOW
 @given(loads, st.integers(1, 6))
-def test_every_request_ends_and_no_step_exceeds_tokens_or_seats(policy: str, drawn: list[Drawn], seats: int) -> None:
+def test_every_request_ends_and_no_step_exceeds_tokens_or_slots(policy: str, drawn: list[Drawn], slots: int) -> None:
     jobs = make(drawn)
-    Machine(POLICIES[policy](), seats=seats).play(jobs)  # it checks every plan
+    Machine(POLICIES[policy](), slots=slots).play(jobs)  # it checks every plan
     assert all(job.view.generated == job.answer for job in jobs)
 
 
@@ -105,11 +105,11 @@ def flood(seconds: float, per_second: float, prompt: int) -> list[Drawn]:
 )
 @example([(TaskKind.WARMUP, 1500, 0.0, LONGEST_ANSWER, "patient")] * 2, 1, 100, 300)
 def test_nobody_starves_beyond_the_bound_that_the_planner_states(
-    patient: list[Drawn], seats: int, blocks: int, prompt: int
+    patient: list[Drawn], slots: int, blocks: int, prompt: int
 ) -> None:
     patience = 2.0
     policy = CatoPolicy(CatoOptions(patience=patience))
-    machine = Machine(policy, seats=seats, blocks=blocks)
+    machine = Machine(policy, slots=slots, blocks=blocks)
     jobs = make([*patient, *flood(12.0, 30.0, prompt)])
     machine.play(jobs)
     protection = max(seconds for service, seconds in SERVICE.values() if service is ServiceClass.TTFT)
@@ -133,7 +133,7 @@ def kept_by_client(
     clients.insert(greed if place is None else place, "modest")
     drawn: list[Drawn] = [(TaskKind.COMPLETION, prompt, gap * i, 1, client) for i in range(40) for client in clients]
     jobs = make(drawn)
-    Machine(policy, seats=64, max_tokens=2048).play(jobs)
+    Machine(policy, slots=64, max_tokens=2048).play(jobs)
     kept: dict[str, list[bool]] = {"modest": [], "greedy": []}
     for job in jobs:
         assert job.first is not None
