@@ -1,6 +1,6 @@
 """The calls of one task under one promise.
 
-The scheduler orders planned calls by their deadlines, and knows nothing of tasks. So each call carries its task's
+The scheduler orders E2E calls by their deadlines, and knows nothing of tasks. So each call carries its task's
 deadline, and stands further back the more work its task has left. The deadlines of tasks alone (earliest deadline
 first) lose many promises as soon as far from all can be kept, since everybody is late by a little; with the work that
 is left in them, what is nearly done is finished, and of tasks that cannot all be kept the small ones are. The work left

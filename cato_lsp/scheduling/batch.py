@@ -93,7 +93,7 @@ class BatchBuilder:
     def finish(self, queues: Queues) -> Plan:
         """The plan. Somebody is granted something, if anybody can run at all."""
         if not self.grants:
-            everyone = (queues.urgent, queues.planned, queues.late, queues.background)
+            everyone = (queues.urgent, queues.e2e, queues.late, queues.background)
             for request in (r for queue in everyone for r in queue):
                 if self.add(request, at_most=_LEAST_TOKENS, by_force=True) and self.grants:
                     break

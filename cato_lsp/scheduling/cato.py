@@ -7,12 +7,12 @@ A step is planned in five moves (`StepPlanner.plan`):
    Of a burst that cannot all be on time the heaviest are served after the others; first come, first served
    would be late for all of them.
 3. Time that the kept can spare goes, by due time and not after them, to those who are late but can be answered soon,
-   and to prompts of planned work whose latest start has come (`keep_most` with two tiers).
+   and to E2E prompts whose latest start has come (`keep_most` with two tiers).
 4. The step gets a length. It serves kept requests as long as they need, within a part of the tightest promise, since
    whoever arrives meanwhile waits for its end, and within the pace of an answer whose last token is due soon. Without
    kept requests it is short, and longer only as work piles up, but no longer than makes its fixed cost a small part.
 5. The step is filled in order: the one that was passed over for too long, those of moves 2 and 3 by due time, other
-   prompts of planned work by slack, the late by what is left of them, the background.
+   E2E prompts by slack, the late by what is left of them, the background.
 """
 
 from __future__ import annotations

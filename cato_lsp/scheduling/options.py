@@ -18,13 +18,13 @@ class CatoOptions:
     adaptive_step: bool = True
     """Size each step by who waits; else a step may be as full as the engine allows."""
     second_chance: bool = True
-    """Answer soon who is only a little late; else the late wait for planned work."""
-    planned_starts: bool = True
-    """Do prompts of planned work by the time when they must be done; else after all first tokens."""
+    """Answer soon who is only a little late; else the late wait for E2E work."""
+    e2e_starts: bool = True
+    """Do E2E prompts by the time when they must be done; else after all first tokens."""
     pace: bool = True
     """Keep steps short enough for the answers whose last token is due."""
     share: bool = True
-    """Under overload keep a part of each step for prompts of planned work."""
+    """Under overload keep a part of each step for E2E prompts."""
     whole_prompts: bool = True
     """On a calm machine let one step take a whole long prompt."""
     fairness: bool = True
@@ -68,9 +68,9 @@ class CatoOptions:
     """No step that serves first tokens is made shorter than this for the pace of answers ..."""
     overload_pace_floor: float = 0.13
     """... nor, under overload, than this."""
-    planned_share: float = 0.15
-    planned_rate: float = 0.15
-    """Under overload, the speed at which planned prompts progress, as a part of the machine's."""
+    e2e_share: float = 0.15
+    e2e_rate: float = 0.15
+    """Under overload, the speed at which E2E prompts progress, as a part of the machine's."""
     quiet: float = 5.0
     """Seconds."""
     patience: float = 30.0

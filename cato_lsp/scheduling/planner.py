@@ -55,7 +55,7 @@ class StepPlanner:
         late_work = self.per_token * sum([r.todo for r in self.queues.late])
         self.overloaded = late_work > self.options.overload * policy.tightest_ttft
         self.urgent_step = self._urgent_step()
-        self.reserved = self._reserved_for_planned()
+        self.reserved = self._reserved_for_e2e()
         self.overdue = self._overdue()
         first = 0 if self.overdue is None else min(self.overdue.todo, self.options.reserve)
         self.before = (self.reserved + first) * self.per_token
@@ -67,7 +67,7 @@ class StepPlanner:
         second = self._keep_second(kept, late)
         chosen = {job.item.id for job in second}
         late = [r for r in chain(late, queues.late) if r.id not in chosen]
-        planned = self._by_slack([r for r in queues.planned if r.id not in chosen])
+        e2e = self._by_slack([r for r in queues.e2e if r.id not in chosen])
         late = nsmallest(_LATE_CONSIDERED, late, key=lambda r: (r.todo, r.order))
         length = self._length(kept, second, late)
         batch = BatchBuilder(
@@ -81,19 +81,19 @@ class StepPlanner:
         if self.overdue is not None:
             batch.add_overdue(self.overdue, options.reserve)
         if self.reserved:
-            batch.share(planned, self.reserved)
+            batch.share(e2e, self.reserved)
         first = {job.item.id for job in kept}
         for job in sorted([*kept, *second], key=attrgetter("due")):
             if job.item.id in first:
                 batch.add_urgent(job.item, options.safety * self.policy.tightest_ttft)
             else:
                 batch.add(job.item)
-        for request in chain(planned, late, queues.background):
+        for request in chain(e2e, late, queues.background):
             if not batch.add(request):
                 break
         plan = batch.finish(self.queues)
         self._charge(plan)
-        return plan, batch.waits(chain(queues.urgent, queues.planned, queues.late))
+        return plan, batch.waits(chain(queues.urgent, queues.e2e, queues.late))
 
     def _urgent_step(self) -> float:
         """Short enough for the answers whose last token is due: under overload all, else those that end soon."""
@@ -112,11 +112,11 @@ class StepPlanner:
         floor = options.overload_pace_floor if self.overloaded else options.pace_floor
         return max(floor * tightest_ttft, min(longest, pace))
 
-    def _reserved_for_planned(self) -> int:
+    def _reserved_for_e2e(self) -> int:
         options = self.options
-        if not (options.share and self.overloaded and self.queues.planned and self.queues.urgent):
+        if not (options.share and self.overloaded and self.queues.e2e and self.queues.urgent):
             return 0
-        return int(options.planned_share * max(0.0, self.urgent_step - self.base) / self.per_token)
+        return int(options.e2e_share * max(0.0, self.urgent_step - self.base) / self.per_token)
 
     def _client_weights(self) -> dict[str, float]:
         if not self.options.fairness:
@@ -159,7 +159,7 @@ class StepPlanner:
         return Job(request, work, due, work * self.weights.get(slo.client, 1.0))
 
     def _keep_second(self, kept: Kept, dropped: list[RequestView]) -> Kept:
-        """Whom the kept leave time for: those a little late, and prompts of planned work whose time to start has come.
+        """Whom the kept leave time for: those a little late, and E2E prompts whose time to start has come.
 
         They are done by their own due times, between the kept, of whom none is late for it.
         """
@@ -168,8 +168,8 @@ class StepPlanner:
         jobs: Kept = []
         if self.options.second_chance:
             jobs += [self._late_job(r) for r in chain(dropped, self.queues.late) if not r.generated]
-        if self.options.planned_starts:
-            jobs += [self._planned_job(r) for r in self.queues.planned]
+        if self.options.e2e_starts:
+            jobs += [self._e2e_job(r) for r in self.queues.e2e]
         jobs = [job for job in jobs if self.base + job.work <= job.due]
         if not jobs:
             return []
@@ -182,7 +182,7 @@ class StepPlanner:
         due = slo.arrival + self.options.lateness * (slo.deadline - slo.arrival) - self.view.now
         return Job(request, work, due, _SECOND + work)
 
-    def _planned_job(self, request: RequestView) -> Job[RequestView]:
+    def _e2e_job(self, request: RequestView) -> Job[RequestView]:
         """Due when the prompt must be done for a long answer to be on time; at once, if only for a usual one."""
         slo, lengths, step = request.slo, self.policy.lengths, self.policy.step_seconds
         work, left = self.per_token * request.todo, slo.deadline - self.view.now
@@ -191,15 +191,15 @@ class StepPlanner:
         soon = self.base + work + 0.1 * self.policy.tightest_ttft
         return Job(request, work, max(due, soon) if usual >= self.base + work else -math.inf, _SECOND + work)
 
-    def _by_slack(self, planned: list[RequestView]) -> list[RequestView]:
+    def _by_slack(self, e2e: list[RequestView]) -> list[RequestView]:
         """Planned prompts: those that can be on time by slack, then the others as they came."""
-        if len(planned) < 2:
-            return planned
+        if len(e2e) < 2:
+            return e2e
         now, step = self.view.now, self.policy.step_seconds
-        rate = self.options.planned_rate if self.overloaded else 1.0
+        rate = self.options.e2e_rate if self.overloaded else 1.0
         lengths, weights = self.policy.lengths, self.weights
         jobs: Kept = []
-        for request in planned:
+        for request in e2e:
             slo = request.slo
             decoding = step * lengths.remaining(slo.kind, request.generated)
             work = self.per_token * request.todo
@@ -226,7 +226,7 @@ class StepPlanner:
         now = self.view.now
         if now - policy.last_urgent > options.quiet and now > self.view.typing_until:
             return options.idle_step * tightest_ttft
-        backlog = self.per_token * sum([r.todo for r in chain(self.queues.planned, late, self.queues.background)])
+        backlog = self.per_token * sum([r.todo for r in chain(self.queues.e2e, late, self.queues.background)])
         least = max(options.least_step * tightest_ttft, min(_LEAST_USE * self.base, self.urgent_step))
         length = max(least, min(options.calm_step * tightest_ttft, options.backlog_share * backlog))
         return min(length, self.base / options.overhead)
@@ -249,7 +249,7 @@ class StepPlanner:
         queues = self.queues
         passed_over = (
             r
-            for r in chain(queues.urgent, queues.late, queues.planned, queues.background)
+            for r in chain(queues.urgent, queues.late, queues.e2e, queues.background)
             if r.slo.arrival < before
         )
         return min(passed_over, key=lambda r: r.order, default=None)

@@ -33,7 +33,7 @@ class Queues:
     """Unanswered, first token due, and not yet late."""
     late: list[RequestView] = field(default_factory=_requests)
     """First token overdue, or an interrupted answer to compute again."""
-    planned: list[RequestView] = field(default_factory=_requests)
+    e2e: list[RequestView] = field(default_factory=_requests)
     """Prompts whose last answer token is due."""
     background: deque[RequestView] = field(default_factory=_queue)
     """Nobody waits for these; those already answering come first."""
@@ -44,7 +44,7 @@ def sort_requests(requests: Iterable[RequestView], now: float) -> Queues:
     queues = Queues()
     ttft, e2e, nobody = ServiceClass.TTFT, ServiceClass.E2E, ServiceClass.BACKGROUND
     decoding, yielding, urgent = queues.decoding, queues.yielding, queues.urgent
-    late, planned, background = queues.late, queues.planned, queues.background
+    late, e2e, background = queues.late, queues.e2e, queues.background
     for request in requests:
         todo = request.todo
         if todo <= 0:
@@ -61,5 +61,5 @@ def sort_requests(requests: Iterable[RequestView], now: float) -> Queues:
         elif service is ttft:
             (urgent if slo.deadline > now and not request.generated else late).append(request)
         else:
-            planned.append(request)
+            e2e.append(request)
     return queues

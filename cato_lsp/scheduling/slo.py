@@ -46,4 +46,4 @@ class Slo:
     stage: int = 0
     """Position of the call in its task's sequence of calls, from 0."""
     queue_penalty: float = 0.0
-    """Seconds that the call stands further back in the line of planned prompts than by its deadline."""
+    """Seconds that the call stands further back in the line of E2E prompts than by its deadline."""

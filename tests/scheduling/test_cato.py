@@ -151,8 +151,8 @@ def test_a_planned_prompt_makes_no_completion_late(policy, request_of, view_of) 
     assert plan.grants.get(summary.id, 0) == 0
 
 
-def test_of_two_planned_prompts_due_at_once_the_one_that_stands_behind_waits(trained, request_of, view_of) -> None:
-    policy = trained(CatoPolicy(CatoOptions(planned_starts=False)))  # nothing but their place in line
+def test_of_two_e2e_prompts_due_at_once_the_one_that_stands_behind_waits(trained, request_of, view_of) -> None:
+    policy = trained(CatoPolicy(CatoOptions(e2e_starts=False)))  # nothing but their place in line
     policy.step_seconds = 0.02
     first, second = (request_of(TaskKind.SUMMARIZATION, prompt=3000) for _ in range(2))
     first.slo = replace(first.slo, queue_penalty=10.0)
