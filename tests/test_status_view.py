@@ -40,8 +40,8 @@ def record(kind: TaskKind, *, ttft: float = 0.01, e2e: float = 0.5, outcome: Out
     return TaskRecord(kind, "a", promised, kind is not TaskKind.COMPLETION, outcome, ttft=ttft, e2e=e2e)
 
 
-def line(text: str, beginning: str) -> list[str]:
-    return next(each for each in text.splitlines() if each.strip().startswith(beginning)).split()
+def line(text: str, forced_prefix: str) -> list[str]:
+    return next(each for each in text.splitlines() if each.strip().startswith(forced_prefix)).split()
 
 
 def test_each_kind_has_a_line_with_counts_promises_and_times() -> None:

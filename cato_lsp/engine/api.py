@@ -29,7 +29,7 @@ class CallRejectedError(EngineError):
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class ForcedPrefix:
     """Text that an answer has to begin with."""
 
     spellings: tuple[Mapping[int, int], ...]
@@ -54,7 +54,7 @@ class Call:
     stop_token_ids: tuple[int, ...] = ()
     temperature: float = 0.0
     seed: int | None = None
-    beginning: Beginning | None = None
+    forced_prefix: ForcedPrefix | None = None
     scored: bool = False
     """Whether the deltas tell how likely their tokens are."""
 

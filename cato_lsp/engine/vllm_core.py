@@ -12,7 +12,7 @@ from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.llm_engine import LLMEngine
 
 from cato_lsp.engine.api import Call, CallRejectedError, Delta, EngineStats, FinishReason
-from cato_lsp.engine.beginning import EXTRA_ARGUMENT, BeginningProcessor, spelled_out
+from cato_lsp.engine.forced_prefix import EXTRA_ARGUMENT, ForcedPrefixProcessor, spelled_out
 from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.model_folder import ModelFolder
 from cato_lsp.engine.scheduler import StepRecord, make_scheduler_cls
@@ -40,7 +40,7 @@ class VllmCore:
         core = cast("Any", self._llm.engine_core).engine_core
         self._scheduler = core.scheduler
         self.context_length = int(self._llm.model_config.max_model_len)
-        self._holds_to_beginnings = bool(args.logits_processors)
+        self._forces_prefixes = bool(args.logits_processors)
         self._unshown: dict[str, int] = {}
         """Characters of calls' beginnings that their next deltas leave out."""
         self._warm_up()
@@ -56,9 +56,9 @@ class VllmCore:
         Raises:
             CallRejectedError: vLLM refuses it, or prompt and answer do not fit the context window.
         """
-        if not self._holds_to_beginnings:
+        if not self._forces_prefixes:
             call = spelled_out(call)
-        max_tokens = call.max_tokens + (len(call.beginning.hidden_ids) if call.beginning else 0)
+        max_tokens = call.max_tokens + (len(call.forced_prefix.hidden_ids) if call.forced_prefix else 0)
         length = len(call.prompt_ids) + max_tokens
         if length > self.context_length:
             raise CallRejectedError(
@@ -73,14 +73,14 @@ class VllmCore:
             stop_token_ids=list(call.stop_token_ids),
             logprobs=0 if call.scored else None,
             output_kind=RequestOutputKind.DELTA,
-            extra_args={"cato": call.slo, EXTRA_ARGUMENT: call.beginning},
+            extra_args={"cato": call.slo, EXTRA_ARGUMENT: call.forced_prefix},
         )
         try:
             self._llm.add_request(call_id, {"prompt_token_ids": list(call.prompt_ids)}, params)
         except (ValueError, TypeError) as error:
             raise CallRejectedError(f"vLLM refused the call: {error}") from error
-        if call.beginning is not None:
-            self._unshown[call_id] = call.beginning.hidden
+        if call.forced_prefix is not None:
+            self._unshown[call_id] = call.forced_prefix.hidden
 
     def abort(self, call_ids: Iterable[str]) -> None:
         """Drop calls before the next step; unknown ones are ignored."""
@@ -176,7 +176,7 @@ def _engine_args(launch: Launch, folder: ModelFolder) -> EngineArgs:
         args.kv_cache_memory_bytes = launch.kv_cache_bytes(folder)
         args.block_size = CPU_BLOCK
         args.max_num_batched_tokens = CPU_CHUNK
-        args.logits_processors = [BeginningProcessor]
+        args.logits_processors = [ForcedPrefixProcessor]
     else:
         args.gpu_memory_utilization = settings.gpu_memory_utilization
     return args

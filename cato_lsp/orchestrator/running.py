@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cato_lsp.engine.api import Beginning, Call, CallStream, Delta
+from cato_lsp.engine.api import ForcedPrefix, Call, CallStream, Delta
 from cato_lsp.scheduling.slo import Slo
 from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
 from cato_lsp.tasks.confidence import Confidence
@@ -26,9 +26,9 @@ def completion_call(
 ) -> Call:
     """The call that a plan asks for."""
     cut = plan.cut
-    beginning = Beginning(cut.spellings, len(cut.text), tuple(cut.ids)) if cut else None
+    forced_prefix = ForcedPrefix(cut.spellings, len(cut.text), tuple(cut.ids)) if cut else None
     prompt, stop = tuple(plan.prompt_ids), tuple(plan.stop_token_ids)
-    return Call(prompt, slo, plan.max_tokens, stop, temperature, seed, beginning, scored)
+    return Call(prompt, slo, plan.max_tokens, stop, temperature, seed, forced_prefix, scored)
 
 
 class RunningAnswer:

@@ -56,7 +56,7 @@ class Healer:
         spellings: list[dict[int, int]] = []
         for start in range(len(text) - 1, -1, -1):
             rest = text[start:]
-            whole = dict.fromkeys(self._beginning_with(rest), len(text))
+            whole = dict.fromkeys(self._starting_with(rest), len(text))
             parts = {
                 number: start + length
                 for length in range(1, len(rest))
@@ -66,7 +66,7 @@ class Healer:
             spellings.append(parts | whole)
         return tuple(reversed(spellings))
 
-    def _beginning_with(self, text: str) -> list[int]:
+    def _starting_with(self, text: str) -> list[int]:
         first = bisect_left(self._vocabulary, (text, -1))
         # No character sorts after the last code point.
         after = bisect_left(self._vocabulary, (text + chr(0x10FFFF), -1), lo=first)

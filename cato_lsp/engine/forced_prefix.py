@@ -15,12 +15,12 @@ from vllm import SamplingParams
 from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
 from vllm.v1.sample.logits_processor.builtin import process_dict_updates
 
-from cato_lsp.engine.api import Beginning, Call
+from cato_lsp.engine.api import ForcedPrefix, Call
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
 
-EXTRA_ARGUMENT = "cato_beginning"
+EXTRA_ARGUMENT = "cato_forced_prefix"
 """Key of the spellings in `SamplingParams.extra_args`."""
 
 
@@ -41,7 +41,7 @@ class _Row:
         return list(self.spellings[self.written]) if self.written < len(self.spellings) else None
 
 
-class BeginningProcessor(LogitsProcessor):
+class ForcedPrefixProcessor(LogitsProcessor):
     """Knows the rows of the batch whose answers are not past their beginning yet."""
 
     def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:  # noqa: ARG002
@@ -69,12 +69,12 @@ class BeginningProcessor(LogitsProcessor):
 
 def spelled_out(call: Call) -> Call:
     """The same call with what its beginning hides at the end of the prompt."""
-    if call.beginning is None:
+    if call.forced_prefix is None:
         return call
-    return replace(call, prompt_ids=(*call.prompt_ids, *call.beginning.hidden_ids), beginning=None)
+    return replace(call, prompt_ids=(*call.prompt_ids, *call.forced_prefix.hidden_ids), forced_prefix=None)
 
 
 def _row(params: SamplingParams, _prompt: list[int] | None, output: list[int]) -> _Row | None:
     arguments = cast("Mapping[str, object]", params.extra_args or {})
-    beginning = arguments.get(EXTRA_ARGUMENT)
-    return _Row(beginning.spellings, output) if isinstance(beginning, Beginning) else None
+    forced_prefix = arguments.get(EXTRA_ARGUMENT)
+    return _Row(forced_prefix.spellings, output) if isinstance(forced_prefix, ForcedPrefix) else None

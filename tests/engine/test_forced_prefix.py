@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from cato_lsp.engine.api import Beginning, Call
+from cato_lsp.engine.api import ForcedPrefix, Call
 from cato_lsp.engine.thread import EngineThread
 from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 from cato_lsp.tasks.healing import Healer
@@ -30,17 +30,17 @@ def call_of(tokenizer: Tokenizer, line: str) -> Call:
     assert cut is not None
     slo = Slo(TaskKind.COMPLETION, ServiceClass.TTFT, time.monotonic(), time.monotonic() + 1, "test")
     ids = (*tokenizer.encode(HEAD), *tokenizer.encode(line.removesuffix(cut.text)))
-    return Call(ids, slo, 12, beginning=Beginning(cut.spellings, len(cut.text), tuple(cut.ids)))
+    return Call(ids, slo, 12, forced_prefix=ForcedPrefix(cut.spellings, len(cut.text), tuple(cut.ids)))
 
 
 def spelled_one_way(tokenizer: Tokenizer, call: Call) -> Call:
     """The call with no choice in how its beginning is written."""
-    assert call.beginning is not None
-    ids, ends = call.beginning.hidden_ids, [0]
+    assert call.forced_prefix is not None
+    ids, ends = call.forced_prefix.hidden_ids, [0]
     for number in ids:
         ends.append(ends[-1] + len(tokenizer.decode([number])))
     steps = {start: {number: end} for start, number, end in zip(ends, ids, ends[1:], strict=False)}
-    return replace(call, beginning=Beginning(tuple(steps.get(at, {}) for at in range(ends[-1])), ends[-1], ids))
+    return replace(call, forced_prefix=ForcedPrefix(tuple(steps.get(at, {}) for at in range(ends[-1])), ends[-1], ids))
 
 
 async def answer(engine: EngineThread, call: Call) -> str:
@@ -50,30 +50,30 @@ async def answer(engine: EngineThread, call: Call) -> str:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("line", LINES)
-async def test_a_beginning_that_is_spelled_one_way_gives_the_answer_to_the_longer_prompt(
+async def test_a_forced_prefix_that_is_spelled_one_way_gives_the_answer_to_the_longer_prompt(
     engine: EngineThread, tokenizer: Tokenizer, line: str
 ) -> None:
     call = spelled_one_way(tokenizer, call_of(tokenizer, line))
-    assert call.beginning is not None
-    longer = replace(call, prompt_ids=(*call.prompt_ids, *call.beginning.hidden_ids), beginning=None)
+    assert call.forced_prefix is not None
+    longer = replace(call, prompt_ids=(*call.prompt_ids, *call.forced_prefix.hidden_ids), forced_prefix=None)
     assert await answer(engine, call) == await answer(engine, longer)
 
 
 @pytest.mark.anyio
 async def test_an_answer_goes_on_with_the_blank_that_was_typed(engine: EngineThread, tokenizer: Tokenizer) -> None:
     call = call_of(tokenizer, "    parser ")
-    free = replace(call, prompt_ids=(*call.prompt_ids, *tokenizer.encode("    parser")), beginning=None)
-    held = replace(free, beginning=call.beginning)
+    free = replace(call, prompt_ids=(*call.prompt_ids, *tokenizer.encode("    parser")), forced_prefix=None)
+    held = replace(free, forced_prefix=call.forced_prefix)
     assert not (await answer(engine, free)).startswith(" ")
     assert (await answer(engine, held)).startswith(" ")
 
 
 @pytest.mark.anyio
-async def test_answers_in_one_batch_each_keep_to_their_own_beginning(
+async def test_answers_in_one_batch_each_keep_to_their_own_forced_prefix(
     engine: EngineThread, tokenizer: Tokenizer
 ) -> None:
     calls = [call_of(tokenizer, line) for line in LINES]
-    calls += [replace(call, beginning=None) for call in calls[:2]]
+    calls += [replace(call, forced_prefix=None) for call in calls[:2]]
     alone = [await answer(engine, call) for call in calls]
     together: dict[int, str] = {}
 
@@ -87,12 +87,12 @@ async def test_answers_in_one_batch_each_keep_to_their_own_beginning(
     assert [together[number] for number in range(len(calls))] == alone
 
 
-def test_an_engine_that_cannot_hold_answers_to_a_beginning_reads_it_in_the_prompt(tokenizer: Tokenizer) -> None:
-    from cato_lsp.engine.beginning import spelled_out
+def test_an_engine_that_cannot_force_a_prefix_reads_it_in_the_prompt(tokenizer: Tokenizer) -> None:
+    from cato_lsp.engine.forced_prefix import spelled_out
 
     call = call_of(tokenizer, LINES[0])
-    assert call.beginning is not None
+    assert call.forced_prefix is not None
     out = spelled_out(call)
-    assert out.prompt_ids == (*call.prompt_ids, *call.beginning.hidden_ids)
-    assert out.beginning is None
+    assert out.prompt_ids == (*call.prompt_ids, *call.forced_prefix.hidden_ids)
+    assert out.forced_prefix is None
     assert spelled_out(out) == out
