@@ -16,7 +16,7 @@ from cato_lsp.engine.host import EngineHost, EnginePhase, EngineStatus
 from cato_lsp.orchestrator.calibration import measure, suited
 from cato_lsp.orchestrator.completion import CompletionRunner
 from cato_lsp.orchestrator.counters import AcceptCounters
-from cato_lsp.orchestrator.foresight import Foresight
+from cato_lsp.orchestrator.prefetch import Prefetcher
 from cato_lsp.orchestrator.live import LiveTasks, Slot
 from cato_lsp.orchestrator.pace import Pace
 from cato_lsp.orchestrator.prompters import Prompters
@@ -58,14 +58,14 @@ class Orchestrator:
         self._alone: Pace | None = None
         """The speed of the engine with nothing else to do, once it is known."""
         self._prompters = Prompters()
-        self._foresight = Foresight(host, self._prompters, clock, lambda: self._until(ready=True))
+        self._prefetcher = Prefetcher(host, self._prompters, clock, lambda: self._until(ready=True))
         self._caches: dict[str, TypeThroughCache] = {}
         self._counters: dict[str, AcceptCounters] = {}
 
     async def run(self) -> None:
         """Get to know every engine that is started, and do what nobody waits for; until cancelled."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._foresight.run)
+            group.start_soon(self._prefetcher.run)
             group.start_soon(self._get_acquainted)
 
     async def _get_acquainted(self) -> None:
@@ -105,19 +105,19 @@ class Orchestrator:
 
         self.counters(client).look(snapshot.uri, snapshot.text)
         cache, settings = self.cache(client), self.suited(settings)
-        prepare = self._foresight.asked(client, request, settings)
+        prepare = self._prefetcher.asked(client, request, settings)
         completions = await self._completions.run(client, request, settings, cache, prepare)
         if completions and settings.completion.speculate:
-            self._foresight.think_ahead(client, request, completions[0], settings, cache)
+            self._prefetcher.think_ahead(client, request, completions[0], settings, cache)
         return completions
 
     def opened(self, client: str, snapshot: Snapshot, settings: Settings) -> None:
         """Read a document ahead: wherever the cursor will be, the text before it is in the prefix cache then."""
-        self._foresight.read_ahead(client, snapshot, len(snapshot.text), settings)
+        self._prefetcher.read_ahead(client, snapshot, len(snapshot.text), settings)
 
     def open_folders(self, client: str, roots: Sequence[Path]) -> None:
         """Say which folders a client works in."""
-        self._foresight.open_folders(client, roots)
+        self._prefetcher.open_folders(client, roots)
 
     async def generate(
         self,
@@ -206,27 +206,27 @@ class Orchestrator:
 
     def typing(self, client: str) -> None:
         """A key was pressed: let the scheduler keep its steps short."""
-        self._foresight.typed(client)
+        self._prefetcher.typed(client)
         if self._host.status.phase is EnginePhase.READY:
             self._host.engine.hint(client, self._clock() + TYPING_HINT)
 
     def close_document(self, client: str, uri: str) -> None:
         """Abort what runs for a closed document."""
         self._live.end_document(client, uri)
-        self._foresight.close_document(client, uri)
+        self._prefetcher.close_document(client, uri)
         self.cache(client).forget(uri)
 
     def close_client(self, client: str) -> None:
         """Abort all that a client owns."""
         self._live.end_client(client)
-        self._foresight.close_client(client)
+        self._prefetcher.close_client(client)
         self._caches.pop(client, None)
         self._counters.pop(client, None)
 
     @property
     def done_ahead(self) -> int:
         """Documents read ahead and completions thought of ahead."""
-        return self._foresight.done
+        return self._prefetcher.done
 
     @property
     def live_count(self) -> int:

@@ -13,7 +13,7 @@ import pytest
 from cato_lsp.config import CompletionSettings, Settings
 from cato_lsp.engine.host import EngineHost
 from cato_lsp.orchestrator.context import FAR, Contexts
-from cato_lsp.orchestrator.foresight import REST, Foresight
+from cato_lsp.orchestrator.prefetch import REST, Prefetcher
 from cato_lsp.orchestrator.idle import IdleWatch
 from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.tasks.completion import CompletionLimits, CompletionPrompter, CompletionRequest
@@ -52,7 +52,7 @@ def at(folder: Path, name: str = "main.py", text: str = MAIN) -> Snapshot:
 
 
 class House:
-    """A `Foresight` on an engine in virtual time, whose model has learned to use other files."""
+    """A `Prefetcher` on an engine in virtual time, whose model has learned to use other files."""
 
     def __init__(self, prompter: CompletionPrompter) -> None:
         self.clock = Clock()
@@ -60,7 +60,7 @@ class House:
         host = SimpleNamespace(engine=self.engine)
         self.engine.folder = self.engine.context_length = None  # type: ignore[attr-defined]
         self._prompter = prompter
-        self.foresight = Foresight(cast("EngineHost", host), cast("Prompters", self), self.clock, self._ready)
+        self.prefetch = Prefetcher(cast("EngineHost", host), cast("Prompters", self), self.clock, self._ready)
 
     async def _ready(self) -> None: ...
 
@@ -70,7 +70,7 @@ class House:
     async def prompt(self, snapshot: Snapshot, offset: int, settings: Settings | None = None) -> list[int]:
         """The prompt that a request gets now."""
         request = CompletionRequest(snapshot, offset)
-        _, plan = await self.foresight.asked("me", request, settings or Settings())()
+        _, plan = await self.prefetch.asked("me", request, settings or Settings())()
         assert plan is not None
         return plan.prompt_ids
 
@@ -119,18 +119,18 @@ async def test_a_context_changes_only_when_its_prompt_has_been_read(
     project: Path, prompter: CompletionPrompter
 ) -> None:
     house = House(prompter)
-    house.foresight.open_folders("me", [project])
+    house.prefetch.open_folders("me", [project])
     before = await house.prompt(at(project), len(MAIN))
     assert "def area" not in house.shown(before)
     async with anyio.create_task_group() as group:
-        group.start_soon(house.foresight.run)
-        house.foresight.read_ahead("me", at(project), len(MAIN), Settings())
-        house.foresight.typed("me")  # a key comes before it is done
+        group.start_soon(house.prefetch.run)
+        house.prefetch.read_ahead("me", at(project), len(MAIN), Settings())
+        house.prefetch.typed("me")  # a key comes before it is done
         await anyio.wait_all_tasks_blocked()
         assert await house.prompt(at(project), len(MAIN)) == before
-        house.foresight.read_ahead("me", at(project), len(MAIN), Settings())
+        house.prefetch.read_ahead("me", at(project), len(MAIN), Settings())
         with anyio.fail_after(30):
-            while not house.foresight.done:
+            while not house.prefetch.done:
                 await anyio.sleep(0.001)
         after = await house.prompt(at(project), len(MAIN))
         assert "def area(radius): ..." in house.shown(after)
@@ -147,8 +147,8 @@ async def test_a_completion_never_waits_for_other_files_tabby_3641(
     monkeypatch.setattr(Contexts, "gather", forever)
     house = House(prompter)
     async with anyio.create_task_group() as group:
-        group.start_soon(house.foresight.run)
-        house.foresight.read_ahead("me", at(project), 0, Settings())
+        group.start_soon(house.prefetch.run)
+        house.prefetch.read_ahead("me", at(project), 0, Settings())
         await anyio.wait_all_tasks_blocked()
         with anyio.fail_after(30):
             assert await house.prompt(at(project), len(MAIN))
@@ -159,12 +159,12 @@ async def test_whoever_excludes_a_file_later_has_it_out_of_the_next_prompt(
     project: Path, prompter: CompletionPrompter
 ) -> None:
     house = House(prompter)
-    house.foresight.open_folders("me", [project])
+    house.prefetch.open_folders("me", [project])
     async with anyio.create_task_group() as group:
-        group.start_soon(house.foresight.run)
-        house.foresight.read_ahead("me", at(project), len(MAIN), Settings())
+        group.start_soon(house.prefetch.run)
+        house.prefetch.read_ahead("me", at(project), len(MAIN), Settings())
         with anyio.fail_after(30):
-            while not house.foresight.done:
+            while not house.prefetch.done:
                 await anyio.sleep(0.001)
         group.cancel_scope.cancel()
     assert "def area" in house.shown(await house.prompt(at(project), len(MAIN)))
@@ -183,7 +183,7 @@ async def test_a_document_is_read_ahead_when_typing_rests(
 
     monkeypatch.setattr("cato_lsp.orchestrator.idle.anyio.sleep", sleep)
     async with anyio.create_task_group() as group:
-        group.start_soon(house.foresight.run)
+        group.start_soon(house.prefetch.run)
         await house.prompt(at(project), len(MAIN))
         await anyio.wait_all_tasks_blocked()
         assert house.engine.calls == []
@@ -201,10 +201,10 @@ async def test_a_document_is_read_ahead_when_typing_rests(
 async def test_nothing_is_read_ahead_for_those_who_want_none(project: Path, prompter: CompletionPrompter) -> None:
     house = House(prompter)
     async with anyio.create_task_group() as group:
-        group.start_soon(house.foresight.run)
+        group.start_soon(house.prefetch.run)
         settings = Settings(completion=CompletionSettings(warm_up=False))
-        house.foresight.read_ahead("me", at(project), 0, settings)
-        house.foresight.read_ahead("me", at(project, ".env", "K=1\n"), 0, Settings())
+        house.prefetch.read_ahead("me", at(project), 0, settings)
+        house.prefetch.read_ahead("me", at(project, ".env", "K=1\n"), 0, Settings())
         await anyio.wait_all_tasks_blocked()
         group.cancel_scope.cancel()
     assert house.engine.calls == []

@@ -30,7 +30,7 @@ REST = 2.0
 """Seconds without a key after which a person rests."""
 
 
-class Foresight:
+class Prefetcher:
     """Prepares completions: their prompts when they are asked for, and what can be done before.
 
     :param ready: waits for an engine.
