@@ -12,7 +12,7 @@ import anyio
 
 from cato_lsp.engine.api import EngineError
 from cato_lsp.orchestrator.completion import Prepare
-from cato_lsp.orchestrator.running import RunningAnswer, completion_call
+from cato_lsp.orchestrator.answer_stream import AnswerStream, completion_call
 from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 from cato_lsp.tasks.completion import CompletionRequest
 from cato_lsp.tasks.typethrough import TypeThroughCache
@@ -88,7 +88,7 @@ class Background:
         slo = Slo(TaskKind.WARMUP, ServiceClass.BACKGROUND, self._clock(), math.inf, work.client)
         call = completion_call(plan, slo, scored=work.least > 0)
         stream = engine.submit(replace(call, max_tokens=1) if work.cache is None else call)
-        answer = RunningAnswer(work.request, plan, stream, work.least)
+        answer = AnswerStream(work.request, plan, stream, work.least)
         try:
             await answer.read(work.request, lambda _delta, _first: None)
         finally:

@@ -14,7 +14,7 @@ from cato_lsp.config import Settings
 from cato_lsp.engine.api import Delta, Engine, EngineError, EngineUnavailableError
 from cato_lsp.orchestrator.live import LiveTask, LiveTasks, Slot
 from cato_lsp.orchestrator.record import Outcome, Source, TaskLog, TaskRecord
-from cato_lsp.orchestrator.running import RunningAnswer, completion_call
+from cato_lsp.orchestrator.answer_stream import AnswerStream, completion_call
 from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
 from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
 from cato_lsp.tasks.typethrough import TypeThroughCache
@@ -167,17 +167,17 @@ class _Job:
             raise failures[0]
         return _present([found.get(number) for number in range(self.settings.completion.candidates)])
 
-    def _start(self, engine: Engine, plan: CompletionPlan, number: int = 0) -> RunningAnswer:
+    def _start(self, engine: Engine, plan: CompletionPlan, number: int = 0) -> AnswerStream:
         temperature, seed = (TEMPERATURE, number) if number else (0.0, None)
         least = 0.0 if self.request.invoked else self.settings.completion.least_confidence
         call = completion_call(plan, self._slo, temperature=temperature, seed=seed, scored=least > 0)
         stream = engine.submit(call)
         self.record.prompt_tokens += len(plan.prompt_ids)
         self.record.calls.append(stream.usage)
-        return RunningAnswer(self.request, plan, stream, least)
+        return AnswerStream(self.request, plan, stream, least)
 
     async def _read(
-        self, answer: RunningAnswer | None, task: LiveTask, on_first: Callable[[], None] = lambda: None
+        self, answer: AnswerStream | None, task: LiveTask, on_first: Callable[[], None] = lambda: None
     ) -> Completion | None:
         """Read until the answer is complete or time is up, and abort it then unless another task took it over."""
         assert answer is not None

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import anyio
 
 from cato_lsp.orchestrator.record import Outcome
-from cato_lsp.orchestrator.running import RunningAnswer
+from cato_lsp.orchestrator.answer_stream import AnswerStream
 from cato_lsp.scheduling.slo import TaskKind
 
 
@@ -31,7 +31,7 @@ class LiveTask:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     ended_as: Outcome | None = None
     """Set when the task was ended from outside."""
-    answer: RunningAnswer | None = None
+    answer: AnswerStream | None = None
     """What a completion reads; a newer task may take it over."""
 
     def end(self, outcome: Outcome) -> None:

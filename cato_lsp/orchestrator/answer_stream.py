@@ -31,7 +31,7 @@ def completion_call(
     return Call(prompt, slo, plan.max_tokens, stop, temperature, seed, forced_prefix, scored)
 
 
-class RunningAnswer:
+class AnswerStream:
     """One call's answer as it grows.
 
     :param request: what the call was made for.
