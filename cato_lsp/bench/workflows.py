@@ -109,7 +109,7 @@ def play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: HardwarePr
 async def _play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: HardwareProfile) -> WorkflowRun:
     engine = VirtualEngine(policy, profile)
     pace = Pace(
-        prompt_token=2 * profile.seconds_per_token, answer_token=2 * profile.step_seconds, company=0.02, calls=1
+        prompt_token=2 * profile.seconds_per_token, answer_token=2 * profile.step_seconds, batching_slowdown=0.02, calls=1
     )
     lateness: dict[int, float] = {}
     in_time: list[bool] = []

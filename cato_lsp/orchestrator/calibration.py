@@ -53,7 +53,7 @@ async def measure(engine: Engine, prompter: Prompter, clock: Callable[[], float]
         for prompt in others:
             group.start_soon(beside, prompt)
     if alone.tokens > 2:
-        pace.learn_company(len(timings), median(each.pause for each in timings))
+        pace.learn_batching_slowdown(len(timings), median(each.pause for each in timings))
     return pace
 
 

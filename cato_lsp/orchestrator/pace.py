@@ -29,7 +29,7 @@ class Pace:
     """Per token of the prompt that is not in the prefix cache, when the call is served at once."""
     answer_token: float = 15e-3
     """Between two tokens of an answer, as busy as the engine has been of late."""
-    company: float = 0.2
+    batching_slowdown: float = 0.2
     """What another answer beside adds to the time between two tokens, as a part of `answer_token`."""
     answer_length: float = 1.0
     """Tokens of an answer for each token expected."""
@@ -41,7 +41,7 @@ class Pace:
 
     def load(self, work: Work) -> float:
         """Seconds by which a call holds up the others that run beside it."""
-        return self._prompt(work) + self.company * self._answer(work)
+        return self._prompt(work) + self.batching_slowdown * self._answer(work)
 
     def together(self, works: Sequence[Work]) -> float:
         """How long calls will probably take side by side, `WIDEST` at once."""
@@ -74,10 +74,10 @@ class Pace:
         if work.answer_tokens:
             self.answer_length += _WEIGHT * (min(answered / work.answer_tokens, _FAR) - self.answer_length)
 
-    def learn_company(self, answers: int, pause: float) -> None:
+    def learn_batching_slowdown(self, answers: int, pause: float) -> None:
         """Take in the time between two tokens of each of some answers that were written side by side."""
         if answers > 1 and self.answer_token > 0:
-            self.company = min(1.0, max(0.0, (pause / self.answer_token - 1) / (answers - 1)))
+            self.batching_slowdown = min(1.0, max(0.0, (pause / self.answer_token - 1) / (answers - 1)))
 
     def _prompt(self, work: Work) -> float:
         return work.prompt_tokens * self.prompt_token

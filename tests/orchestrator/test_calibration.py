@@ -56,7 +56,7 @@ async def test_the_real_engine_is_measured_in_the_background_within_few_steps(ba
     before = engine.stats()
     pace = await measure(engine, prompter, time.monotonic)
     assert pace.answer_token > 0
-    assert 0.0 <= pace.company <= 1.0
+    assert 0.0 <= pace.batching_slowdown <= 1.0
     assert engine.stats().steps - before.steps < 100
 
 

@@ -39,10 +39,10 @@ def test_waiting_for_others_is_not_taken_for_work() -> None:
     assert known.prompt_token < 2e-3
 
 
-def test_answers_side_by_side_tell_what_company_costs() -> None:
+def test_answers_side_by_side_tell_what_batching_costs() -> None:
     known = Pace(answer_token=0.01)
-    known.learn_company(5, pause=0.03)
-    assert known.company == pytest.approx(0.5)
+    known.learn_batching_slowdown(5, pause=0.03)
+    assert known.batching_slowdown == pytest.approx(0.5)
     assert known.load(Work(0, 10)) == pytest.approx(0.05)
 
 
@@ -52,14 +52,14 @@ def test_nothing_to_do_takes_no_time() -> None:
 
 @given(works)
 def test_side_by_side_takes_at_least_as_long_as_the_longest_call_and_as_the_slots_allow(some: list[Work]) -> None:
-    for company in (0.0, 0.3, 1.0):
-        known = Pace(company=company)
+    for batching_slowdown in (0.0, 0.3, 1.0):
+        known = Pace(batching_slowdown=batching_slowdown)
         alone = [known.seconds(work) for work in some]
         assert max(alone, default=0.0) <= known.together(some) + 1e-9
         assert sum(alone) / WIDEST <= known.together(some) + 1e-9
 
 
 @given(works)
-def test_where_company_costs_as_much_as_oneself_calls_take_as_long_as_one_by_one(some: list[Work]) -> None:
-    known = Pace(company=1.0)
+def test_where_batching_costs_as_much_as_oneself_calls_take_as_long_as_one_by_one(some: list[Work]) -> None:
+    known = Pace(batching_slowdown=1.0)
     assert known.together(some) >= sum(known.seconds(work) for work in some) - 1e-6

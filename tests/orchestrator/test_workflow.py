@@ -24,7 +24,7 @@ ANSWER = 10
 
 def pace() -> Pace:
     """One second for a call of `ANSWER` tokens, whatever its prompt; calls side by side take as long as one by one."""
-    return Pace(prompt_token=0.0, answer_token=0.1, company=1.0, calls=1)
+    return Pace(prompt_token=0.0, answer_token=0.1, batching_slowdown=1.0, calls=1)
 
 
 def call(expected: int = ANSWER) -> ModelCall:
