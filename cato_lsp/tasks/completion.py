@@ -12,8 +12,8 @@ from cato_lsp.tasks.families import FimFamily
 from cato_lsp.tasks.fim import NO_CONTEXT, FimPromptBuilder
 from cato_lsp.tasks.healing import CutWord
 from cato_lsp.tasks.indentation import leading_blanks
-from cato_lsp.tasks.shaping import ShapingContext, shape
-from cato_lsp.tasks.shaping.closers import closers_to_replace
+from cato_lsp.tasks.postprocess import ShapingContext, shape
+from cato_lsp.tasks.postprocess.closers import closers_to_replace
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.stop import StopReason, StopRules
 from cato_lsp.tasks.tokenizer import Tokenizer

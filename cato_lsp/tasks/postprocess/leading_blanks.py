@@ -7,7 +7,7 @@ import re
 from cato_lsp.tasks.brackets import CLOSERS
 from cato_lsp.tasks.cursor import Cursor
 from cato_lsp.tasks.indentation import leading_blanks
-from cato_lsp.tasks.shaping.context import ShapingContext
+from cato_lsp.tasks.postprocess.context import ShapingContext
 
 _FIRST_WORD = re.compile(r"\w*")
 

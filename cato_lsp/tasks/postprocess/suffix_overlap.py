@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cato_lsp.tasks.shaping.context import ShapingContext
+from cato_lsp.tasks.postprocess.context import ShapingContext
 
 
 def drop_lines_that_follow(text: str, context: ShapingContext) -> str:

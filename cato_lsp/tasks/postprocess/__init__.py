@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from cato_lsp.tasks.shaping.bracket_balance import drop_surplus_closers
-from cato_lsp.tasks.shaping.closers import drop_closers_that_follow
-from cato_lsp.tasks.shaping.complete import keep_complete_part
-from cato_lsp.tasks.shaping.context import Filter, ShapingContext
-from cato_lsp.tasks.shaping.indentation_style import use_document_indentation
-from cato_lsp.tasks.shaping.leading_blanks import reconcile_leading_blanks
-from cato_lsp.tasks.shaping.mid_line import fit_into_line
-from cato_lsp.tasks.shaping.partial_line import cut_at_sound_end
-from cato_lsp.tasks.shaping.pointless import drop_pointless
-from cato_lsp.tasks.shaping.repeated_lines import drop_repeated_lines
-from cato_lsp.tasks.shaping.suffix_overlap import drop_lines_that_follow
-from cato_lsp.tasks.shaping.trailing_blanks import strip_trailing_blanks
+from cato_lsp.tasks.postprocess.bracket_balance import drop_surplus_closers
+from cato_lsp.tasks.postprocess.closers import drop_closers_that_follow
+from cato_lsp.tasks.postprocess.complete import keep_complete_part
+from cato_lsp.tasks.postprocess.context import Filter, ShapingContext
+from cato_lsp.tasks.postprocess.indentation_style import use_document_indentation
+from cato_lsp.tasks.postprocess.leading_blanks import reconcile_leading_blanks
+from cato_lsp.tasks.postprocess.mid_line import fit_into_line
+from cato_lsp.tasks.postprocess.partial_line import cut_at_sound_end
+from cato_lsp.tasks.postprocess.pointless import drop_pointless
+from cato_lsp.tasks.postprocess.repeated_lines import drop_repeated_lines
+from cato_lsp.tasks.postprocess.suffix_overlap import drop_lines_that_follow
+from cato_lsp.tasks.postprocess.trailing_blanks import strip_trailing_blanks
 
 __all__ = ["CHAIN", "Filter", "ShapingContext", "shape"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cato_lsp.tasks.cursor import Cursor
 from cato_lsp.tasks.indentation import leading_blanks
-from cato_lsp.tasks.shaping.context import ShapingContext
+from cato_lsp.tasks.postprocess.context import ShapingContext
 
 
 def use_document_indentation(text: str, context: ShapingContext) -> str:

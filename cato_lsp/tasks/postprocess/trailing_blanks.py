@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cato_lsp.tasks.brackets import CLOSERS
 from cato_lsp.tasks.indentation import leading_blanks
-from cato_lsp.tasks.shaping.context import ShapingContext
+from cato_lsp.tasks.postprocess.context import ShapingContext
 
 
 def strip_trailing_blanks(text: str, context: ShapingContext) -> str:

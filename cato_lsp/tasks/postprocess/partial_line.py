@@ -6,7 +6,7 @@ import re
 
 from cato_lsp.tasks.brackets import scan
 from cato_lsp.tasks.cursor import Cursor
-from cato_lsp.tasks.shaping.context import ShapingContext
+from cato_lsp.tasks.postprocess.context import ShapingContext
 from cato_lsp.tasks.syntax import has_errors_within
 
 _WORD_AT_END = re.compile(r"\w+\Z")

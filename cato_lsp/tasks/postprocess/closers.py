@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cato_lsp.tasks.brackets import scan
 from cato_lsp.tasks.cursor import Cursor
-from cato_lsp.tasks.shaping.context import ShapingContext
+from cato_lsp.tasks.postprocess.context import ShapingContext
 
 
 def drop_closers_that_follow(text: str, context: ShapingContext) -> str:

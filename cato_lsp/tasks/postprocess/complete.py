@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cato_lsp.tasks.shaping.context import ShapingContext
+from cato_lsp.tasks.postprocess.context import ShapingContext
 from cato_lsp.tasks.stop import StopRules
 
 
