@@ -129,7 +129,7 @@ def serve(
 
     overrides = Layer("command line", {"model": model, "log_level": log_level})
     if listener is not None:
-        from cato_lsp.lsp.windows import run_shared
+        from cato_lsp.lsp.shared_server import run_shared
 
         run_shared(listener)
         _leave(0)
@@ -172,7 +172,7 @@ def status(
 @app.command()
 def stop() -> None:
     """End the server that windows share (`--shared`). Nothing is lost: documents are the editors' own."""
-    from cato_lsp.lsp.handover import NotStoppedError, stop_servers
+    from cato_lsp.lsp.shared_client import NotStoppedError, stop_servers
 
     try:
         stopped = stop_servers()
@@ -229,7 +229,7 @@ def _show_settings(found: Settings, sources: list[str], problems: list[SettingPr
 def _hand_over(model: str | None, log_level: LogLevel | None) -> None:
     """Leave as the shared server says. Return only where there is none, to serve this window alone."""
     try:
-        from cato_lsp.lsp.handover import hand_over
+        from cato_lsp.lsp.shared_client import hand_over
 
         code = hand_over(model, log_level)
     except (ImportError, OSError) as error:
