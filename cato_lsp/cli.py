@@ -23,7 +23,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class _Mounted(NamedTuple):
-    """A command that another room brings; its module is imported when somebody asks for it."""
+    """A command that another package brings; its module is imported when somebody asks for it."""
 
     module: str
     """Exports ``app``, a `typer.Typer`."""

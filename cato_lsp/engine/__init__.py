@@ -1,1 +1,1 @@
-"""vLLM in this process; with `bench`, the only room that imports vllm and torch."""
+"""vLLM in this process; with `bench`, the only package that imports vllm and torch."""

@@ -1,1 +1,1 @@
-"""Editors: the protocol, sessions and snapshots. The only room that imports pygls and lsprotocol."""
+"""Editors: the protocol, sessions and snapshots. The only package that imports pygls and lsprotocol."""
