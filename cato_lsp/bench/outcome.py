@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cato_lsp.scheduling.slo import Slo, ServiceClass
+from cato_lsp.scheduling.slo import ServiceClass, Slo
 
 
 @dataclass(slots=True)

@@ -30,7 +30,7 @@ from cato_lsp.engine.stream import ThreadCallStream
 from cato_lsp.orchestrator.pace import WIDEST, Pace
 from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.orchestrator.workflow import TaskCalls
-from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.calls import ModelCall, Work
 from cato_lsp.tasks.prompts import Prompt
 
@@ -109,7 +109,10 @@ def play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: HardwarePr
 async def _play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: HardwareProfile) -> WorkflowRun:
     engine = VirtualEngine(policy, profile)
     pace = Pace(
-        prompt_token=2 * profile.seconds_per_token, answer_token=2 * profile.step_seconds, batching_slowdown=0.02, calls=1
+        prompt_token=2 * profile.seconds_per_token,
+        answer_token=2 * profile.step_seconds,
+        batching_slowdown=0.02,
+        calls=1,
     )
     lateness: dict[int, float] = {}
     in_time: list[bool] = []

@@ -24,7 +24,7 @@ from cato_lsp.models.catalog import resolve_model
 from cato_lsp.orchestrator.calibration import alone_ms, measure, suited
 from cato_lsp.orchestrator.pace import Pace
 from cato_lsp.orchestrator.prompters import Prompters
-from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 
 PROMPT = "def add(a, b):\n    return"
 TOKENS = 16

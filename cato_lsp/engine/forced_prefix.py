@@ -15,7 +15,7 @@ from vllm import SamplingParams
 from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
 from vllm.v1.sample.logits_processor.builtin import process_dict_updates
 
-from cato_lsp.engine.api import ForcedPrefix, Call
+from cato_lsp.engine.api import Call, ForcedPrefix
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig

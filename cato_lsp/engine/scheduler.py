@@ -27,7 +27,7 @@ from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.request import Request, RequestStatus
 
 from cato_lsp.scheduling.policy import Policy
-from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.scheduling.view import RequestView, StepCost, StepView
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.model_folder import ModelFolder
 from cato_lsp.engine.scheduler import StepRecord, make_scheduler_cls
 from cato_lsp.scheduling.policy import Policy
-from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 
 MAX_SEQUENCES = 64
 CPU_CHUNK = 512

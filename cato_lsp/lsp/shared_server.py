@@ -16,10 +16,10 @@ from anyio.abc import TaskGroup, UNIXSocketStream
 
 from cato_lsp.config import Layer
 from cato_lsp.lsp.backend import Backend
-from cato_lsp.lsp.shared_client import STOP, locked
 from cato_lsp.lsp.pipes import open_pipes
 from cato_lsp.lsp.server import serve_connection
 from cato_lsp.lsp.session import Session
+from cato_lsp.lsp.shared_client import STOP, locked
 from cato_lsp.lsp.status_socket import serve_status
 
 logger = logging.getLogger(__name__)

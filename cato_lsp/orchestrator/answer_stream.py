@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cato_lsp.engine.api import ForcedPrefix, Call, CallStream, Delta
+from cato_lsp.engine.api import Call, CallStream, Delta, ForcedPrefix
 from cato_lsp.scheduling.slo import Slo
 from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
 from cato_lsp.tasks.confidence import Confidence

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import anyio
 
 from cato_lsp.engine.api import EngineError
-from cato_lsp.orchestrator.completion import Prepare
 from cato_lsp.orchestrator.answer_stream import AnswerStream, completion_call
-from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
+from cato_lsp.orchestrator.completion import Prepare
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.completion import CompletionRequest
 from cato_lsp.tasks.typethrough import TypeThroughCache
 

@@ -13,7 +13,7 @@ import anyio
 from cato_lsp.config import Settings
 from cato_lsp.engine.api import Call, Engine
 from cato_lsp.orchestrator.pace import Pace
-from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.calls import Work
 from cato_lsp.tasks.prompts import Prompt, Prompter, summarize
 from cato_lsp.tasks.summarization import EXPECTED_TOKENS

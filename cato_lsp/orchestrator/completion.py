@@ -12,10 +12,10 @@ import anyio
 
 from cato_lsp.config import Settings
 from cato_lsp.engine.api import Delta, Engine, EngineError, EngineUnavailableError
+from cato_lsp.orchestrator.answer_stream import AnswerStream, completion_call
 from cato_lsp.orchestrator.live import LiveTask, LiveTasks, Slot
 from cato_lsp.orchestrator.record import Outcome, Source, TaskLog, TaskRecord
-from cato_lsp.orchestrator.answer_stream import AnswerStream, completion_call
-from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
 from cato_lsp.tasks.typethrough import TypeThroughCache
 

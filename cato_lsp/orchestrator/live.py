@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import anyio
 
-from cato_lsp.orchestrator.record import Outcome
 from cato_lsp.orchestrator.answer_stream import AnswerStream
+from cato_lsp.orchestrator.record import Outcome
 from cato_lsp.scheduling.slo import TaskKind
 
 

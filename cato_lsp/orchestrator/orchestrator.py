@@ -16,9 +16,9 @@ from cato_lsp.engine.host import EngineHost, EnginePhase, EngineStatus
 from cato_lsp.orchestrator.calibration import measure, suited
 from cato_lsp.orchestrator.completion import CompletionRunner
 from cato_lsp.orchestrator.counters import AcceptCounters
-from cato_lsp.orchestrator.prefetch import Prefetcher
 from cato_lsp.orchestrator.live import LiveTasks, Slot
 from cato_lsp.orchestrator.pace import Pace
+from cato_lsp.orchestrator.prefetch import Prefetcher
 from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.orchestrator.record import TaskLog
 from cato_lsp.orchestrator.work import Plan, Watcher, WorkRunner

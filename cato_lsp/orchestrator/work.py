@@ -15,7 +15,7 @@ from cato_lsp.orchestrator.live import LiveTasks, Slot
 from cato_lsp.orchestrator.pace import Pace
 from cato_lsp.orchestrator.record import Outcome, TaskLog, TaskRecord
 from cato_lsp.orchestrator.workflow import TaskCalls
-from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.calls import Calls, CannotDoError, Work
 from cato_lsp.tasks.prompts import Prompter
 

@@ -21,7 +21,7 @@ import anyio
 from cato_lsp.engine.api import Call, CallRejectedError, Engine, EngineError
 from cato_lsp.orchestrator.pace import WIDEST, Pace
 from cato_lsp.orchestrator.record import TaskRecord
-from cato_lsp.scheduling.slo import Slo, ServiceClass
+from cato_lsp.scheduling.slo import ServiceClass, Slo
 from cato_lsp.tasks.calls import Answer, ModelCall, OnText, Work
 
 QUEUE_PENALTY = 30.0

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 
 from cato_lsp.scheduling.plan import Plan
-from cato_lsp.scheduling.slo import ServiceClass
 from cato_lsp.scheduling.queues import Queues
+from cato_lsp.scheduling.slo import ServiceClass
 from cato_lsp.scheduling.view import RequestView, StepView
 
 _LEAST_TOKENS = 16

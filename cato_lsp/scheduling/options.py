@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class CatoOptions:
     """Mechanisms, each of which can be switched off to see what it gives, and their numbers.
 
-    Lengths of steps are parts of the *tightest TTFT*: the tightest first-token promise seen lately (0.2 s for completions).
-    So the same numbers suit any machine and any promises.
+    Lengths of steps are parts of the *tightest TTFT*: the tightest first-token deadline seen lately (0.2 s for
+    completions). So the same numbers suit any machine and any promises.
     """
 
     feasibility: bool = True

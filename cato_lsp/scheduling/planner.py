@@ -8,11 +8,11 @@ from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from cato_lsp.scheduling.feasible import Job, keep_most
 from cato_lsp.scheduling.batch import BatchBuilder
+from cato_lsp.scheduling.feasible import Job, keep_most
 from cato_lsp.scheduling.plan import Plan
-from cato_lsp.scheduling.slo import ServiceClass
 from cato_lsp.scheduling.queues import sort_requests
+from cato_lsp.scheduling.slo import ServiceClass
 from cato_lsp.scheduling.view import RequestView, StepView
 
 if TYPE_CHECKING:
@@ -248,9 +248,7 @@ class StepPlanner:
         before = self.view.now - self.options.patience
         queues = self.queues
         passed_over = (
-            r
-            for r in chain(queues.urgent, queues.late, queues.e2e, queues.background)
-            if r.slo.arrival < before
+            r for r in chain(queues.urgent, queues.late, queues.e2e, queues.background) if r.slo.arrival < before
         )
         return min(passed_over, key=lambda r: r.order, default=None)
 

@@ -60,12 +60,12 @@ class FiveGram:
             written.append(token)
         return self._tokenizer.decode(written)[len(typed) :]
 
-    def _next(self, ids: Sequence[int], local: _Table, forced_prefix: str) -> int | None:
-        """The token that is most frequent after the longest known context and starts with ``forced_prefix``."""
+    def _next(self, ids: Sequence[int], local: _Table, prefix: str) -> int | None:
+        """The token that is most frequent after the longest known context and starts with ``prefix``."""
         for order in range(min(self.ORDER, len(ids) + 1), 1, -1):
             for table in (local, self._global):
                 for token in table.following(ids[-(order - 1) :]):
-                    if not forced_prefix or self._tokenizer.decode([token]).startswith(forced_prefix):
+                    if not prefix or self._tokenizer.decode([token]).startswith(prefix):
                         return token
         return None
 

@@ -13,9 +13,9 @@ from cato_lsp.config import CompletionSettings, EngineSettings
 from cato_lsp.engine.api import Call
 from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.thread import EngineThread
-from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.orchestrator.answer_stream import completion_call
-from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
+from cato_lsp.orchestrator.prompters import Prompters
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.completion import CompletionPrompter, CompletionRequest
 from cato_lsp.tasks.context import FileContext
 from cato_lsp.tasks.fim import NO_CONTEXT

@@ -18,7 +18,7 @@ from cato_lsp.config import Settings
 from cato_lsp.engine.api import Call, CallUsage
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.orchestrator.record import Outcome, Source
-from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.completion import CompletionRequest
 from cato_lsp.tasks.families import FimFamily
 from cato_lsp.tasks.snapshot import Snapshot

@@ -21,7 +21,15 @@ VSIX = ROOT / "editors" / "vscode" / "dist" / "cato.vsix"
 PATIENCE = 150.0
 """Seconds after which something that has not happened fails a test; no test measures time by it."""
 
-FORCED_PREFIXES = ("    if ", "    return ", "    return first", "    for ", "    return sum(", "    self.", "    while ")
+LINE_STARTS = (
+    "    if ",
+    "    return ",
+    "    return first",
+    "    for ",
+    "    return sum(",
+    "    self.",
+    "    while ",
+)
 """What is typed until the model offers something; which of them it answers depends on the model."""
 
 ARITHMETIC = '''"""Arithmetic, one function each."""

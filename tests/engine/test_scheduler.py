@@ -14,7 +14,7 @@ import pytest
 
 from cato_lsp.scheduling.cato import CatoPolicy
 from cato_lsp.scheduling.plan import Plan
-from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.scheduling.view import RequestView, StepCost, StepView
 from tests.engine.conftest import start_tiny_engine
 

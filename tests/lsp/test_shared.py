@@ -23,8 +23,8 @@ import pytest
 
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.lsp.shared_client import STOP, locked, shared_socket
-from cato_lsp.lsp.status_socket import ask_servers
 from cato_lsp.lsp.shared_server import Windows
+from cato_lsp.lsp.status_socket import ask_servers
 from tests.lsp.wire import Wire, completion, fixture_text
 
 pytestmark = pytest.mark.anyio

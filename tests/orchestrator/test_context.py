@@ -13,8 +13,8 @@ import pytest
 from cato_lsp.config import CompletionSettings, Settings
 from cato_lsp.engine.host import EngineHost
 from cato_lsp.orchestrator.context import FAR, Contexts
-from cato_lsp.orchestrator.prefetch import REST, Prefetcher
 from cato_lsp.orchestrator.idle import IdleWatch
+from cato_lsp.orchestrator.prefetch import REST, Prefetcher
 from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.tasks.completion import CompletionLimits, CompletionPrompter, CompletionRequest
 from cato_lsp.tasks.exclusion import Exclusion

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from cato_lsp.scheduling.policy import Policy
-from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.scheduling.view import RequestView, StepCost, StepView
 
 SERVICE = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cato_lsp.scheduling.cato import CatoPolicy
-from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.scheduling.view import RequestView, StepView
 
 KINDS = [(TaskKind.COMPLETION, ServiceClass.TTFT, 0.2)] * 6 + [

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cato_lsp.scheduling.baselines import EarliestDeadlineFirst, PressureAdaptive
 from cato_lsp.scheduling.cato import CatoPolicy
 from cato_lsp.scheduling.options import CatoOptions
-from cato_lsp.scheduling.slo import Slo, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.scheduling.view import RequestView
 from tests.scheduling.conftest import SERVICE
 from tests.scheduling.machine import Job, Machine
