@@ -42,7 +42,6 @@ class Queues:
 def sort_requests(requests: Iterable[RequestView], now: float) -> Queues:
     """Sort requests into queues, each in the order given."""
     queues = Queues()
-    ttft, e2e, nobody = ServiceClass.TTFT, ServiceClass.E2E, ServiceClass.BACKGROUND
     decoding, yielding, urgent = queues.decoding, queues.yielding, queues.urgent
     late, e2e, background = queues.late, queues.e2e, queues.background
     for request in requests:
@@ -51,14 +50,14 @@ def sort_requests(requests: Iterable[RequestView], now: float) -> Queues:
             continue
         slo = request.slo
         service = slo.service
-        if service is nobody:
+        if service is ServiceClass.BACKGROUND:
             if request.generated:
                 background.appendleft(request)
             else:
                 background.append(request)
         elif request.generated and todo <= DECODE_TOKENS:
-            (yielding if service is e2e and slo.deadline < now else decoding).append(request)
-        elif service is ttft:
+            (yielding if service is ServiceClass.E2E and slo.deadline < now else decoding).append(request)
+        elif service is ServiceClass.TTFT:
             (urgent if slo.deadline > now and not request.generated else late).append(request)
         else:
             e2e.append(request)
