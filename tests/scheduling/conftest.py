@@ -50,7 +50,7 @@ def view_of() -> MakeView:
             running=[r for r in requests if r.running],
             waiting=[r for r in requests if not r.running],
             max_tokens=limits.get("max_tokens", 8192),
-            max_slots=limits.get("max_seats", 64),
+            max_slots=limits.get("max_slots", 64),
             free_blocks=limits.get("free_blocks", 100_000),
             block_size=limits.get("block_size", 16),
         )
