@@ -18,6 +18,7 @@ import signal
 import sysconfig
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -65,7 +66,7 @@ def make_trainer(options: argparse.Namespace, route: Route, corpora: Mapping[str
         route.shape,
         replace(route.plan, **changes),
         samples(corpora, route, encode, options.cache),
-        {name: held_out_rows(corpus, encode, 32 if name == "python" else 8) for name, corpus in corpora.items()},
+        {name: held_out_rows(corpus, encode, 16 if name == "python" else 4) for name, corpus in corpora.items()},
         options.cache / options.name,
         markers=encode.markers,
         threads=options.threads,
@@ -144,8 +145,8 @@ def held_out_rows(corpus: Corpus, encode: Encoder, rows: int, length: int = 512)
     """Fixed windows of held-out files for the progress log."""
     files = sorted(corpus.held_out, key=lambda f: f.path)
     Random(1).shuffle(files)
-    ids = [encode(file.text) for file in files]
-    return torch.tensor([i[: length + 1] for i in ids if len(i) > length][:rows])
+    long_enough = (ids for file in files if len(ids := encode(file.text[: 16 * length])) > length)
+    return torch.tensor([ids[: length + 1] for ids in islice(long_enough, rows)])
 
 
 if __name__ == "__main__":

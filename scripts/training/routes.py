@@ -59,7 +59,7 @@ ROUTES = {
             warmup_steps=50,
             decay_share=0.9,
             seed=20262,
-            eval_every=100,
+            eval_every=400,
             save_every_s=150.0,
         ),
         shares=LANGUAGE_SHARES,
