@@ -31,13 +31,14 @@ FORBIDDEN_LIBRARIES: dict[str, set[str]] = {
 
 ROOMS_BELOW: dict[str, set[str]] = {
     "scheduling": set(),
+    "supervise": set(),
     "config": set(),
     "status_view": set(),
     "tasks": {"scheduling"},
-    "engine": {"scheduling", "config"},
+    "engine": {"scheduling", "config", "supervise"},
     "models": {"engine", "tasks", "config"},
-    "orchestrator": {"tasks", "engine", "scheduling", "config", "models"},
-    "lsp": {"orchestrator", "tasks", "engine", "scheduling", "config", "models"},
+    "orchestrator": {"tasks", "engine", "scheduling", "config", "models", "supervise"},
+    "lsp": {"orchestrator", "tasks", "engine", "scheduling", "config", "models", "supervise"},
     "bench": {"orchestrator", "tasks", "engine", "scheduling", "config", "models"},
     "doctor": {"orchestrator", "tasks", "engine", "scheduling", "config", "models"},
 }

@@ -76,7 +76,8 @@ class Background:
                         await self._do(work)
                     except EngineError as error:
                         logger.debug("Nothing was done ahead: %s", error)
-                self._running = None
+                    finally:
+                        self._running = None
             self._arrived = anyio.Event()
             await self._arrived.wait()
 

@@ -23,6 +23,7 @@ from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.orchestrator.record import TaskLog
 from cato_lsp.orchestrator.work import Plan, Watcher, WorkRunner
 from cato_lsp.scheduling.slo import TaskKind
+from cato_lsp.supervise import supervise
 from cato_lsp.tasks.completion import Completion, CompletionRequest
 from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.exclusion import Exclusion
@@ -66,7 +67,7 @@ class Orchestrator:
         """Get to know every engine that is started, and do what nobody waits for; until cancelled."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._prefetcher.run)
-            group.start_soon(self._get_acquainted)
+            group.start_soon(supervise, "The calibration", self._get_acquainted)
 
     async def _get_acquainted(self) -> None:
         """Load the formats of the prompts of each engine that is started, and measure how fast it answers."""

@@ -20,6 +20,7 @@ from cato_lsp.orchestrator.completion import Prepare
 from cato_lsp.orchestrator.context import Contexts
 from cato_lsp.orchestrator.idle import IdleWatch
 from cato_lsp.orchestrator.prompters import Prompters
+from cato_lsp.supervise import supervise
 from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
 from cato_lsp.tasks.exclusion import Exclusion
 from cato_lsp.tasks.fim import NO_CONTEXT
@@ -53,8 +54,8 @@ class Prefetcher:
     async def run(self) -> None:
         """Do what is to be done ahead; until cancelled."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._background.run)
-            group.start_soon(self._idle.run)
+            group.start_soon(supervise, "The prefetch", self._background.run)
+            group.start_soon(supervise, "The idle watch", self._idle.run)
 
     @property
     def done(self) -> int:
