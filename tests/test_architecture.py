@@ -32,7 +32,8 @@ FORBIDDEN_LIBRARIES: dict[str, set[str]] = {
 ROOMS_BELOW: dict[str, set[str]] = {
     "scheduling": set(),
     "supervise": set(),
-    "config": set(),
+    "trust": set(),
+    "config": {"trust"},
     "status_view": set(),
     "tasks": {"scheduling"},
     "engine": {"scheduling", "config", "supervise"},
