@@ -13,6 +13,7 @@ from cato_lsp.engine.host import EngineHost
 from cato_lsp.orchestrator.prompt_source import PromptSource
 from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.tasks.completion import CompletionPrompter
+from cato_lsp.tasks.prompts import Prompter
 
 
 class Clock:
@@ -82,10 +83,15 @@ class ScriptedStream:
 
 def prompt_source(engine: ScriptedEngine, prompter: CompletionPrompter) -> PromptSource:
     """A `PromptSource` for ``engine`` whose prompts ``prompter`` builds."""
+    return PromptSource(*host_of(engine, prompter))
+
+
+def host_of(engine: ScriptedEngine, prompter: CompletionPrompter | Prompter) -> tuple[EngineHost, Prompters]:
+    """A host that runs ``engine``, with ``prompter`` as its model's prompt builder."""
     engine.folder = engine.context_length = None  # type: ignore[attr-defined]
 
-    async def completion(*_: Any) -> CompletionPrompter:
+    async def load(*_: Any) -> CompletionPrompter | Prompter:
         return prompter
 
-    host, prompters = SimpleNamespace(engine=engine), SimpleNamespace(completion=completion)
-    return PromptSource(cast("EngineHost", host), cast("Prompters", prompters))
+    host, prompters = SimpleNamespace(engine=engine), SimpleNamespace(completion=load, coding=load)
+    return cast("EngineHost", host), cast("Prompters", prompters)
