@@ -30,6 +30,7 @@ from cato_lsp.engine.stream import ThreadCallStream
 from cato_lsp.orchestrator.pace import WIDEST, Pace
 from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.orchestrator.workflow import TaskCalls
+from cato_lsp.scheduling.cost import StepCostModel, StepCosts
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.calls import ModelCall, Work
 from cato_lsp.tasks.prompts import Prompt
@@ -197,6 +198,11 @@ class VirtualEngine:
     def stats(self) -> EngineStats:
         """Nothing is counted here."""
         return EngineStats()
+
+    def cost(self) -> StepCosts:
+        """Return what the scheduler has learned, or the defaults under stock vLLM."""
+        model: StepCostModel | None = getattr(self._core.scheduler, "cost_model", None)
+        return StepCosts() if model is None else model.costs
 
     async def sleep_until(self, time: float) -> None:
         """Wait until the virtual clock has come to ``time``."""

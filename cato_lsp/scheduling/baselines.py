@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from cato_lsp.scheduling.plan import Plan
 from cato_lsp.scheduling.queues import DECODE_TOKENS
-from cato_lsp.scheduling.view import RequestView, StepCost, StepView
+from cato_lsp.scheduling.view import RequestView, StepView
 
 
 def serve_in_order(view: StepView, order: Iterable[RequestView], budget: int) -> Plan:
@@ -29,9 +29,6 @@ def serve_in_order(view: StepView, order: Iterable[RequestView], budget: int) ->
 
 class _Stateless:
     """A policy that learns nothing."""
-
-    def learn(self, cost: StepCost) -> None:
-        """See `Policy.learn`."""
 
     def ended(self, request: RequestView, *, finished: bool) -> None:
         """See `Policy.ended`."""

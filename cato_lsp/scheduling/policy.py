@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from cato_lsp.scheduling.plan import Plan
-from cato_lsp.scheduling.view import RequestView, StepCost, StepView
+from cato_lsp.scheduling.view import RequestView, StepView
 
 
 class Policy(Protocol):
@@ -19,10 +19,6 @@ class Policy(Protocol):
 
     def plan(self, view: StepView) -> Plan:
         """The plan for the next step. Every plan grants a token to somebody if anybody can use one."""
-        ...
-
-    def learn(self, cost: StepCost) -> None:
-        """A step ended. Called once per step, before the plan of the next."""
         ...
 
     def ended(self, request: RequestView, *, finished: bool) -> None:

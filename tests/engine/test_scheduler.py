@@ -15,7 +15,7 @@ import pytest
 from cato_lsp.scheduling.cato import CatoPolicy
 from cato_lsp.scheduling.plan import Plan
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
-from cato_lsp.scheduling.view import RequestView, StepCost, StepView
+from cato_lsp.scheduling.view import RequestView, StepView
 from tests.engine.conftest import start_tiny_engine
 
 StartEngine = Callable[..., Any]
@@ -60,8 +60,6 @@ class ShuffledPolicy:
         if not plan.grants:
             plan.grants = {r.id: 1 for r in view.running if r.todo}
         return plan
-
-    def learn(self, cost: StepCost) -> None: ...
 
     def ended(self, request: RequestView, *, finished: bool) -> None: ...
 

@@ -9,6 +9,7 @@ from typing import Self
 import anyio.lowlevel
 
 from cato_lsp.engine.api import Call, CallUsage, Delta, EngineError, EngineStats
+from cato_lsp.scheduling.cost import StepCosts
 
 
 class Clock:
@@ -43,6 +44,9 @@ class ScriptedEngine:
 
     def stats(self) -> EngineStats:
         return EngineStats()
+
+    def cost(self) -> StepCosts:
+        return StepCosts(fixed=self.seconds, recent_step=self.seconds)
 
 
 class ScriptedStream:
