@@ -22,7 +22,7 @@ import math
 from cato_lsp.scheduling.fairness import ClientShares
 from cato_lsp.scheduling.lengths import AnswerLengths
 from cato_lsp.scheduling.options import CatoOptions
-from cato_lsp.scheduling.plan import Plan
+from cato_lsp.scheduling.plan import StepPlan
 from cato_lsp.scheduling.planner import StepPlanner
 from cato_lsp.scheduling.slo import ServiceClass
 from cato_lsp.scheduling.view import RequestView, StepView
@@ -50,7 +50,7 @@ class CatoPolicy:
         self._backlog = False
         self._planned_at = 0.0
 
-    def plan(self, view: StepView) -> Plan:
+    def plan(self, view: StepView) -> StepPlan:
         """See `Policy.plan`."""
         elapsed = max(0.0, view.now - self._planned_at)
         self._planned_at = view.now

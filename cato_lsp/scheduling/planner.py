@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cato_lsp.scheduling.batch import BatchBuilder
 from cato_lsp.scheduling.feasible import Job, keep_most
-from cato_lsp.scheduling.plan import Plan
+from cato_lsp.scheduling.plan import StepPlan
 from cato_lsp.scheduling.queues import sort_requests
 from cato_lsp.scheduling.slo import ServiceClass
 from cato_lsp.scheduling.view import RequestView, StepView
@@ -60,7 +60,7 @@ class StepPlanner:
         first = 0 if self.overdue is None else min(self.overdue.todo, self.options.reserve)
         self.before = (self.reserved + first) * self.per_token
 
-    def plan(self) -> tuple[Plan, bool]:
+    def plan(self) -> tuple[StepPlan, bool]:
         """The plan, and whether prefill has to wait for a later step."""
         queues, options = self.queues, self.options
         kept, late = self._keep()
@@ -252,7 +252,7 @@ class StepPlanner:
         )
         return min(passed_over, key=lambda r: r.order, default=None)
 
-    def _charge(self, plan: Plan) -> None:
+    def _charge(self, plan: StepPlan) -> None:
         if not self.options.fairness:
             return
         grants = plan.grants

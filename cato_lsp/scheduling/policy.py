@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from cato_lsp.scheduling.plan import Plan
+from cato_lsp.scheduling.plan import StepPlan
 from cato_lsp.scheduling.view import RequestView, StepView
 
 
@@ -17,7 +17,7 @@ class Policy(Protocol):
 
     name: str
 
-    def plan(self, view: StepView) -> Plan:
+    def plan(self, view: StepView) -> StepPlan:
         """The plan for the next step. Every plan grants a token to somebody if anybody can use one."""
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cato_lsp.scheduling.cost import StepCost, StepCostModel
-from cato_lsp.scheduling.plan import Plan
+from cato_lsp.scheduling.plan import StepPlan
 from cato_lsp.scheduling.policy import Policy
 from cato_lsp.scheduling.view import RequestView, StepView
 
@@ -32,7 +32,7 @@ class Machine:
     now: float = 0.0
     longest: float = 0.0
     costs: StepCostModel = field(default_factory=StepCostModel)
-    plans: list[Plan] = field(default_factory=list)
+    plans: list[StepPlan] = field(default_factory=list)
 
     def play(self, jobs: list[Job], steps: int = 200_000) -> None:
         """Serve all jobs, each from its arrival on; fails if `steps` do not suffice."""
@@ -84,7 +84,7 @@ class Machine:
         self._end_step(plan, live, running, waiting)
 
     def _end_step(
-        self, plan: Plan, live: dict[str, Job], running: list[RequestView], waiting: list[RequestView]
+        self, plan: StepPlan, live: dict[str, Job], running: list[RequestView], waiting: list[RequestView]
     ) -> None:
         tokens = sum(plan.grants.values())
         seconds = 5e-3 + 50e-6 * tokens
