@@ -9,7 +9,7 @@ from typing import Any
 from cato_lsp.bench.hardware import HardwareProfile
 from cato_lsp.bench.live import LiveEngine, LiveOptions, LivePlayer
 from cato_lsp.bench.policies import POLICIES
-from cato_lsp.bench.workload import Call, Workload
+from cato_lsp.bench.workload import Workload, WorkloadCall
 from cato_lsp.scheduling.cost import StepCost, StepCostModel
 from cato_lsp.scheduling.slo import TaskKind
 
@@ -59,7 +59,7 @@ def fit_profile(name: str, source: str, options: LiveOptions, *, seed: int = 0) 
 def _mixture(options: LiveOptions, rng: random.Random) -> Workload:
     longest = options.max_model_len // 2
     calls = [
-        Call(
+        WorkloadCall(
             i * 0.02,
             TaskKind.TRANSLATION,
             f"client-{i}",

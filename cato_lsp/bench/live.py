@@ -17,7 +17,7 @@ from anyio.from_thread import start_blocking_portal
 
 from cato_lsp.bench.policies import POLICIES, PolicySpec
 from cato_lsp.bench.result import CallResult, Run, TimelineStep
-from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY, Call, Workload, token_ids
+from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY, Workload, WorkloadCall, token_ids
 from cato_lsp.engine.telemetry import MachineMonitor, MachineSample, summarize_samples
 from cato_lsp.scheduling.slo import TaskKind
 
@@ -84,7 +84,9 @@ class LiveEngine:
         """vLLM's scheduler."""
         return self._core.scheduler
 
-    def add(self, name: str, ids: list[int], answer: int, workload: Workload, call: Call, arrival: float) -> None:
+    def add(
+        self, name: str, ids: list[int], answer: int, workload: Workload, call: WorkloadCall, arrival: float
+    ) -> None:
         """Submit a call; its answer has exactly `answer` tokens."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
@@ -169,7 +171,7 @@ class LivePlayer:
         errors = getattr(engine.scheduler, "policy_errors", 0)
         return Run(self.policy, self.workload.duration, makespan, busy, self.results, self.steps, errors)
 
-    def _arrive(self, index: int, call: Call) -> None:
+    def _arrive(self, index: int, call: WorkloadCall) -> None:
         live = self._live.get(call.client)
         if call.follows and live is not None and not math.isnan(self.results[live].first):
             return

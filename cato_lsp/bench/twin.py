@@ -12,7 +12,7 @@ from cato_lsp.bench.executor import STOP_TOKEN, VirtualClock, make_executor_cls
 from cato_lsp.bench.hardware import HardwareProfile
 from cato_lsp.bench.policies import PolicySpec
 from cato_lsp.bench.result import CallResult, Run, TimelineStep
-from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY, Call, Workload, token_ids
+from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY, Workload, WorkloadCall, token_ids
 from cato_lsp.scheduling.slo import TaskKind
 
 MAX_EMPTY_STEPS = 1000
@@ -71,7 +71,7 @@ class Twin:
             policy_errors=getattr(scheduler, "policy_errors", 0),
         )
 
-    def _arrive(self, index: int, call: Call) -> None:
+    def _arrive(self, index: int, call: WorkloadCall) -> None:
         live = self._live.get(call.client)
         if call.follows and live is not None and not math.isnan(self.results[live].first):
             return

@@ -24,7 +24,7 @@ from cato_lsp.bench.hardware import HardwareProfile
 from cato_lsp.bench.poisson import MIX, mix_calls
 from cato_lsp.bench.policies import PolicySpec
 from cato_lsp.bench.workload import SLA_SECONDS
-from cato_lsp.bench.workload import Call as Completion
+from cato_lsp.bench.workload import WorkloadCall as Completion
 from cato_lsp.engine.api import Call, Delta, EngineStats
 from cato_lsp.engine.stream import ThreadCallStream
 from cato_lsp.orchestrator.pace import WIDEST, Pace

@@ -15,7 +15,7 @@ from cato_lsp.bench.poisson import poisson
 from cato_lsp.bench.policies import POLICIES
 from cato_lsp.bench.result import Run
 from cato_lsp.bench.simulate import simulate
-from cato_lsp.bench.workload import Call, Workload
+from cato_lsp.bench.workload import Workload, WorkloadCall
 from cato_lsp.scheduling.slo import TaskKind
 
 SMALL = HardwareProfile(
@@ -43,7 +43,7 @@ def play(workload: Workload, *policies: str, profile: HardwareProfile | None = N
 
 calls = st.lists(
     st.builds(
-        Call,
+        WorkloadCall,
         time=st.floats(0, 2),
         kind=st.sampled_from(list(TaskKind)),
         client=st.sampled_from(["a", "b"]),
@@ -58,7 +58,7 @@ calls = st.lists(
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(calls, st.sampled_from(["cato", "edf", "pressure"]))
-def test_every_request_ends_and_gives_back_what_it_held(made: Sequence[Call], policy: str) -> None:
+def test_every_request_ends_and_gives_back_what_it_held(made: Sequence[WorkloadCall], policy: str) -> None:
     from cato_lsp.bench.twin import Twin
 
     twin = Twin(Workload("drawn", made, 2.0), POLICIES[policy], SMALL)
@@ -83,7 +83,9 @@ def test_the_same_workload_gives_the_same_run_to_the_last_step() -> None:
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(calls, st.sampled_from(["fcfs", "cato"]))
-def test_a_run_is_the_same_when_vllm_is_asked_for_blocks_in_every_step(made: Sequence[Call], policy: str) -> None:
+def test_a_run_is_the_same_when_vllm_is_asked_for_blocks_in_every_step(
+    made: Sequence[WorkloadCall], policy: str
+) -> None:
     from cato_lsp.bench import core
     from cato_lsp.bench.twin import Twin
 
@@ -121,8 +123,8 @@ def test_all_that_is_asked_is_computed_in_the_end() -> None:
 
 def test_a_cancelled_call_costs_nothing_after_the_step_that_runs() -> None:
     made = [
-        Call(0.0, TaskKind.COMPLETION, "a", 6000, 50),
-        Call(0.03, TaskKind.COMPLETION, "a", 500, 5, supersedes=True),
+        WorkloadCall(0.0, TaskKind.COMPLETION, "a", 6000, 50),
+        WorkloadCall(0.03, TaskKind.COMPLETION, "a", 500, 5, supersedes=True),
     ]
     run = play(Workload("cancel", made, 1.0), "cato")[0]
     cancelled_at = run.results[0].cancelled
@@ -133,8 +135,8 @@ def test_a_cancelled_call_costs_nothing_after_the_step_that_runs() -> None:
 
 def test_nobody_is_passed_over_longer_than_patience_and_the_work_before_him() -> None:
     patience = 30.0
-    flood = [Call(i * 0.05, TaskKind.COMPLETION, f"c{i % 8}", 2500, 1) for i in range(1400)]
-    forgotten = Call(0.5, TaskKind.WARMUP, "patient", 3000, 2)
+    flood = [WorkloadCall(i * 0.05, TaskKind.COMPLETION, f"c{i % 8}", 2500, 1) for i in range(1400)]
+    forgotten = WorkloadCall(0.5, TaskKind.WARMUP, "patient", 3000, 2)
     made = sorted([*flood, forgotten], key=lambda call: call.time)
     run = play(Workload("flood", made, 70.0), "cato")[0]
     result = next(o for o in run.results if o.slo.kind is TaskKind.WARMUP)
