@@ -15,14 +15,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar, TypeVarTuple
 
 import anyio
+import anyio.to_thread
 
 from cato_lsp.engine.api import Call, CallRejectedError, Engine, EngineError
 from cato_lsp.orchestrator.pace import WIDEST, Pace
 from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, ModelCall, OnText
+
+_Args = TypeVarTuple("_Args")
+_Result = TypeVar("_Result")
 
 QUEUE_PENALTY = 30.0
 """Seconds that a task stands further back for each second that what is left of it will hold up others."""
@@ -135,6 +140,10 @@ class TaskCalls(Calls):
         """See `Calls.has_time_for`."""
         left = self._pace.together(self._left) + self._pace.seconds(extra)
         return self._clock() + left <= self._slo.deadline
+
+    async def compute(self, function: Callable[[*_Args], _Result], *args: *_Args) -> _Result:
+        """See `Calls.compute`: on a worker thread."""
+        return await anyio.to_thread.run_sync(function, *args)
 
     def show(self, text: str) -> None:
         """See `Calls.show`."""
