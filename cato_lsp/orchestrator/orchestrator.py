@@ -92,7 +92,7 @@ class Orchestrator:
             unwatch()
 
     async def complete(self, client: str, request: CompletionRequest, settings: Settings) -> list[Completion]:
-        """Complete at a position; see `CompletionRunner.run`. Documents that are excluded get nothing."""
+        """Complete at a position; see `CompletionRunner.complete`. Documents that are excluded get nothing."""
         snapshot = request.snapshot
         if exclusion_of(settings).forbids_completion(snapshot.uri, snapshot.language, snapshot.text):
             return []
@@ -101,7 +101,7 @@ class Orchestrator:
         cache, settings = self.cache(client), self.suited(settings)
         self._prompts.move_to(client, snapshot, request.offset)
         self._prefetcher.requested(client, settings)
-        completions = await self._completions.run(client, request, settings, cache)
+        completions = await self._completions.complete(client, request, settings, cache)
         if completions and settings.completion.speculate:
             self._prefetcher.compute_follow_up(client, request, completions[0], settings, cache)
         return completions
