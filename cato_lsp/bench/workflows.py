@@ -31,7 +31,7 @@ from cato_lsp.orchestrator.pace import WIDEST, Pace
 from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.orchestrator.task_calls import TaskCalls
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
-from cato_lsp.tasks.calls import CallEstimate, ModelCall
+from cato_lsp.tasks.calls import Answer, ModelCall, OnText
 from cato_lsp.tasks.prompts import Prompt
 
 TURNS = 8
@@ -245,15 +245,18 @@ class VirtualEngine:
 
 
 class _TaskDeadlines(TaskCalls):
-    def _slo_of(self, call: ModelCall, then: Sequence[CallEstimate]) -> Slo:
-        del call, then
+    def _slo_of_call(self) -> Slo:
         return self._slo
 
 
 class _Shares(TaskCalls):
-    def _slo_of(self, call: ModelCall, then: Sequence[CallEstimate]) -> Slo:
+    async def _ask(self, call: ModelCall, on_text: OnText | None) -> Answer:
+        self._asked = call.estimate
+        return await super()._ask(call, on_text)
+
+    def _slo_of_call(self) -> Slo:
         now, deadline = self._clock(), self._slo.deadline
-        mine, after = self._pace.seconds(call.estimate), sum(map(self._pace.seconds, then))
+        mine, after = self._pace.seconds(self._asked), sum(map(self._pace.seconds, self._then))
         beside = sum(map(self._pace.seconds, self._left)) - after
         whole = max(mine, beside / WIDEST) + after
         due = now + (deadline - now) * min(1.0, mine / whole) if deadline > now else deadline
@@ -261,21 +264,18 @@ class _Shares(TaskCalls):
 
 
 class _PerCall(TaskCalls):
-    def _slo_of(self, call: ModelCall, then: Sequence[CallEstimate]) -> Slo:
-        del call, then
+    def _slo_of_call(self) -> Slo:
         return replace(self._slo, deadline=self._clock() + self._slo.deadline - self._slo.arrival)
 
 
 class _PerStage(TaskCalls):
-    def _slo_of(self, call: ModelCall, then: Sequence[CallEstimate]) -> Slo:
-        del call
-        part = (self._slo.deadline - self._slo.arrival) / (self._stage + 1 + len(then))
+    def _slo_of_call(self) -> Slo:
+        part = (self._slo.deadline - self._slo.arrival) / (self._rounds + 1 + len(self._then))
         return replace(self._slo, deadline=self._clock() + part)
 
 
 class _NoDeadlines(TaskCalls):
-    def _slo_of(self, call: ModelCall, then: Sequence[CallEstimate]) -> Slo:
-        del call, then
+    def _slo_of_call(self) -> Slo:
         return replace(self._slo, deadline=math.inf)
 
 

@@ -64,7 +64,9 @@ class TaskCalls(Calls):
         self._clock = clock
         self._left = list(estimate)
         self._observer = observer
-        self._stage = 0
+        self._then: Sequence[CallEstimate] = ()
+        self._rounds = 0
+        """Calls and maps that have ended."""
 
     @property
     def kind(self) -> TaskKind:
@@ -85,10 +87,10 @@ class TaskCalls(Calls):
         self, call: ModelCall, *, then: Sequence[CallEstimate] = (), on_text: OnText | None = None
     ) -> Answer:
         """See `Calls.call`."""
-        self._left = [call.estimate, *then]
-        answer = await self._ask(call, self._slo_of(call, then), on_text)
+        self._left, self._then = [call.estimate, *then], then
+        answer = await self._ask(call, on_text)
         self._left = list(then)
-        self._stage += 1
+        self._rounds += 1
         return answer
 
     async def map(
@@ -99,6 +101,7 @@ class TaskCalls(Calls):
         on_text: Callable[[int, str], bool] | None = None,
     ) -> list[Answer]:
         """See `Calls.map`."""
+        self._then = then
         waiting = list(range(len(calls)))
         running: set[int] = set()
         answers: dict[int, Answer] = {}
@@ -110,7 +113,7 @@ class TaskCalls(Calls):
             call = calls[number]
             watch = None if on_text is None else partial(on_text, number)
             try:
-                answers[number] = await self._ask(call, self._slo_of(call, then), watch)
+                answers[number] = await self._ask(call, watch)
             except EngineError as error:
                 failure = error
                 group.cancel_scope.cancel()
@@ -128,7 +131,7 @@ class TaskCalls(Calls):
         if failure is not None:
             raise failure
         self._left = list(then)
-        self._stage += 1
+        self._rounds += 1
         return [answers[number] for number in range(len(calls))]
 
     def has_time_for(self, extra: CallEstimate) -> bool:
@@ -140,18 +143,14 @@ class TaskCalls(Calls):
         """See `Calls.show`."""
         self._observer.show(text)
 
-    def _slo_of(self, call: ModelCall, then: Sequence[CallEstimate]) -> Slo:
-        """The promise to a call that starts now.
-
-        :param then: what follows the call, or the map that it is part of.
-        """
-        del call, then
+    def _slo_of_call(self) -> Slo:
+        """The deadline and the place in line of a call that starts now."""
         queue_penalty = QUEUE_PENALTY * self.load if self._slo.service is ServiceClass.E2E else 0.0
         return replace(self._slo, queue_penalty=queue_penalty)
 
-    async def _ask(self, call: ModelCall, slo: Slo, on_text: OnText | None) -> Answer:
-        slo = replace(slo, stage=self._stage)
-        seed = self._stage if call.temperature else None
+    async def _ask(self, call: ModelCall, on_text: OnText | None) -> Answer:
+        slo = self._slo_of_call()
+        seed = self._rounds if call.temperature else None
         prompt = call.prompt
         began = self._clock()
         pieces: list[str] = []
