@@ -27,7 +27,7 @@ from cato_lsp.bench.workload import SLA_SECONDS
 from cato_lsp.bench.workload import WorkloadCall as Completion
 from cato_lsp.engine.api import Call, Delta, EngineStats
 from cato_lsp.engine.stream import ThreadCallStream
-from cato_lsp.orchestrator.pace import WIDEST, Pace
+from cato_lsp.orchestrator.call_times import MOST_CALLS
 from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.orchestrator.task_calls import TaskCalls
 from cato_lsp.scheduling.cost import StepCostModel, StepCosts
@@ -109,12 +109,6 @@ def play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: HardwarePr
 
 async def _play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: HardwareProfile) -> WorkflowRun:
     engine = VirtualEngine(policy, profile)
-    pace = Pace(
-        prompt_token=2 * profile.seconds_per_token,
-        answer_token=2 * profile.step_seconds,
-        batching_slowdown=0.02,
-        calls=1,
-    )
     lateness: dict[int, float] = {}
     in_time: list[bool] = []
 
@@ -123,7 +117,7 @@ async def _play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: Har
         end = task.arrival + task.promised
         slo = Slo(task.kind, ServiceClass.E2E, task.arrival, end, f"editor-{number % 20}")
         record = TaskRecord(task.kind, slo.client, task.promised, e2e_promised=True)
-        calls = _CALLS[deadlines](engine, slo, record, pace, engine.clock)
+        calls = _CALLS[deadlines](engine, slo, record, engine.clock)
         last = None if task.last is None else _call(*task.last)
         await calls.map([_call(*part) for part in task.parts], then=[] if last is None else [last.estimate])
         if last is not None:
@@ -262,9 +256,10 @@ class _Shares(TaskCalls):
 
     def _slo_of_call(self) -> Slo:
         now, deadline = self._clock(), self._slo.deadline
-        mine, after = self._pace.seconds(self._asked), sum(map(self._pace.seconds, self._then))
-        beside = sum(map(self._pace.seconds, self._left)) - after
-        whole = max(mine, beside / WIDEST) + after
+        times = self._times
+        mine, after = times.seconds(self._asked), sum(map(times.seconds, self._then))
+        beside = sum(map(times.seconds, self._left)) - after
+        whole = max(mine, beside / MOST_CALLS) + after
         due = now + (deadline - now) * min(1.0, mine / whole) if deadline > now else deadline
         return replace(self._slo, deadline=due)
 

@@ -21,9 +21,9 @@ from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.model_folder import inspect_model_folder
 from cato_lsp.engine.thread import EngineThread
 from cato_lsp.models.catalog import resolve_model
-from cato_lsp.orchestrator.calibration import alone_ms, measure, suited
-from cato_lsp.orchestrator.pace import Pace
-from cato_lsp.orchestrator.prompters import Prompters
+from cato_lsp.orchestrator.call_times import CallTimes
+from cato_lsp.orchestrator.deadlines import alone_ms, relaxed
+from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 
 PROMPT = "def add(a, b):\n    return"
@@ -55,7 +55,7 @@ def check_engine(settings: Settings) -> list[Finding]:
         return [fail("engine", f"ended with code {result.returncode}: {lines[-1]}", "Report this with the log.")]
     if "error" in answer:
         return [fail("engine", answer["error"], answer["remedy"])]
-    return [ok("engine", answer["detail"]), *_check_quiet(), *judge(settings, Pace(**answer["pace"]))]
+    return [ok("engine", answer["detail"]), *_check_quiet(), *judge(settings, StepCosts(**answer["costs"]))]
 
 
 def _check_quiet() -> Iterator[Finding]:
@@ -66,13 +66,13 @@ def _check_quiet() -> Iterator[Finding]:
         yield warn("promise", detail, "Measure again when it is quiet.")
 
 
-def judge(settings: Settings, pace: Pace) -> list[Finding]:
+def judge(settings: Settings, costs: StepCosts) -> list[Finding]:
     """Whether the promises can be kept with nothing else running, and what to set where they cannot.
 
-    :param pace: as measured on an engine that does nothing else.
+    :param costs: as learned by an engine that does nothing else.
     """
-    hold, findings = suited(settings, pace).sla, list[Finding]()
-    for name, alone in alone_ms(pace, settings.completion.prompt_tokens).items():
+    hold, findings = relaxed(settings, costs).sla, list[Finding]()
+    for name, alone in alone_ms(costs, settings.completion.prompt_tokens).items():
         set_to = getattr(settings.sla, name)
         if alone <= set_to:
             continue
@@ -84,11 +84,12 @@ def judge(settings: Settings, pace: Pace) -> list[Finding]:
             told = f"usually {_ms(set_to)} are promised (here {_ms(getattr(hold, name))}, as nothing is set)"
             remedy = f"Choose a smaller model, or set `sla.{name}` to what you find bearable."
         findings.append(warn("promise", f"{_PROMISES[name]} takes {_ms(alone)} here even alone; {told}", remedy))
-    return findings or [ok("promise", f"all can be kept here: {_speed(pace)}")]
+    return findings or [ok("promise", f"all can be kept here: {_speed(costs)}")]
 
 
-def _speed(pace: Pace) -> str:
-    return f"{1 / pace.prompt_token:.0f} prompt tokens and {1 / pace.answer_token:.0f} answer tokens a second, alone"
+def _speed(costs: StepCosts) -> str:
+    answer = CallTimes(costs).next_token(0)
+    return f"{1 / costs.per_token:.0f} prompt tokens and {1 / answer:.0f} answer tokens a second, alone"
 
 
 def _ms(milliseconds: float) -> str:
@@ -103,7 +104,7 @@ def _rounded(milliseconds: float) -> int:
     return math.ceil(milliseconds / step) * step
 
 
-async def _complete(launch: Launch) -> tuple[str, Pace]:
+async def _complete(launch: Launch) -> tuple[str, StepCosts]:
     from tokenizers import Tokenizer
 
     inspect_model_folder(launch.model)
@@ -120,23 +121,22 @@ async def _complete(launch: Launch) -> tuple[str, Pace]:
                 first = time.monotonic()
             tokens += delta.tokens
     end = time.monotonic()
-    prompter = await Prompters().coding(engine.folder, engine.context_length)
-    pace = await measure(engine, prompter, time.monotonic)
+    costs = engine.cost()
     engine.stop()
     await engine.wait_closed()
     detail = (
         f"ready in {ready - begin:.1f} s; first token after {1000 * (first - ready):.0f} ms, "
         f"{tokens} tokens in {1000 * (end - ready):.0f} ms"
     )
-    return detail, pace
+    return detail, costs
 
 
 def _main(request: str) -> None:
     setting, engine = json.loads(request)
     try:
         launch = Launch(resolve_model(setting).path, EngineSettings.model_validate(engine))
-        detail, pace = anyio.run(_complete, launch)
-        answer = {"detail": detail, "pace": asdict(pace)}
+        detail, costs = anyio.run(_complete, launch)
+        answer = {"detail": detail, "costs": asdict(costs)}
     except EngineError as error:
         answer = {"error": str(error), "remedy": error.remedy}
     json.dump(answer, sys.stdout)

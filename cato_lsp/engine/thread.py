@@ -164,6 +164,7 @@ class EngineThread:
         try:
             core = self._load()
             self.context_length = core.context_length
+            self._cost = core.cost()
             self._post(self._ready.set)
             self._serve(core)
         except EngineError as error:

@@ -15,13 +15,13 @@ from cato_lsp.engine.model_folder import inspect_model_folder
 from cato_lsp.engine.vllm_core import VllmCore
 from cato_lsp.models.catalog import resolve_model
 from cato_lsp.scheduling.cato import CatoPolicy
-from cato_lsp.scheduling.slo import Promise, ServiceClass, TaskKind
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 
 launch = Launch(resolve_model("bundled").path, EngineSettings(threads=1))
 core = VllmCore(launch, inspect_model_folder(launch.model), CatoPolicy(), lambda step: None)
 before = counters["frames"]["total"]
-promise = Promise(TaskKind.COMPLETION, ServiceClass.TTFT, 0.0, math.inf, "")
-core.add("first", Call((1, 2, 3), promise, max_tokens=4, scored=True))
+slo = Slo(TaskKind.COMPLETION, ServiceClass.TTFT, 0.0, math.inf, "")
+core.add("first", Call((1, 2, 3), slo, max_tokens=4, scored=True))
 while core.busy:
     core.step()
 print("compiled", before > 0, counters["frames"]["total"] - before)

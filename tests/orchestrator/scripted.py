@@ -39,6 +39,7 @@ class ScriptedEngine:
         self.running = 0
         self.widest = 0
         self.fail_at: int | None = None
+        self.costs = StepCosts(fixed=seconds_per_token, recent_step=seconds_per_token)
 
     def submit(self, call: Call) -> ScriptedStream:
         self.calls.append(call)
@@ -51,7 +52,7 @@ class ScriptedEngine:
         return EngineStats()
 
     def cost(self) -> StepCosts:
-        return StepCosts(fixed=self.seconds, recent_step=self.seconds)
+        return self.costs
 
 
 class ScriptedStream:
