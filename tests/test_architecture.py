@@ -39,6 +39,7 @@ ROOMS_BELOW: dict[str, set[str]] = {
     "orchestrator": {"tasks", "engine", "scheduling", "config", "models"},
     "lsp": {"orchestrator", "tasks", "engine", "scheduling", "config", "models"},
     "bench": {"orchestrator", "tasks", "engine", "scheduling", "config", "models"},
+    "install": {"doctor", "engine", "config"},
     "doctor": {"orchestrator", "tasks", "engine", "scheduling", "config", "models"},
 }
 """The rooms that each room may import; imports run one way. The command line may import all."""
