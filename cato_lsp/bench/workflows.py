@@ -24,12 +24,13 @@ from cato_lsp.bench.hardware import HardwareProfile
 from cato_lsp.bench.poisson import MIX, mix_calls
 from cato_lsp.bench.policies import PolicySpec
 from cato_lsp.bench.workload import SLA_SECONDS
-from cato_lsp.bench.workload import Call as Completion
+from cato_lsp.bench.workload import WorkloadCall as Completion
 from cato_lsp.engine.api import Call, Delta, EngineStats
 from cato_lsp.engine.stream import ThreadCallStream
 from cato_lsp.orchestrator.pace import WIDEST, Pace
 from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.orchestrator.task_calls import TaskCalls
+from cato_lsp.scheduling.cost import StepCostModel, StepCosts
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.calls import CallEstimate, ModelCall
 from cato_lsp.tasks.prompts import Prompt
@@ -197,6 +198,11 @@ class VirtualEngine:
     def stats(self) -> EngineStats:
         """Nothing is counted here."""
         return EngineStats()
+
+    def cost(self) -> StepCosts:
+        """Return what the scheduler has learned, or the defaults under stock vLLM."""
+        model: StepCostModel | None = getattr(self._core.scheduler, "cost_model", None)
+        return StepCosts() if model is None else model.costs
 
     async def sleep_until(self, time: float) -> None:
         """Wait until the virtual clock has come to ``time``."""

@@ -26,6 +26,7 @@ from cato_lsp.engine.api import (
 from cato_lsp.engine.launch import Launch, prepare_environment, vllm_distribution
 from cato_lsp.engine.model_folder import ModelFolder, inspect_model_folder
 from cato_lsp.engine.stream import ThreadCallStream
+from cato_lsp.scheduling.cost import StepCosts
 
 if TYPE_CHECKING:
     from cato_lsp.engine.scheduler import StepRecord
@@ -90,6 +91,7 @@ class EngineThread:
         """Rounds of taking commands and running a step."""
         self._tokens_wasted = 0
         self._stats = EngineStats()
+        self._cost = StepCosts()
         self.context_length = 0
         """Tokens of prompt and answer together that one call may have; known once started."""
         self._thread = threading.Thread(target=self._run, name="cato-engine", daemon=True)
@@ -132,6 +134,10 @@ class EngineThread:
     def stats(self) -> EngineStats:
         """Return the counters as of the last step."""
         return self._stats
+
+    def cost(self) -> StepCosts:
+        """Return the learned cost of a step, as of the last step."""
+        return self._cost
 
     def _cancel(self, stream: ThreadCallStream) -> None:
         stream.steps_at_cancel = self._steps
@@ -202,6 +208,7 @@ class EngineThread:
         while self._take_commands(core):
             deltas = core.step() if core.busy else []
             self._stats = replace(core.stats(), tokens_wasted=self._tokens_wasted)
+            self._cost = core.cost()
             self._deliver(deltas)
             self._turn += 1
 

