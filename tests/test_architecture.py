@@ -40,6 +40,7 @@ PACKAGES_BELOW: dict[str, set[str]] = {
     "orchestrator": {"tasks", "engine", "scheduling", "config", "models"},
     "lsp": {"orchestrator", "tasks", "engine", "scheduling", "config", "models"},
     "bench": {"orchestrator", "tasks", "engine", "scheduling", "config", "models"},
+    "install": {"doctor", "engine", "config"},
     "doctor": {"orchestrator", "tasks", "engine", "scheduling", "config", "models"},
 }
 """The packages that each package may import. Imports run one way. The command line may import all."""

@@ -185,7 +185,7 @@ class EngineThread:
         if vllm_distribution() is None:
             raise EngineUnavailableError(
                 "vLLM is not installed.",
-                "Install it: `pip install cato-lsp[cpu]`, or `[gpu]` with an NVIDIA GPU.",
+                "Run `cato-lsp setup`, which installs the engine that fits this machine.",
             )
         prepare_environment(self._launch)
         sys.setswitchinterval(SWITCH_INTERVAL)
