@@ -2,8 +2,8 @@
 
 Later layers win, key by key: defaults, the user's ``cato.toml``, the workspace's ``cato.toml``,
 ``initializationOptions``, ``workspace/configuration`` (section ``cato``), the command line. A wrong key or
-value never stops the server: it is left out and reported as a `SettingProblem`, and the value of the next
-lower layer holds.
+value never stops the server: it is ignored and reported as a `SettingProblem`, and the value of the next
+lower layer applies.
 """
 
 from __future__ import annotations
@@ -50,55 +50,54 @@ class EngineSettings(_Section):
     max_model_len: int | None = Field(
         default=None,
         ge=256,
-        description="Longest prompt plus answer, in tokens; unset: the model's own limit, or what memory allows.",
+        description="Context length (prompt plus output) in tokens. Unset: the model's limit, or what memory allows.",
     )
     gpu_memory_utilization: float = Field(
         default=0.9,
         gt=0.0,
         le=1.0,
-        description="Share of the GPU's memory for weights and KV cache. GPU only.",
+        description="Fraction of GPU memory for weights and KV cache. GPU only.",
     )
     kv_cache_gb: float | None = Field(
         default=None,
         gt=0.0,
-        description="Size of the KV cache in GiB; unset: what the model needs, within the machine's memory. CPU only.",
+        description="KV cache size in GiB. Unset: chosen from the model and the available memory. CPU only.",
     )
     threads: int | None = Field(
         default=None,
         ge=1,
-        description="Threads that compute; unset: by the machine's physical cores. CPU only.",
+        description="Number of compute threads. Unset: the number of physical cores. CPU only.",
     )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
-        default="auto", description="Type of weights and activations; `auto`: as the model was stored."
+        default="auto", description="Data type of weights and activations. `auto`: as stored in the model."
     )
     async_scheduling: bool | None = Field(
-        default=None, description="Plan the next step while this one computes; unset: as vLLM prefers here."
+        default=None, description="Schedule the next step while the current one runs. Unset: vLLM's default."
     )
     enforce_eager: bool | None = Field(
         default=None,
-        description="Start without compiled graphs: sooner ready, slower steps; unset: on CPU only.",
+        description="Disable compiled graphs: faster start, slower steps. Unset: disabled on CPU only.",
     )
 
 
 class CompletionSettings(_Section):
     """Inline completion while typing."""
 
-    enabled: bool = Field(default=True, description="Offer completions while typing.")
+    enabled: bool = Field(default=True, description="Show completions while typing.")
     debounce_ms: int = Field(
         default=0,
         ge=0,
         le=5000,
-        description="Wait for a pause this long before the model is asked, in ms, less the time it usually takes "
-        "to answer. Most editors wait by themselves.",
+        description="Pause in typing before a request is sent to the model, in ms. The model's usual TTFT is "
+        "subtracted. Most editors already debounce.",
     )
     warm_up: bool = Field(
         default=True,
-        description="Read a document ahead when it is opened and when typing rests, while nothing else is asked.",
+        description="Prefill the prompt cache when a document is opened and when typing pauses.",
     )
     speculate: bool = Field(
         default=False,
-        description="Think of the completion after the one that is shown, while nothing else is asked. "
-        "Quicker series of completions for about twice the computing.",
+        description="Precompute the follow-up completion when idle. Doubles the compute per completion.",
     )
     least_confidence: float = Field(
         default=0.3,
@@ -108,64 +107,64 @@ class CompletionSettings(_Section):
         "this, in the mean; 0: show all.",
     )
     candidates: int = Field(
-        default=3, ge=1, le=8, description="Different completions for a person who asks for them, at most."
+        default=3, ge=1, le=8, description="Maximum number of alternatives when a completion is requested explicitly."
     )
-    max_lines: int = Field(default=12, ge=1, le=200, description="Longest completion, in lines; 1: single-line only.")
+    max_lines: int = Field(
+        default=12, ge=1, le=200, description="Maximum length of a completion in lines. 1: single-line only."
+    )
     in_comments: bool = Field(
-        default=True, description="Complete in comments and docstrings too; false: there only when asked."
+        default=True, description="Complete in comments and docstrings. `false`: there only on explicit request."
     )
-    max_tokens: int = Field(default=128, ge=1, le=4096, description="Longest completion, in tokens.")
+    max_tokens: int = Field(default=128, ge=1, le=4096, description="Maximum length of a completion in tokens.")
     answer_ms: int = Field(
         default=2000,
         ge=1,
-        description="Longest wait for a completion, in ms; what is sound of it by then is shown.",
+        description="Time limit for a completion in ms. On timeout, the usable part is shown.",
     )
-    prompt_tokens: int = Field(
-        default=1500, ge=64, description="Most context that goes into the prompt, in tokens of the model."
-    )
+    prompt_tokens: int = Field(default=1500, ge=64, description="Maximum prompt length of a completion in tokens.")
     context_tokens: int | None = Field(
         default=None,
         ge=0,
-        description="Most of it for other files of the workspace: definitions of what is imported, code edited or "
-        "looked at lately; 0: none; unset: a quarter, if the model has learned to use them.",
+        description="Part of `prompt_tokens` for other files: definitions of imported names, recently edited or viewed "
+        "code. 0: none. Unset: a quarter, if the model was trained with such context.",
     )
 
 
 class SlaSettings(_Section):
-    """What is promised per kind of task: time to first token (TTFT) or to the whole answer (E2E)."""
+    """Deadlines per kind of task: time to first token (TTFT) or end-to-end time (E2E)."""
 
-    completion_ttft_ms: Milliseconds = Field(default=200, description="Completion: first token, in ms.")
-    generation_ttft_ms: Milliseconds = Field(default=500, description="Generate: first token, in ms.")
-    summarization_e2e_ms: Milliseconds = Field(default=6_000, description="Summarize: whole answer, in ms.")
-    translation_e2e_ms: Milliseconds = Field(default=45_000, description="Translate: whole answer, in ms.")
+    completion_ttft_ms: Milliseconds = Field(default=200, description="Completion: TTFT deadline in ms.")
+    generation_ttft_ms: Milliseconds = Field(default=500, description="Generate: TTFT deadline in ms.")
+    summarization_e2e_ms: Milliseconds = Field(default=6_000, description="Summarize and Explain: E2E deadline in ms.")
+    translation_e2e_ms: Milliseconds = Field(
+        default=45_000, description="Translate: E2E deadline in ms, over all model calls."
+    )
     summarization_token_ms: float = Field(
-        default=4.0, ge=0.0, description="Summarize: so much longer per token of the input, in ms."
+        default=4.0, ge=0.0, description="Summarize and Explain: extra ms per input token."
     )
-    translation_token_ms: float = Field(
-        default=20.0, ge=0.0, description="Translate: so much longer per token of the input, in ms."
-    )
+    translation_token_ms: float = Field(default=20.0, ge=0.0, description="Translate: extra ms per input token.")
 
 
 class Settings(_Section):
-    """Everything a person can set."""
+    """All settings."""
 
     model: NonEmpty = Field(
         default="auto",
-        description="`auto`: the best local code model that fits this machine; `bundled`: the one in the "
-        "package; else a Hugging Face model folder or name.",
+        description="`auto`: the largest local code model that fits this machine. `bundled`: the model in the package. "
+        "Otherwise a Hugging Face model folder or name.",
     )
     engine: EngineSettings = EngineSettings()
     completion: CompletionSettings = CompletionSettings()
     sla: SlaSettings = SlaSettings()
     disabled_languages: tuple[NonEmpty, ...] = Field(
-        default=(), strict=False, description='LSP language ids that get no completions, e.g. `["markdown"]`.'
+        default=(), strict=False, description='LSP language ids without completions, e.g. `["markdown"]`.'
     )
     disabled_globs: tuple[NonEmpty, ...] = Field(
-        default=(), strict=False, description='Files that are never read, e.g. `["**/secrets/**"]`.'
+        default=(), strict=False, description='Files that are never sent to a model, e.g. `["**/secrets/**"]`.'
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
-        description="How much goes to the log (standard error, or the file given by `--log-file`).",
+        description="Log level. The log goes to standard error, or to the file given by `--log-file`.",
     )
 
 
@@ -238,7 +237,7 @@ def read_settings_files(paths: Iterable[Path]) -> tuple[list[Layer], list[Settin
 
 
 def setting_fields() -> Iterator[SettingField]:
-    """Every setting, in the order of the model: the source of the README's table and of error messages."""
+    """Every setting, in the order of the model: the source of docs/settings.md and of error messages."""
     schema = Settings.model_json_schema(by_alias=False)
     yield from _fields_of(schema, schema["$defs"], "", Settings())
 
@@ -335,7 +334,7 @@ def _fields_of(
             yield SettingField(f"{prefix}{name}", value, _allowed(field), str(field["description"]))
 
 
-_TYPES = {"integer": "a whole number", "number": "a number", "string": "text", "array": "a list of texts"}
+_TYPES = {"integer": "an integer", "number": "a number", "string": "a string", "array": "a list of strings"}
 _BOUNDS = {
     "minimum": "at least",
     "exclusiveMinimum": "above",

@@ -360,7 +360,7 @@ def report(editor: Editor, status: Any) -> None:
     judged = [task for task in status.tasks if task.kept is not None]
     kept = sum(task.kept for task in judged)
     console.print(
-        f"{kept} of {len(judged)} promises kept. The engine ran {status.stats.steps} steps and computed "
+        f"{kept} of {len(judged)} deadlines met. The engine ran {status.stats.steps} steps and computed "
         f"{status.stats.tokens_computed} tokens, {status.stats.tokens_wasted} of them after a cancel."
     )
 

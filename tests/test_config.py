@@ -20,7 +20,7 @@ from cato_lsp.config import (
     settings_markdown,
 )
 
-README = Path(__file__).parent.parent / "README.md"
+SETTINGS_REFERENCE = Path(__file__).parent.parent / "docs" / "settings.md"
 
 
 def one_problem(values: object) -> str:
@@ -80,7 +80,7 @@ def test_settings_cannot_be_changed_in_place() -> None:
 def test_a_wrong_value_is_named_with_what_is_allowed() -> None:
     text = one_problem({"completion": {"maxLines": "ten"}})
     assert (
-        text == 'cato.toml: completion.max_lines = "ten" is not valid, ignored; allowed: a whole number, '
+        text == 'cato.toml: completion.max_lines = "ten" is not valid, ignored; allowed: an integer, '
         "at least 1, at most 200"
     )
 
@@ -93,8 +93,8 @@ def test_a_wrong_value_is_named_with_what_is_allowed() -> None:
         ({"engine": {"gpu_memory_utilization": 1.5}}, "above 0, at most 1"),
         ({"engine": {"kv_cache_gb": float("inf")}}, "a number, above 0"),
         ({"engine": 5}, "a table of max_model_len"),
-        ({"disabled_globs": ["a", 3]}, "a list of texts"),
-        ({"model": "  "}, "text, not empty"),
+        ({"disabled_globs": ["a", 3]}, "a list of strings"),
+        ({"model": "  "}, "a string, not empty"),
         ([], "expected a table of settings"),
     ],
 )
@@ -167,8 +167,8 @@ def test_every_setting_has_a_description_and_says_what_is_allowed() -> None:
     assert all(field.description and field.allowed for field in setting_fields())
 
 
-def test_the_table_in_the_readme_is_that_of_the_model() -> None:
-    text = README.read_text(encoding="utf-8")
+def test_the_settings_reference_is_up_to_date() -> None:
+    text = SETTINGS_REFERENCE.read_text(encoding="utf-8")
     begin, end = "<!-- settings: begin -->", "<!-- settings: end -->"
     table = text.partition(begin)[2].partition(end)[0].strip()
     assert table == settings_markdown().strip(), "refresh it with: cato-lsp settings --markdown"

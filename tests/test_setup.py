@@ -145,7 +145,7 @@ def test_the_lock_has_every_dependency_in_a_version_that_is_allowed() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     pins = locked() | {"torch": [TORCH.partition("==")[2]]}
-    for text in [*project["dependencies"], *extras["cpu"], *extras["dev"]]:
+    for text in [*project["dependencies"], *extras["cpu"], *extras["dev"], *extras["server"]]:
         wanted = Requirement(text)
         versions = pins.get(canonicalize_name(wanted.name), [])
         assert versions, f"{text} is not in the lock: run scripts/lock"

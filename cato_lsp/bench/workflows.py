@@ -29,9 +29,9 @@ from cato_lsp.engine.api import Call, Delta, EngineStats
 from cato_lsp.engine.stream import ThreadCallStream
 from cato_lsp.orchestrator.pace import WIDEST, Pace
 from cato_lsp.orchestrator.record import TaskRecord
-from cato_lsp.orchestrator.workflow import TaskCalls
+from cato_lsp.orchestrator.task_calls import TaskCalls
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
-from cato_lsp.tasks.calls import ModelCall, Work
+from cato_lsp.tasks.calls import CallEstimate, ModelCall
 from cato_lsp.tasks.prompts import Prompt
 
 TURNS = 8
@@ -124,7 +124,7 @@ async def _play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: Har
         record = TaskRecord(task.kind, slo.client, task.promised, e2e_promised=True)
         calls = _CALLS[deadlines](engine, slo, record, pace, engine.clock)
         last = None if task.last is None else _call(*task.last)
-        await calls.map([_call(*part) for part in task.parts], then=[] if last is None else [last.work])
+        await calls.map([_call(*part) for part in task.parts], then=[] if last is None else [last.estimate])
         if last is not None:
             await calls.call(last)
         lateness[number] = engine.clock.now - end
@@ -245,15 +245,15 @@ class VirtualEngine:
 
 
 class _TaskDeadlines(TaskCalls):
-    def _slo_of(self, call: ModelCall, then: Sequence[Work]) -> Slo:
+    def _slo_of(self, call: ModelCall, then: Sequence[CallEstimate]) -> Slo:
         del call, then
         return self._slo
 
 
 class _Shares(TaskCalls):
-    def _slo_of(self, call: ModelCall, then: Sequence[Work]) -> Slo:
+    def _slo_of(self, call: ModelCall, then: Sequence[CallEstimate]) -> Slo:
         now, deadline = self._clock(), self._slo.deadline
-        mine, after = self._pace.seconds(call.work), sum(map(self._pace.seconds, then))
+        mine, after = self._pace.seconds(call.estimate), sum(map(self._pace.seconds, then))
         beside = sum(map(self._pace.seconds, self._left)) - after
         whole = max(mine, beside / WIDEST) + after
         due = now + (deadline - now) * min(1.0, mine / whole) if deadline > now else deadline
@@ -261,20 +261,20 @@ class _Shares(TaskCalls):
 
 
 class _PerCall(TaskCalls):
-    def _slo_of(self, call: ModelCall, then: Sequence[Work]) -> Slo:
+    def _slo_of(self, call: ModelCall, then: Sequence[CallEstimate]) -> Slo:
         del call, then
         return replace(self._slo, deadline=self._clock() + self._slo.deadline - self._slo.arrival)
 
 
 class _PerStage(TaskCalls):
-    def _slo_of(self, call: ModelCall, then: Sequence[Work]) -> Slo:
+    def _slo_of(self, call: ModelCall, then: Sequence[CallEstimate]) -> Slo:
         del call
         part = (self._slo.deadline - self._slo.arrival) / (self._stage + 1 + len(then))
         return replace(self._slo, deadline=self._clock() + part)
 
 
 class _NoDeadlines(TaskCalls):
-    def _slo_of(self, call: ModelCall, then: Sequence[Work]) -> Slo:
+    def _slo_of(self, call: ModelCall, then: Sequence[CallEstimate]) -> Slo:
         del call, then
         return replace(self._slo, deadline=math.inf)
 

@@ -14,7 +14,7 @@ from cato_lsp.config import Settings
 from cato_lsp.engine.api import Call, Engine
 from cato_lsp.orchestrator.pace import Pace
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
-from cato_lsp.tasks.calls import Work
+from cato_lsp.tasks.calls import CallEstimate
 from cato_lsp.tasks.prompts import Prompt, Prompter, summarize
 from cato_lsp.tasks.summarization import EXPECTED_TOKENS
 from cato_lsp.tasks.translation import GROWTH
@@ -42,7 +42,7 @@ async def measure(engine: Engine, prompter: Prompter, clock: Callable[[], float]
     pace = Pace()
     await _timed(engine, first, 2, clock)  # what is slow only once
     alone = await _timed(engine, second, TOKENS, clock)
-    work = Work(len(second.ids), 0)
+    work = CallEstimate(len(second.ids), 0)
     pace.learn(work, alone.tokens, alone.ttft, alone.ttft + alone.pause * (alone.tokens - 1), alone.cached)
     timings: list[_Timing] = []
 

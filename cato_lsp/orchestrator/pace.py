@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cato_lsp.tasks.calls import Work
+from cato_lsp.tasks.calls import CallEstimate
 
 WIDEST = 8
 """Calls of one task that run at once, at most. On a slow machine more would hold up completions."""
@@ -35,15 +35,15 @@ class Pace:
     """Tokens of an answer for each token expected."""
     calls: int = 0
 
-    def seconds(self, work: Work) -> float:
+    def seconds(self, work: CallEstimate) -> float:
         """How long a call will probably take, if it does not have to wait."""
         return self._prompt(work) + self._answer(work)
 
-    def load(self, work: Work) -> float:
+    def load(self, work: CallEstimate) -> float:
         """Seconds by which a call holds up the others that run beside it."""
         return self._prompt(work) + self.batching_slowdown * self._answer(work)
 
-    def together(self, works: Sequence[Work]) -> float:
+    def together(self, works: Sequence[CallEstimate]) -> float:
         """How long calls will probably take side by side, `WIDEST` at once."""
         alone = [self.seconds(work) for work in works]
         if not alone:
@@ -52,7 +52,7 @@ class Pace:
         beside = sum(self.load(work) for number, work in enumerate(works) if number != longest)
         return max(alone[longest], sum(alone) / WIDEST) + beside
 
-    def learn(self, work: Work, answered: int, ttft: float, e2e: float, cached: int) -> None:
+    def learn(self, work: CallEstimate, answered: int, ttft: float, e2e: float, cached: int) -> None:
         """Take in a finished call.
 
         :param work: what was expected.
@@ -79,8 +79,8 @@ class Pace:
         if answers > 1 and self.answer_token > 0:
             self.batching_slowdown = min(1.0, max(0.0, (pause / self.answer_token - 1) / (answers - 1)))
 
-    def _prompt(self, work: Work) -> float:
+    def _prompt(self, work: CallEstimate) -> float:
         return work.prompt_tokens * self.prompt_token
 
-    def _answer(self, work: Work) -> float:
+    def _answer(self, work: CallEstimate) -> float:
         return work.answer_tokens * self.answer_length * self.answer_token

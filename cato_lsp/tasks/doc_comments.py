@@ -18,6 +18,9 @@ from cato_lsp.tasks.symbols import Outline, Symbol
 BLOCK_COMMENTS = frozenset({"javascript", "javascriptreact", "typescript", "typescriptreact", "java", "c", "cpp"})
 LINE_COMMENTS = {"go": "// ", "rust": "/// "}
 _WIDTH = 88
+"""Columns."""
+_NARROWEST = 30
+"""Columns of prose that deeply nested code gets all the same."""
 
 
 def has_convention(language: str) -> bool:
@@ -75,8 +78,9 @@ def _docstring(outline: Outline, symbol: Symbol, prose: str) -> Edit:
 
 def _quoted(prose: str, margin: str) -> str:
     safe = prose.replace("\\", "\\\\").replace('"""', "'''")
-    lines = _wrapped(safe, _WIDTH - len(margin))
-    if len(lines) == 1 and not lines[0].endswith('"'):
+    width = _WIDTH - len(margin)
+    lines = _wrapped(safe, width - len('"""'))
+    if len(lines) == 1 and not lines[0].endswith('"') and len(lines[0]) + 2 * len('"""') <= max(width, _NARROWEST):
         return f'"""{lines[0]}"""'
     return "\n".join([f'"""{lines[0]}', *(f"{margin}{line}" if line else "" for line in lines[1:]), f'{margin}"""'])
 
@@ -129,7 +133,7 @@ def _wrapped(prose: str, width: int) -> list[str]:
         for line in clean.split("\n"):
             hanging = "  " if line.lstrip().startswith("- ") else ""
             lines += textwrap.wrap(
-                line, max(width, 30), subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
+                line, max(width, _NARROWEST), subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
             )
     return lines or ["..."]
 

@@ -1,6 +1,6 @@
 """Regenerate the pin list `cpu.txt`: resolve, try out what the text path needs, leave out the rest, add hashes.
 
-1. uv resolves the project with its extras ``cpu`` and ``dev`` for every Python on Linux (torch comes apart, as
+1. uv resolves the project with `cpu` and `EXTRAS` for every Python on Linux (torch comes apart, as
    its CPU build; ``torchvision``, ``torchaudio`` and ``torchcodec`` are overridden away).
 2. All of it is installed in a scratch environment, without dependencies, and `probe.py` serves every model family.
 3. What only vLLM asks for is on trial. From the largest down, each distribution of at least 2 MB is
@@ -29,6 +29,8 @@ LOCK = HERE / "cpu.txt"
 TORCH = HERE / "torch.txt"
 PROBE = HERE / "probe.py"
 
+EXTRAS = ("dev", "server")
+"""Extras that are installed whole; of the extra `cpu`, what vLLM is served without is left out."""
 OVERRIDES = """\
 torch=={torch}
 torchvision ; python_version < '0'
@@ -43,7 +45,7 @@ TRIAL_SCENARIO = "n-gram speculation"
 
 HEADER = """\
 # The CPU environment of cato-lsp, complete: install with --no-deps --require-hashes (scripts/setup does).
-# Regenerate with scripts/lock, which resolves pyproject.toml's extras `cpu` and `dev`, then takes out of what only
+# Regenerate with scripts/lock, which resolves pyproject.toml with some extras, then takes out of what only
 # vLLM asks for everything without which scripts/locks/probe.py still serves each model family with the same
 # answers. torch comes apart (torch.txt). Left out: torchvision, torchaudio, torchcodec, py-cpuinfo (its module
 # comes with py-cpuinfo2), and
@@ -145,8 +147,8 @@ def make(work: Path) -> None:
     tool.pip("install", "uv")
     say("resolving")
     uv = work / "tool" / "bin" / "uv"
-    everything = resolve(uv, work, torch, ["cpu", "dev"])
-    own = resolve(uv, work, torch, ["dev"])
+    everything = resolve(uv, work, torch, ["cpu", *EXTRAS])
+    own = resolve(uv, work, torch, EXTRAS)
     requirements = work / "everything.txt"
     requirements.write_text("\n".join(everything.values()) + "\n", encoding="utf-8")
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from types import TracebackType
-from typing import Self
+from types import SimpleNamespace, TracebackType
+from typing import Any, Self, cast
 
 import anyio.lowlevel
 
 from cato_lsp.engine.api import Call, CallUsage, Delta, EngineError, EngineStats
+from cato_lsp.engine.host import EngineHost
+from cato_lsp.orchestrator.prompt_source import PromptSource
+from cato_lsp.orchestrator.prompters import Prompters
+from cato_lsp.tasks.completion import CompletionPrompter
+from cato_lsp.tasks.prompts import Prompter
 
 
 class Clock:
@@ -74,3 +79,19 @@ class ScriptedStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._engine.running -= 1
+
+
+def prompt_source(engine: ScriptedEngine, prompter: CompletionPrompter) -> PromptSource:
+    """A `PromptSource` for ``engine`` whose prompts ``prompter`` builds."""
+    return PromptSource(*host_of(engine, prompter))
+
+
+def host_of(engine: ScriptedEngine, prompter: CompletionPrompter | Prompter) -> tuple[EngineHost, Prompters]:
+    """A host that runs ``engine``, with ``prompter`` as its model's prompt builder."""
+    engine.folder = engine.context_length = None  # type: ignore[attr-defined]
+
+    async def load(*_: Any) -> CompletionPrompter | Prompter:
+        return prompter
+
+    host, prompters = SimpleNamespace(engine=engine), SimpleNamespace(completion=load, coding=load)
+    return cast("EngineHost", host), cast("Prompters", prompters)

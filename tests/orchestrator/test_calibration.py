@@ -11,7 +11,7 @@ from cato_lsp.lsp.backend import Backend
 from cato_lsp.orchestrator.calibration import alone_ms, measure, suited
 from cato_lsp.orchestrator.pace import Pace
 from cato_lsp.orchestrator.prompters import Prompters
-from cato_lsp.tasks.calls import Work
+from cato_lsp.tasks.calls import CallEstimate
 
 FAST = Pace(prompt_token=2e-5, answer_token=5e-3)
 SLOW = Pace(prompt_token=2e-4, answer_token=0.1)
@@ -31,7 +31,7 @@ def test_a_slow_machine_promises_what_it_can_do_alone_with_room_to_spare() -> No
 
 def test_a_first_token_that_comes_as_fast_as_any_other_is_no_infinite_speed() -> None:
     pace = Pace()
-    pace.learn(Work(100, 0), 10, ttft=0.01, e2e=0.1, cached=0)
+    pace.learn(CallEstimate(100, 0), 10, ttft=0.01, e2e=0.1, cached=0)
     assert pace.prompt_token > 0
 
 

@@ -13,7 +13,7 @@ that have time. ``scripts/bench_workflows.py`` compares them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import anyio
@@ -21,19 +21,30 @@ import anyio
 from cato_lsp.engine.api import Call, CallRejectedError, Engine, EngineError
 from cato_lsp.orchestrator.pace import WIDEST, Pace
 from cato_lsp.orchestrator.record import TaskRecord
-from cato_lsp.scheduling.slo import ServiceClass, Slo
-from cato_lsp.tasks.calls import Answer, ModelCall, OnText, Work
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
+from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, ModelCall, OnText
 
 QUEUE_PENALTY = 30.0
 """Seconds that a task stands further back for each second that what is left of it will hold up others."""
 
 
-class TaskCalls:
-    """A `cato_lsp.tasks.calls.Calls` on an engine.
+@dataclass(frozen=True, slots=True)
+class TaskObserver:
+    """Is told how a task progresses."""
+
+    note: Callable[[str], None] = lambda _text: None
+    """Takes a sentence for the user: why the task takes longer, or does less."""
+    tokens: Callable[[int], None] = lambda _count: None
+    """Takes the number of tokens answered so far."""
+    show: Callable[[str], None] = lambda _text: None
+    """Takes the result so far, all of it."""
+
+
+class TaskCalls(Calls):
+    """The calls of one task on an engine.
 
     :param slo: the task's. Its deadline is the first token's for the class TTFT, else the last token's.
-    :param foreseen: what the task will probably cost in all.
-    :param on_tokens: is told how many tokens have been answered so far.
+    :param estimate: the expected cost of all calls of the task.
     """
 
     def __init__(
@@ -43,31 +54,38 @@ class TaskCalls:
         record: TaskRecord,
         pace: Pace,
         clock: Callable[[], float],
-        foreseen: Sequence[Work] = (),
-        on_tokens: Callable[[int], None] = lambda _tokens: None,
+        estimate: Sequence[CallEstimate] = (),
+        observer: TaskObserver = TaskObserver(),
     ) -> None:
         self._engine = engine
         self._slo = slo
         self._record = record
         self._pace = pace
         self._clock = clock
-        self._left = list(foreseen)
-        self._on_tokens = on_tokens
+        self._left = list(estimate)
+        self._observer = observer
         self._stage = 0
 
     @property
-    def load(self) -> float:
-        """Predicted seconds by which what is left holds up others."""
-        return sum(map(self._pace.load, self._left))
+    def kind(self) -> TaskKind:
+        """The kind of the task."""
+        return self._slo.kind
 
     @property
-    def deadline(self) -> float:
-        """When the task is due."""
-        return self._slo.deadline
+    def client(self) -> str:
+        """The client that the task belongs to."""
+        return self._slo.client
 
-    async def call(self, call: ModelCall, *, then: Sequence[Work] = (), on_text: OnText | None = None) -> Answer:
+    @property
+    def load(self) -> float:
+        """Predicted seconds by which the calls that are left delay other tasks."""
+        return sum(map(self._pace.load, self._left))
+
+    async def call(
+        self, call: ModelCall, *, then: Sequence[CallEstimate] = (), on_text: OnText | None = None
+    ) -> Answer:
         """See `Calls.call`."""
-        self._left = [call.work, *then]
+        self._left = [call.estimate, *then]
         answer = await self._ask(call, self._slo_of(call, then), on_text)
         self._left = list(then)
         self._stage += 1
@@ -77,7 +95,7 @@ class TaskCalls:
         self,
         calls: Sequence[ModelCall],
         *,
-        then: Sequence[Work] = (),
+        then: Sequence[CallEstimate] = (),
         on_text: Callable[[int, str], bool] | None = None,
     ) -> list[Answer]:
         """See `Calls.map`."""
@@ -104,7 +122,7 @@ class TaskCalls:
                 while waiting and len(running) < WIDEST:
                     running.add(number := waiting.pop(0))
                     group.start_soon(ask, number)
-                self._left = [*(calls[each].work for each in (*running, *waiting)), *then]
+                self._left = [*(calls[each].estimate for each in (*running, *waiting)), *then]
                 ended = anyio.Event()
                 await ended.wait()
         if failure is not None:
@@ -113,12 +131,16 @@ class TaskCalls:
         self._stage += 1
         return [answers[number] for number in range(len(calls))]
 
-    def has_time_for(self, work: Work) -> bool:
+    def has_time_for(self, extra: CallEstimate) -> bool:
         """See `Calls.has_time_for`."""
-        left = self._pace.together(self._left) + self._pace.seconds(work)
+        left = self._pace.together(self._left) + self._pace.seconds(extra)
         return self._clock() + left <= self._slo.deadline
 
-    def _slo_of(self, call: ModelCall, then: Sequence[Work]) -> Slo:
+    def show(self, text: str) -> None:
+        """See `Calls.show`."""
+        self._observer.show(text)
+
+    def _slo_of(self, call: ModelCall, then: Sequence[CallEstimate]) -> Slo:
         """The promise to a call that starts now.
 
         :param then: what follows the call, or the map that it is part of.
@@ -150,11 +172,11 @@ class TaskCalls:
                 tokens += delta.tokens
                 record.answer_tokens += delta.tokens
                 pieces.append(delta.text)
-                self._on_tokens(record.answer_tokens)
+                self._observer.tokens(record.answer_tokens)
                 if delta.finish_reason == "abort":
                     raise CallRejectedError("The model could not answer.")
                 complete = delta.finish_reason == "stop"
                 if delta.text and on_text is not None and on_text("".join(pieces)):
                     break
-        self._pace.learn(call.work, tokens, first - began, self._clock() - began, cached)
+        self._pace.learn(call.estimate, tokens, first - began, self._clock() - began, cached)
         return Answer("".join(pieces), complete)
