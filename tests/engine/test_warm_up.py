@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import math
 from torch._dynamo.utils import counters
@@ -28,7 +30,8 @@ print("compiled", before > 0, counters["frames"]["total"] - before)
 """
 
 
+@pytest.mark.timeout(1200)
 def test_the_first_scored_completion_compiles_nothing() -> None:
     """A process of its own: vLLM compiles once in a process, and other tests have scored calls before."""
-    run = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=300, check=False)
+    run = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=1200, check=False)
     assert "compiled True 0" in run.stdout.splitlines(), run.stderr[-2000:]
