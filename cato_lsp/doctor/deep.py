@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 import anyio
 import psutil
@@ -41,21 +42,33 @@ _PROMISES = {
 
 
 def check_engine(settings: Settings) -> list[Finding]:
+    """Start the engine, complete a line, and judge which deadlines this machine can meet."""
+    answer = _ask_child(settings)
+    if isinstance(answer, Finding):
+        return [answer]
+    return [ok("engine", answer["detail"]), *_check_quiet(), *judge(settings, StepCosts(**answer["costs"]))]
+
+
+def check_completion(settings: Settings) -> Finding:
+    """Start the engine and complete a line."""
+    answer = _ask_child(settings)
+    return answer if isinstance(answer, Finding) else ok("engine", answer["detail"])
+
+
+def _ask_child(settings: Settings) -> dict[str, Any] | Finding:
     """Run this module in a child process, so that a crash in native code is a finding too."""
     request = json.dumps([settings.model, settings.engine.model_dump()])
     command = [sys.executable, "-m", "cato_lsp.doctor.deep", request]
     try:
         result = subprocess.run(command, capture_output=True, timeout=LIMIT, check=False, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
-        return [fail("engine", f"not ready after {LIMIT:.0f} s", "Try a smaller model.")]
+        return fail("engine", f"not ready after {LIMIT:.0f} s", "Try a smaller model.")
     try:
         answer = json.loads(result.stdout)
     except ValueError:
         lines = result.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-        return [fail("engine", f"ended with code {result.returncode}: {lines[-1]}", "Report this with the log.")]
-    if "error" in answer:
-        return [fail("engine", answer["error"], answer["remedy"])]
-    return [ok("engine", answer["detail"]), *_check_quiet(), *judge(settings, StepCosts(**answer["costs"]))]
+        return fail("engine", f"ended with code {result.returncode}: {lines[-1]}", "Report this with the log.")
+    return fail("engine", answer["error"], answer["remedy"]) if "error" in answer else answer
 
 
 def _check_quiet() -> Iterator[Finding]:
@@ -104,7 +117,7 @@ def _rounded(milliseconds: float) -> int:
     return math.ceil(milliseconds / step) * step
 
 
-async def _complete(launch: Launch) -> tuple[str, StepCosts]:
+async def _complete(launch: Launch) -> dict[str, Any]:
     from tokenizers import Tokenizer
 
     inspect_model_folder(launch.model)
@@ -114,29 +127,30 @@ async def _complete(launch: Launch) -> tuple[str, StepCosts]:
     await engine.start()
     ready = time.monotonic()
     slo = Slo(TaskKind.COMPLETION, ServiceClass.TTFT, ready, math.inf, client="doctor")
-    tokens, first = 0, math.nan
+    text, tokens, first = "", 0, math.nan
     async with engine.submit(Call(tuple(prompt), slo, max_tokens=TOKENS)) as stream:
         async for delta in stream:
             if math.isnan(first):
                 first = time.monotonic()
             tokens += delta.tokens
+            text += delta.text
     end = time.monotonic()
     costs = engine.cost()
     engine.stop()
     await engine.wait_closed()
+    line = (PROMPT.splitlines()[-1] + text).strip().partition("\n")[0]
     detail = (
         f"ready in {ready - begin:.1f} s; first token after {1000 * (first - ready):.0f} ms, "
-        f"{tokens} tokens in {1000 * (end - ready):.0f} ms"
+        f"{tokens} tokens in {1000 * (end - ready):.0f} ms; completed `{line}`"
     )
-    return detail, costs
+    return {"detail": detail, "costs": asdict(costs)}
 
 
 def _main(request: str) -> None:
     setting, engine = json.loads(request)
     try:
         launch = Launch(resolve_model(setting).path, EngineSettings.model_validate(engine))
-        detail, costs = anyio.run(_complete, launch)
-        answer = {"detail": detail, "costs": asdict(costs)}
+        answer = anyio.run(_complete, launch)
     except EngineError as error:
         answer = {"error": str(error), "remedy": error.remedy}
     json.dump(answer, sys.stdout)

@@ -16,6 +16,7 @@ from cato_lsp.engine.forced_prefix import EXTRA_ARGUMENT, ForcedPrefixProcessor,
 from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.model_folder import ModelFolder
 from cato_lsp.engine.scheduler import StepRecord, make_scheduler_cls
+from cato_lsp.engine.topology import tolerate_missing_topology
 from cato_lsp.scheduling.cost import StepCostModel, StepCosts
 from cato_lsp.scheduling.policy import Policy
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
@@ -194,6 +195,7 @@ def _engine_args(launch: Launch, folder: ModelFolder) -> EngineArgs:
         generation_config="vllm",
     )
     if on_cpu:
+        tolerate_missing_topology()
         import_model(folder.architecture)
         args.max_model_len = launch.context_length(folder)
         args.kv_cache_memory_bytes = launch.kv_cache_bytes(folder)

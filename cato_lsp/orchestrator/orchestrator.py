@@ -22,6 +22,7 @@ from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.orchestrator.record import TaskLog
 from cato_lsp.orchestrator.task_calls import TaskObserver
 from cato_lsp.orchestrator.task_runner import TaskRunner
+from cato_lsp.supervise import supervise
 from cato_lsp.tasks.completion import Completion, CompletionRequest
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.task import TaskRequest, TaskResult
@@ -56,7 +57,7 @@ class Orchestrator:
         """Load what a started engine needs, and prefetch; until cancelled."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._prefetcher.run)
-            group.start_soon(self._load_prompts)
+            group.start_soon(supervise, "The loading of prompt formats", self._load_prompts)
 
     async def _load_prompts(self) -> None:
         """Load the prompt formats of the model of each engine that is started."""
