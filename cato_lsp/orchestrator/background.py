@@ -93,7 +93,7 @@ class Background:
         engine, plan = await self._prompts.plan(job.client, job.request, job.settings)
         if plan is None:
             return
-        least = job.settings.completion.least_confidence
+        least = job.settings.completion.min_probability
         call = self._call(job, plan, scored=least > 0)
         completion = await self._answer(job, engine, plan, call, least)
         if completion is not None:

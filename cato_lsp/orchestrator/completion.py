@@ -167,7 +167,7 @@ class _Job:
 
     def _start(self, engine: Engine, plan: CompletionPlan, number: int = 0) -> AnswerStream:
         temperature, seed = (TEMPERATURE, number) if number else (0.0, None)
-        least = 0.0 if self.request.invoked else self.settings.completion.least_confidence
+        least = 0.0 if self.request.invoked else self.settings.completion.min_probability
         call = completion_call(plan, self.slo, temperature=temperature, seed=seed, scored=least > 0)
         stream = engine.submit(call)
         self.record.prompt_tokens += len(plan.prompt_ids)
@@ -183,8 +183,9 @@ class _Job:
         try:
             with anyio.move_on_after(self._limit - self._clock()):
                 agrees = await answer.read(self.request, partial(self._count, on_first))
-            self.record.held_back = agrees and answer.held_back
-            return answer.completion(self.request) if agrees else None
+            completion = answer.completion(self.request) if agrees else None
+            self.record.held_back = agrees and answer.cut and completion is None
+            return completion
         finally:
             if task.answer is answer:
                 await answer.close()
