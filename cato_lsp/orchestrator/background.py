@@ -75,7 +75,8 @@ class Background:
                         await (self._warm_up(job) if job.cache is None else self._complete(job, job.cache))
                     except EngineError as error:
                         logger.debug("A prefetch job failed: %s", error)
-                self._running = None
+                    finally:
+                        self._running = None
             self._arrived = anyio.Event()
             await self._arrived.wait()
 

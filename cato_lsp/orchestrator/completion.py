@@ -39,7 +39,7 @@ class CompletionRunner:
         self._clock = clock
         self._ttfts: list[float] = []
 
-    async def run(
+    async def complete(
         self,
         client: str,
         request: CompletionRequest,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,16 +31,27 @@ class ChatTemplate:
 
     :param source: the jinja2 template (``chat_template`` of ``tokenizer_config.json``).
     :param tokens: ``bos_token``, ``eos_token``... as the template may name them.
+    :param now: what `strftime_now` formats, as Hugging Face's templates call it. The same for every prompt, so that
+        prompts have a common prefix; ``None``: the template has no such function.
     :raises ChatTemplateError: if it is no template.
     """
 
-    def __init__(self, tokenizer: Tokenizer, source: str, tokens: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        source: str,
+        tokens: Mapping[str, str] | None = None,
+        now: datetime | None = None,
+    ) -> None:
         self._tokenizer = tokenizer
         self._tokens = dict(tokens or {})
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
         )
-        cast("dict[str, Any]", environment.globals)["raise_exception"] = _raise
+        functions = cast("dict[str, Any]", environment.globals)
+        functions["raise_exception"] = _raise
+        if now is not None:
+            functions["strftime_now"] = now.strftime
         try:
             self._template = environment.from_string(source)
         except TemplateError as error:
@@ -80,10 +92,10 @@ class ChatTemplate:
         return ids
 
 
-def read_chat_template(folder: Path, tokenizer: Tokenizer) -> ChatTemplate | None:
+def read_chat_template(folder: Path, tokenizer: Tokenizer, now: datetime | None = None) -> ChatTemplate | None:
     """The template of a model folder; ``None`` if it has none.
 
-    :raises ChatTemplateError: if it has one that cannot be used.
+    :raises ChatTemplateError: if it has one that cannot be used: it is rendered once to see.
     """
     config = _read(folder / "tokenizer_config.json")
     source: object = config.get("chat_template")
@@ -99,7 +111,9 @@ def read_chat_template(folder: Path, tokenizer: Tokenizer) -> ChatTemplate | Non
         value: object = config.get(name)
         spelled = cast("dict[str, Any]", value).get("content") if isinstance(value, dict) else value
         tokens[name] = spelled if isinstance(spelled, str) else ""
-    return ChatTemplate(tokenizer, source, tokens)
+    template = ChatTemplate(tokenizer, source, tokens, now)
+    template.encode([("system", "Be brief."), ("user", "Hello")])
+    return template
 
 
 def _read(path: Path) -> dict[str, Any]:

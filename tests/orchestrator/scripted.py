@@ -12,6 +12,7 @@ from cato_lsp.engine.api import Call, CallUsage, Delta, EngineError, EngineStats
 from cato_lsp.engine.host import EngineHost
 from cato_lsp.orchestrator.prompt_source import PromptSource
 from cato_lsp.orchestrator.prompters import Prompters
+from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.tasks.completion import CompletionPrompter
 from cato_lsp.tasks.prompts import Prompter
 
@@ -38,6 +39,7 @@ class ScriptedEngine:
         self.running = 0
         self.widest = 0
         self.fail_at: int | None = None
+        self.costs = StepCosts(fixed=seconds_per_token, recent_step=seconds_per_token)
 
     def submit(self, call: Call) -> ScriptedStream:
         self.calls.append(call)
@@ -48,6 +50,9 @@ class ScriptedEngine:
 
     def stats(self) -> EngineStats:
         return EngineStats()
+
+    def cost(self) -> StepCosts:
+        return self.costs
 
 
 class ScriptedStream:

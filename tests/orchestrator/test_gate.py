@@ -69,7 +69,7 @@ class Editor:
 
     async def ask(self, settings: Settings, *, invoked: bool = False) -> list[Completion]:
         request = CompletionRequest(Snapshot("file:///a.py", "python", None, "x = 1"), 5, invoked)
-        return await self._runner.run("me", request, settings, TypeThroughCache())
+        return await self._runner.complete("me", request, settings, TypeThroughCache())
 
 
 def at_least(probability: float) -> Settings:
