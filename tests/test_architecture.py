@@ -27,6 +27,7 @@ FORBIDDEN_LIBRARIES: dict[str, set[str]] = {
     "scheduling": PROTOCOL | ENGINE | CLOCKS_AND_LOOPS,
     "engine": PROTOCOL,
     "bench": PROTOCOL,
+    "workspace": PROTOCOL | ENGINE,
 }
 """Libraries that a package must not import. A package that is not listed may import neither of the first two groups."""
 
@@ -37,9 +38,10 @@ PACKAGES_BELOW: dict[str, set[str]] = {
     "config": {"trust"},
     "status_view": set(),
     "tasks": {"scheduling"},
+    "workspace": {"tasks"},
     "engine": {"scheduling", "config", "supervise"},
     "models": {"engine", "tasks", "config"},
-    "orchestrator": {"tasks", "engine", "scheduling", "config", "models", "supervise"},
+    "orchestrator": {"tasks", "workspace", "engine", "scheduling", "config", "models", "supervise"},
     "lsp": {"orchestrator", "tasks", "engine", "scheduling", "config", "models", "supervise"},
     "bench": {"orchestrator", "tasks", "engine", "scheduling", "config", "models"},
     "install": {"doctor", "engine", "config"},
