@@ -166,6 +166,7 @@ class EngineThread:
         try:
             core = self._load()
             self.context_length = core.context_length
+            self._cost = core.cost()
             self._post(self._ready.set)
             self._serve(core)
         except EngineError as error:
@@ -193,7 +194,7 @@ class EngineThread:
         if vllm_distribution() is None:
             raise EngineUnavailableError(
                 "vLLM is not installed.",
-                "Install it: `pip install cato-lsp[cpu]`, or `[gpu]` with an NVIDIA GPU.",
+                "Run `cato-lsp setup`, which installs the engine that fits this machine.",
             )
         prepare_environment(self._launch)
         sys.setswitchinterval(SWITCH_INTERVAL)

@@ -56,9 +56,6 @@ class ChatTemplate:
             self._template = environment.from_string(source)
         except TemplateError as error:
             raise ChatTemplateError(f"not a template: {error}") from error
-        spellings = [name for name in tokenizer.vocabulary if tokenizer.token_id(name) in tokenizer.control_ids]
-        spellings.sort(key=len, reverse=True)
-        self._control = re.compile("(" + "|".join(map(re.escape, spellings)) + ")") if spellings else None
 
     def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
         """The prompt's tokens for messages ``(role, content)``, up to where the answer begins.
@@ -91,17 +88,7 @@ class ChatTemplate:
             if number % 2:
                 ids += self._tokenizer.encode(messages[int(piece)][1].strip(), continues=bool(ids))
             else:
-                ids += self._encode_template(piece, begins=not ids)
-        return ids
-
-    def _encode_template(self, text: str, *, begins: bool) -> list[int]:
-        ids: list[int] = []
-        for piece in self._control.split(text) if self._control is not None else [text]:
-            number = self._tokenizer.token_id(piece)
-            if number is not None and number in self._tokenizer.control_ids:
-                ids.append(number)
-            else:
-                ids += self._tokenizer.encode(piece, continues=not begins or bool(ids))
+                ids += self._tokenizer.encode_template(piece, begins=not ids)
         return ids
 
 
