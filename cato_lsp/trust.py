@@ -58,7 +58,6 @@ _NARROWS: dict[str, Callable[[Any, Any], bool]] = {
     "disabled_languages": _adds,
     "disabled_globs": _adds,
     "completion.enabled": _is_off,
-    "completion.workspace": _is_off,
     "completion.warm_up": _is_off,
     "completion.speculate": _is_off,
     "completion.workspace": _is_off,

@@ -34,7 +34,7 @@ def quick_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
 async def windows(backend: Backend) -> AsyncIterator[list[Window]]:
     """Two windows of different users' work."""
     engine = ENGINE_SETTINGS.model_dump(exclude_unset=True)
-    completion = {"least_confidence": 0, "answer_ms": 60_000, "candidates": 1}
+    completion = {"min_probability": 0, "answer_ms": 60_000, "candidates": 1}
     overrides = Layer("tests", {"model": "bundled", "engine": engine, "completion": completion})
     async with await listen(backend, "127.0.0.1", 0, overrides) as server:
         port = server.sockets[0].getsockname()[1]

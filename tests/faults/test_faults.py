@@ -21,9 +21,9 @@ from cato_lsp.lsp import status_socket
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.lsp.documents import Document
 from cato_lsp.lsp.status_socket import ask_servers, serve_status
-from cato_lsp.orchestrator import orchestrator as orchestrator_module
 from cato_lsp.orchestrator.background import Background
 from cato_lsp.orchestrator.context import Contexts
+from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.supervise import supervise
 from cato_lsp.tasks.stop import StopRules
 from cato_lsp.tasks.tokenizer import Tokenizer
@@ -121,7 +121,7 @@ def points(backend: Backend) -> dict[str, tuple[Injection, Trigger]]:
         "prefetch": (Injection(Background, "_answer"), reopen),
         "context gathering": (Injection(Contexts, "gather"), reopen),
         "idle watch": (Injection(backend.orchestrator._prefetcher._idle, "_rested"), rest),
-        "calibration": (Injection(orchestrator_module, "measure"), restart),
+        "prompt formats": (Injection(Prompters, "coding"), restart),
         "status socket": (Injection(status_socket, "backend_status"), ask_status),
         "telemetry": (Injection(MachineMonitor, "_sample"), nothing),
         "document sync": (Injection(Document, "change"), edit),
@@ -139,7 +139,7 @@ NAMES = (
     "prefetch",
     "context gathering",
     "idle watch",
-    "calibration",
+    "prompt formats",
     "status socket",
     "telemetry",
     "document sync",
