@@ -12,9 +12,9 @@ from cato_lsp.tasks.fim import NO_CONTEXT, FimPromptBuilder
 from cato_lsp.tasks.fim_family import FimFamily
 from cato_lsp.tasks.healing import CutWord
 from cato_lsp.tasks.indentation import leading_blanks
+from cato_lsp.tasks.languages import language_of
 from cato_lsp.tasks.postprocess import ShapingContext, shape
 from cato_lsp.tasks.postprocess.closers import closers_to_replace
-from cato_lsp.tasks.prompts import language_name
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.stop import StopReason, StopRules
 from cato_lsp.tasks.tokenizer import Tokenizer
@@ -147,7 +147,7 @@ class CompletionPrompter:
             return None
         path = _path(request.snapshot.uri)
         prompt = self._builder.build(
-            target.text, target.offset, path=path, language=language_name(language), context=context
+            target.text, target.offset, path=path, language=language_of(language).name, context=context
         )
         tokens = self.limits.line_tokens if cursor.mode is Mode.LINE else self.limits.block_tokens
         return CompletionPlan(
