@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import logging
 import os
@@ -23,12 +24,12 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class _Mounted(NamedTuple):
-    """A command that another package brings; its module is imported when somebody asks for it."""
+    """A command defined in another package; its module is imported on first use."""
 
     module: str
     """Exports ``app``, a `typer.Typer`."""
     command: str | None
-    """Which of the app's commands; ``None``: the whole app."""
+    """The command of that app; ``None``: all its commands, as a group."""
 
 
 _MOUNTED = {
@@ -46,7 +47,7 @@ def _is_there(module: str) -> bool:
 
 
 class _Commands(TyperGroup):
-    """The commands of this file and the mounted ones, which cost the server's start nothing."""
+    """The commands of this file and the mounted ones, which add nothing to the start-up time."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return [*super().list_commands(ctx), *(name for name, at in _MOUNTED.items() if _is_there(at.module))]
@@ -88,23 +89,28 @@ def serve(
     context: typer.Context,
     tcp: Annotated[
         Address | None,
-        typer.Option(parser=parse_address, metavar="HOST:PORT", help="Listen here, for debugging."),
+        typer.Option(
+            parser=parse_address,
+            metavar="HOST:PORT",
+            help="Listen on a TCP socket without authentication. For debugging only.",
+        ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Model folder or name; wins over the settings.", show_default=False)
+        str | None, typer.Option(help="Model folder or name. Overrides the settings.", show_default=False)
     ] = None,
     log_file: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write the log to this file, not to standard error.")
+        Path | None, typer.Option(dir_okay=False, help="Write the log to this file instead of standard error.")
     ] = None,
     log_level: Annotated[
-        LogLevel | None, typer.Option(help="How much to log; wins over the settings.", show_default=False)
+        LogLevel | None, typer.Option(help="Log level. Overrides the settings.", show_default=False)
     ] = None,
     shared: Annotated[
-        bool, typer.Option("--shared", help="Let one server, with one engine, serve all windows of this user.")
+        bool, typer.Option("--shared", help="Share one server, and so one engine, between all windows of this user.")
     ] = False,
     listener: Annotated[int | None, typer.Option(hidden=True)] = None,
     stdio: Annotated[
-        bool, typer.Option("--stdio", help="Speak on stdin and stdout: the default, as editors say it.")
+        bool,
+        typer.Option("--stdio", help="Use stdin and stdout. This is the default; editors pass the flag by convention."),
     ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
@@ -112,13 +118,13 @@ def serve(
 ) -> None:
     """The coding assistant that never makes you wait: a language server with its own vLLM engine.
 
-    Without a command it serves an editor on stdin and stdout.
+    Without a command, serves an editor on stdin and stdout.
     """
     del version
     if context.invoked_subcommand is not None:
         return
     if tcp and (stdio or shared):
-        raise typer.BadParameter("--tcp and --stdio or --shared exclude each other")
+        raise typer.BadParameter("--tcp cannot be combined with --stdio or --shared")
     _configure_logging(log_level, log_file)
     if model and Path(model).is_dir():
         model = str(Path(model).absolute())
@@ -140,10 +146,26 @@ def serve(
 
 
 @app.command()
+def setup(
+    engine: Annotated[
+        Literal["auto", "cpu", "gpu"],
+        typer.Option(help="Which engine to install; auto: the one that fits this machine."),
+    ] = "auto",
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Start the engine afterwards and complete a line.")
+    ] = True,
+) -> None:
+    """Install the engine (vLLM) that fits this machine, and check it. Run again to repair or update."""
+    from cato_lsp.install.command import run_setup
+
+    raise typer.Exit(run_setup(None if engine == "auto" else engine, check=check))
+
+
+@app.command()
 def doctor(
     model: Annotated[str | None, typer.Option(help="Model folder or name to check.")] = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Also start the engine and complete a few tokens (takes a while).")
+        bool, typer.Option("--deep", help="Also start the engine and complete a few tokens. Takes up to a minute.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
@@ -155,9 +177,9 @@ def doctor(
 
 @app.command()
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="Print what the servers tell as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,
 ) -> None:
-    """Show how the running servers of this user are, and how they kept their promises."""
+    """Status and deadline attainment of your running servers."""
     from cato_lsp.lsp.status_socket import ask_servers
     from cato_lsp.status_view import show_status
 
@@ -171,7 +193,7 @@ def status(
 
 @app.command()
 def stop() -> None:
-    """End the server that windows share (`--shared`). Nothing is lost: documents are the editors' own."""
+    """Stop your shared server. No text is lost: the editors own their documents."""
     from cato_lsp.lsp.shared_client import NotStoppedError, stop_servers
 
     try:
@@ -190,10 +212,10 @@ def stop() -> None:
 @app.command()
 def settings(
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print the reference table of all settings as Markdown.")
+        bool, typer.Option("--markdown", help="Print the reference of all settings as Markdown.")
     ] = False,
 ) -> None:
-    """Show the settings that hold in this folder, and what is wrong with them."""
+    """Show the settings that apply in this folder, and report invalid ones."""
     from cato_lsp.config import load_settings, read_settings_files, settings_files, settings_markdown
 
     if markdown:
@@ -227,19 +249,19 @@ def _show_settings(found: Settings, sources: list[str], problems: list[SettingPr
 
 
 def _hand_over(model: str | None, log_level: LogLevel | None) -> None:
-    """Leave as the shared server says. Return only where there is none, to serve this window alone."""
+    """Exit with the code of the shared server. Returns only if no server can be shared here."""
     try:
         from cato_lsp.lsp.shared_client import hand_over
 
         code = hand_over(model, log_level)
     except (ImportError, OSError) as error:
-        logging.getLogger(__name__).warning("No server can be shared here, so this window has its own: %s", error)
+        logging.getLogger(__name__).warning("The shared server is not available; this window starts its own: %s", error)
     else:
         _leave(code)
 
 
 def _leave(code: int) -> None:
-    """End the process at once: the engine's thread may be loading for seconds, and cannot be interrupted."""
+    """Exit at once: the engine thread may be loading a model, which cannot be interrupted."""
     logging.shutdown()
     os._exit(code)
 
@@ -256,4 +278,7 @@ def _configure_logging(level: LogLevel | None, file: Path | None) -> None:
 
 def main() -> None:
     """Run the console script ``cato-lsp``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a locale that lacks a character must not end a command
+            stream.reconfigure(errors="replace")
     app(prog_name="cato-lsp")

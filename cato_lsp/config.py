@@ -1,15 +1,21 @@
 """The product's settings: one frozen, typed object, read from layers of sources.
 
-Later layers win, key by key: defaults, the user's ``cato.toml``, the workspace's ``cato.toml``,
-``initializationOptions``, ``workspace/configuration`` (section ``cato``), the command line. A wrong key or
-value never stops the server: it is left out and reported as a `SettingProblem`, and the value of the next
-lower layer holds.
+Later layers win, key by key: defaults, the user's ``cato.toml``, ``initializationOptions``,
+``workspace/configuration`` (section ``cato``), the command line. Exclusions (``disabled_languages``,
+``disabled_globs``) are the union of all layers.
+
+A workspace's ``cato.toml`` comes with whatever repository a person has cloned, so it is not trusted: it can only narrow
+what the other layers say (see `cato_lsp.trust`).
+
+A wrong key or value never stops the server: it is ignored and reported as a `SettingProblem`, and the value of the next
+lower layer applies.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
+import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +25,16 @@ from typing import Annotated, Any, Literal, cast
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from cato_lsp.trust import narrow
+
 SETTINGS_FILE = "cato.toml"
 SECTION = "cato"
+LARGEST_FILE = 1 << 16
+"""Bytes of a settings file that are read at most."""
+_NAMED = 8
+"""Settings that one message names at most."""
+_UNITED = ("disabled_languages", "disabled_globs")
+"""Exclusions: each layer adds to them."""
 
 NonEmpty = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Milliseconds = Annotated[int, Field(ge=1)]
@@ -50,122 +64,126 @@ class EngineSettings(_Section):
     max_model_len: int | None = Field(
         default=None,
         ge=256,
-        description="Longest prompt plus answer, in tokens; unset: the model's own limit, or what memory allows.",
+        description="Context length (prompt plus output) in tokens. Unset: the model's limit, or what memory allows.",
     )
     gpu_memory_utilization: float = Field(
         default=0.9,
         gt=0.0,
         le=1.0,
-        description="Share of the GPU's memory for weights and KV cache. GPU only.",
+        description="Fraction of GPU memory for weights and KV cache. GPU only.",
     )
     kv_cache_gb: float | None = Field(
         default=None,
         gt=0.0,
-        description="Size of the KV cache in GiB; unset: what the model needs, within the machine's memory. CPU only.",
+        description="KV cache size in GiB. Unset: chosen from the model and the available memory. CPU only.",
     )
     threads: int | None = Field(
         default=None,
         ge=1,
-        description="Threads that compute; unset: by the machine's physical cores. CPU only.",
+        description="Number of compute threads. Unset: the number of physical cores. CPU only.",
     )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
-        default="auto", description="Type of weights and activations; `auto`: as the model was stored."
+        default="auto", description="Data type of weights and activations. `auto`: as stored in the model."
     )
     async_scheduling: bool | None = Field(
-        default=None, description="Plan the next step while this one computes; unset: as vLLM prefers here."
+        default=None, description="Schedule the next step while the current one runs. Unset: vLLM's default."
     )
     enforce_eager: bool | None = Field(
         default=None,
-        description="Start without compiled graphs: sooner ready, slower steps; unset: on CPU only.",
+        description="Disable compiled graphs: faster start, slower steps. Unset: disabled on CPU only.",
     )
 
 
 class CompletionSettings(_Section):
     """Inline completion while typing."""
 
-    enabled: bool = Field(default=True, description="Offer completions while typing.")
+    enabled: bool = Field(default=True, description="Show completions while typing.")
     debounce_ms: int = Field(
         default=0,
         ge=0,
         le=5000,
-        description="Wait for a pause this long before the model is asked, in ms, less the time it usually takes "
-        "to answer. Most editors wait by themselves.",
+        description="Pause in typing before a request is sent to the model, in ms. The model's usual TTFT is "
+        "subtracted. Most editors already debounce.",
     )
     warm_up: bool = Field(
         default=True,
-        description="Read a document ahead when it is opened and when typing rests, while nothing else is asked.",
+        description="Prefill the prompt cache when a document is opened and when typing pauses.",
     )
     speculate: bool = Field(
         default=False,
-        description="Think of the completion after the one that is shown, while nothing else is asked. "
-        "Quicker series of completions for about twice the computing.",
+        description="Precompute the follow-up completion when idle. Doubles the compute per completion.",
     )
-    least_confidence: float = Field(
-        default=0.3,
+    min_probability: float = Field(
+        default=0.4,
         ge=0.0,
         le=1.0,
-        description="Hold a suggestion back while typing if the model gives its first tokens less probability than "
-        "this, in the mean; 0: show all.",
+        description="Minimum probability of what is suggested while typing. A suggestion is cut where the joint "
+        "probability of its tokens falls below it. 0: show all. Explicit requests get the whole suggestion.",
+    )
+    workspace: bool = Field(
+        default=True,
+        description="Learn from the open folder's code, in memory, to predict names and lines used there. Small models "
+        "on CPU only.",
     )
     candidates: int = Field(
-        default=3, ge=1, le=8, description="Different completions for a person who asks for them, at most."
+        default=3, ge=1, le=8, description="Maximum number of alternatives when a completion is requested explicitly."
     )
-    max_lines: int = Field(default=12, ge=1, le=200, description="Longest completion, in lines; 1: single-line only.")
+    max_lines: int = Field(
+        default=12, ge=1, le=200, description="Maximum length of a completion in lines. 1: single-line only."
+    )
     in_comments: bool = Field(
-        default=True, description="Complete in comments and docstrings too; false: there only when asked."
+        default=True, description="Complete in comments and docstrings. `false`: there only on explicit request."
     )
-    max_tokens: int = Field(default=128, ge=1, le=4096, description="Longest completion, in tokens.")
+    max_tokens: int = Field(default=128, ge=1, le=4096, description="Maximum length of a completion in tokens.")
     answer_ms: int = Field(
         default=2000,
         ge=1,
-        description="Longest wait for a completion, in ms; what is sound of it by then is shown.",
+        description="Time limit for a completion in ms. On timeout, the usable part is shown.",
     )
-    prompt_tokens: int = Field(
-        default=1500, ge=64, description="Most context that goes into the prompt, in tokens of the model."
-    )
+    prompt_tokens: int = Field(default=1500, ge=64, description="Maximum prompt length of a completion in tokens.")
     context_tokens: int | None = Field(
         default=None,
         ge=0,
-        description="Most of it for other files of the workspace: definitions of what is imported, code edited or "
-        "looked at lately; 0: none; unset: a quarter, if the model has learned to use them.",
+        description="Part of `prompt_tokens` for other files: definitions of imported names, recently edited or viewed "
+        "code. 0: none. Unset: a quarter, if the model was trained with such context.",
     )
 
 
 class SlaSettings(_Section):
-    """What is promised per kind of task: time to first token (TTFT) or to the whole answer (E2E)."""
+    """Deadlines per kind of task: time to first token (TTFT) or end-to-end time (E2E)."""
 
-    completion_ttft_ms: Milliseconds = Field(default=200, description="Completion: first token, in ms.")
-    generation_ttft_ms: Milliseconds = Field(default=500, description="Generate: first token, in ms.")
-    summarization_e2e_ms: Milliseconds = Field(default=6_000, description="Summarize: whole answer, in ms.")
-    translation_e2e_ms: Milliseconds = Field(default=45_000, description="Translate: whole answer, in ms.")
+    completion_ttft_ms: Milliseconds = Field(default=200, description="Completion: TTFT deadline in ms.")
+    generation_ttft_ms: Milliseconds = Field(default=500, description="Generate: TTFT deadline in ms.")
+    summarization_e2e_ms: Milliseconds = Field(default=6_000, description="Summarize and Explain: E2E deadline in ms.")
+    translation_e2e_ms: Milliseconds = Field(
+        default=45_000, description="Translate: E2E deadline in ms, over all model calls."
+    )
     summarization_token_ms: float = Field(
-        default=4.0, ge=0.0, description="Summarize: so much longer per token of the input, in ms."
+        default=4.0, ge=0.0, description="Summarize and Explain: extra ms per input token."
     )
-    translation_token_ms: float = Field(
-        default=20.0, ge=0.0, description="Translate: so much longer per token of the input, in ms."
-    )
+    translation_token_ms: float = Field(default=20.0, ge=0.0, description="Translate: extra ms per input token.")
 
 
 class Settings(_Section):
-    """Everything a person can set."""
+    """All settings."""
 
     model: NonEmpty = Field(
         default="auto",
-        description="`auto`: the best local code model that fits this machine; `bundled`: the one in the "
-        "package; else a Hugging Face model folder or name.",
+        description="`auto`: the largest local code model that fits this machine. `bundled`: the model in the package. "
+        "Otherwise a Hugging Face model folder or name.",
     )
     engine: EngineSettings = EngineSettings()
     completion: CompletionSettings = CompletionSettings()
     sla: SlaSettings = SlaSettings()
     disabled_languages: tuple[NonEmpty, ...] = Field(
-        default=(), strict=False, description='LSP language ids that get no completions, e.g. `["markdown"]`.'
+        default=(), strict=False, description='LSP language ids without completions, e.g. `["markdown"]`.'
     )
     disabled_globs: tuple[NonEmpty, ...] = Field(
-        default=(), strict=False, description='Files that are never read, e.g. `["**/secrets/**"]`.'
+        default=(), strict=False, description='Files that are never sent to a model, e.g. `["**/secrets/**"]`.'
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
-        description="How much goes to the log (standard error, or the file given by `--log-file`).",
+        description="Log level. The log goes to standard error, or to the file given by `--log-file`.",
     )
 
 
@@ -177,6 +195,8 @@ class Layer:
     """Where a person finds it: a file path, ``initializationOptions``, ``--model``..."""
     values: object
     """A JSON or TOML object, perhaps wrapped in the section: ``{"cato": {...}}``. A null means "not set"."""
+    trusted: bool = True
+    """False: it comes with a repository, and can only narrow what trusted layers say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,42 +223,87 @@ class SettingField:
 
 
 def load_settings(layers: Iterable[Layer] = ()) -> tuple[Settings, list[SettingProblem]]:
-    """Merge `layers`, lowest first, over the defaults.
+    """Merge `layers` over the defaults: the trusted ones, lowest first, then what the others narrow.
 
-    Returns the settings, and one problem for each key or value that was left out; it never raises for what a
-    person wrote.
+    Returns the settings, and the problems: one for each key or value of a trusted layer that was left out, one for all
+    that an untrusted layer may not set. It never raises for what a person wrote.
     """
     merged: dict[str, Any] = {}
     problems: list[SettingProblem] = []
-    for layer in layers:
+    given = list(layers)
+    for layer in (each for each in given if each.trusted):
         values, found = _valid_part(layer)
         _merge(merged, values)
         problems += found
+    for layer in (each for each in given if not each.trusted):
+        values, found = _valid_part(layer)
+        current = Settings.model_validate(merged)
+        narrowed, refused = narrow(values, current.model_dump())
+        _merge(merged, narrowed)
+        if refused or found:
+            problems.append(_untrusted(layer.source, refused, found))
     return Settings.model_validate(merged), problems
 
 
+def user_settings_file() -> Path:
+    """The user's own ``cato.toml``."""
+    return platformdirs.user_config_path("cato-lsp", appauthor=False) / SETTINGS_FILE
+
+
 def settings_files(roots: Sequence[Path] = ()) -> list[Path]:
-    """Where ``cato.toml`` is looked for, lowest layer first; of several workspace roots the first wins."""
-    user = platformdirs.user_config_path("cato-lsp", appauthor=False) / SETTINGS_FILE
-    return [user, *(root / SETTINGS_FILE for root in reversed(roots))]
+    """Where ``cato.toml`` is looked for: the user's, then that of each folder of the workspace."""
+    return [user_settings_file(), *(root / SETTINGS_FILE for root in roots)]
 
 
 def read_settings_files(paths: Iterable[Path]) -> tuple[list[Layer], list[SettingProblem]]:
-    """The layers of those of `paths` that exist; a file that cannot be read or parsed is a problem."""
+    """The layers of those of `paths` that exist; a file that cannot be read or parsed is a problem.
+
+    Only the user's own file is trusted.
+    """
     layers: list[Layer] = []
     problems: list[SettingProblem] = []
+    trusted = user_settings_file()
     for path in paths:
         try:
-            layers.append(Layer(str(path), tomllib.loads(path.read_text(encoding="utf-8-sig"))))
+            layers.append(Layer(str(path), tomllib.loads(_read(path)), trusted=path == trusted))
         except (FileNotFoundError, NotADirectoryError):
             continue
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             problems.append(SettingProblem(str(path), "", f"not read: {error}"))
     return layers, problems
 
 
+def _read(path: Path) -> str:
+    """The text of a settings file. A repository may bring a link to a device, or a file of any size.
+
+    Raises:
+        OSError: it is not a file of a plausible size.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError("it is not a file")
+    if status.st_size > LARGEST_FILE:
+        raise OSError(f"it has {status.st_size} bytes, at most {LARGEST_FILE} are read")
+    return path.read_text(encoding="utf-8-sig")
+
+
+def _untrusted(source: str, refused: Sequence[str], faults: Sequence[SettingProblem]) -> SettingProblem:
+    """One problem for all that a workspace's file may not set, and all that is wrong in it."""
+    parts: list[str] = []
+    if refused:
+        names = f"{', '.join(refused[:_NAMED])}{', ...' if len(refused) > _NAMED else ''}"
+        parts.append(
+            f"a workspace's file can only narrow the settings, so {names} {'is' if len(refused) == 1 else 'are'} "
+            f"ignored; put such settings into {user_settings_file()}"
+        )
+    if faults:
+        others = f"; {len(faults) - 1} more are not valid" if len(faults) > 1 else ""
+        parts.append(f"{faults[0].message}{others}")
+    return SettingProblem(source, "", ". ".join(parts))
+
+
 def setting_fields() -> Iterator[SettingField]:
-    """Every setting, in the order of the model: the source of the README's table and of error messages."""
+    """Every setting, in the order of the model: the source of docs/settings.md and of error messages."""
     schema = Settings.model_json_schema(by_alias=False)
     yield from _fields_of(schema, schema["$defs"], "", Settings())
 
@@ -289,7 +354,12 @@ def _faults(error: ValidationError, values: dict[str, Any]) -> dict[tuple[str, .
     return faults
 
 
+_RENAMED = {"completion.least_confidence": "completion.min_probability"}
+
+
 def _unknown(key: str) -> str:
+    if key in _RENAMED:
+        return f"{key} is now {_RENAMED[key]}: suggestions are cut where they become unlikely"
     known = [field.key for field in setting_fields()]
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.7) or [
         name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]
@@ -335,7 +405,7 @@ def _fields_of(
             yield SettingField(f"{prefix}{name}", value, _allowed(field), str(field["description"]))
 
 
-_TYPES = {"integer": "a whole number", "number": "a number", "string": "text", "array": "a list of texts"}
+_TYPES = {"integer": "an integer", "number": "a number", "string": "a string", "array": "a list of strings"}
 _BOUNDS = {
     "minimum": "at least",
     "exclusiveMinimum": "above",
@@ -390,5 +460,7 @@ def _merge(target: dict[str, Any], values: Mapping[str, Any]) -> None:
         inner = _as_table(value)
         if inner is not None and isinstance(target.get(key), dict):
             _merge(target[key], inner)
+        elif key in _UNITED:
+            target[key] = tuple(dict.fromkeys((*target.get(key, ()), *value)))
         else:
             target[key] = value

@@ -1,4 +1,4 @@
-"""What ``cato-lsp status`` prints."""
+"""The output of ``cato-lsp status``."""
 
 from __future__ import annotations
 
@@ -17,24 +17,26 @@ _NAMES = {
     "generation": "Generate",
     "summarization": "Summarize",
     "translation": "Translate",
-    "warmup": "Read ahead",
+    "warmup": "Prefetch",
 }
-_PROMISED_FIRST = ("completion", "generation")
-"""Kinds whose promise is about the first token; of the others it is about the whole answer."""
+_TTFT_KINDS = ("completion", "generation")
+"""Kinds with a TTFT deadline; the others have an E2E deadline."""
 _ENDINGS = ("empty", "superseded", "cancelled", "refused", "failed", "unavailable")
 
 
 def show_status(servers: Sequence[Mapping[str, Any]], console: Console | None = None) -> None:
-    """Print the status of each server, as ``cato/status`` tells it."""
+    """Print the status of each server, as returned by ``cato/status``."""
     console = console or Console(highlight=False)
     if not servers:
-        console.print("No server is running. Editors start it; [bold]cato-lsp doctor[/] says whether it can.")
+        console.print(
+            "No server is running. Your editor starts it; run [bold]cato-lsp doctor[/] to check this machine."
+        )
     for server in servers:
         console.print(_heading(server), soft_wrap=True)
         if server["kinds"]:
             console.print(_table(server["kinds"]))
         else:
-            console.print("  Nothing has been asked yet.\n", style="dim")
+            console.print("  No requests yet.\n", style="dim")
 
 
 def _heading(server: Mapping[str, Any]) -> Text:
@@ -47,7 +49,7 @@ def _heading(server: Mapping[str, Any]) -> Text:
     facts = [
         f"process {server['pid']}",
         _bytes(server["memory"]),
-        "nothing runs" if not live else f"{live} {'task runs' if live == 1 else 'tasks run'}",
+        "no tasks running" if not live else f"{live} {'task' if live == 1 else 'tasks'} running",
         f"{stats['tokens_computed']:,} tokens computed, {stats['tokens_wasted']:,} of them after a cancel",
     ]
     head.append("\n  " + " · ".join(facts), style="dim")
@@ -67,13 +69,13 @@ def _machine(machine: Mapping[str, Any]) -> str:
 
 def _table(kinds: Mapping[str, Mapping[str, Any]]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), caption_justify="left")
-    table.caption = "P50 and P95 of the last tasks; bold is what was promised."
+    table.caption = "P50 and P95 of recent tasks. The deadline applies to the column in bold."
     table.add_column("  task", no_wrap=True)
-    for name in ("answered", "promises kept", "first token", "P95", "whole answer", "P95", "cached"):
+    for name in ("answered", "deadlines met", "TTFT P50", "P95", "E2E P50", "P95", "cached"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("ended otherwise")
+    table.add_column("other outcomes")
     for kind, each in kinds.items():
-        first = kind in _PROMISED_FIRST
+        first = kind in _TTFT_KINDS
         ttft, e2e = ("bold", "") if first else ("", "bold")
         table.add_row(
             f"  {_NAMES.get(kind, kind)}",
@@ -98,7 +100,7 @@ def _kept(kept: int, promised: int) -> Text:
 def _endings(each: Mapping[str, Any]) -> str:
     ended = [f"{each['outcomes'][name]} {name}" for name in _ENDINGS if each["outcomes"].get(name)]
     if each["without_call"]:
-        ended.insert(0, f"{each['without_call']} without a call")
+        ended.insert(0, f"{each['without_call']} without a model call")
     return ", ".join(ended)
 
 

@@ -2,7 +2,7 @@
 
 python scripts/vscode_settings.py
 
-A setting that a person leaves alone is null there, or empty, and is not sent: what cato.toml says then holds.
+An unset value is null or empty there and is not sent to the server, so that cato.toml applies.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
 
 
 def server_properties() -> dict[str, Any]:
-    """The server's settings as VS Code wants them contributed, in the order of the model."""
+    """The server's settings as VS Code configuration properties, in the order of the model."""
     schema = Settings.model_json_schema(by_alias=True)
     return dict(_properties(schema, schema["$defs"], f"{SECTION}."))
 
 
 def with_server_settings(package: Mapping[str, Any]) -> dict[str, Any]:
-    """A package.json with the server's settings in the place of those that it had."""
+    """A copy of `package` whose server settings are replaced by the current ones."""
     configuration = package["contributes"]["configuration"]
     own = {name: value for name, value in configuration["properties"].items() if name.startswith(OWN)}
     configuration = {**configuration, "properties": {**own, **server_properties()}}
@@ -69,11 +69,11 @@ def _property(field: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _description(text: str, default: object) -> str:
-    """What a setting does, and what holds where neither this editor nor a cato.toml sets it."""
+    """The description, with the default that applies if neither this editor nor a cato.toml sets the value."""
     if default is None or default == []:
         return text
     shown = {True: "on", False: "off"}[default] if isinstance(default, bool) else f"`{default}`"
-    return f"{text} Not set: as `cato.toml` says, else {shown}."
+    return f"{text} Default: `cato.toml`, then {shown}."
 
 
 if __name__ == "__main__":

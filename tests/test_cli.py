@@ -66,7 +66,7 @@ def test_a_wrong_address_says_what_is_expected(text: str) -> None:
     [
         (["--tcp", "nowhere"], "HOST:PORT"),
         (["--log-level", "loud"], "debug"),
-        (["--tcp", ":2087", "--stdio"], "exclude each other"),
+        (["--tcp", ":2087", "--stdio"], "cannot be combined"),
         (["frobnicate"], "No such command"),
     ],
 )

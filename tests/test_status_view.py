@@ -40,8 +40,8 @@ def record(kind: TaskKind, *, ttft: float = 0.01, e2e: float = 0.5, outcome: Out
     return TaskRecord(kind, "a", promised, kind is not TaskKind.COMPLETION, outcome, ttft=ttft, e2e=e2e)
 
 
-def line(text: str, forced_prefix: str) -> list[str]:
-    return next(each for each in text.splitlines() if each.strip().startswith(forced_prefix)).split()
+def line(text: str, label: str) -> list[str]:
+    return next(each for each in text.splitlines() if each.strip().startswith(label)).split()
 
 
 def test_each_kind_has_a_line_with_counts_promises_and_times() -> None:
@@ -59,8 +59,8 @@ def test_what_was_not_answered_is_told_by_its_reason() -> None:
 def test_the_heading_says_how_the_engine_is_and_what_it_costs() -> None:
     text = printed(server(live=2))
     assert text.splitlines()[0] == "● ready  a-model"
-    assert "process 4711 · 1.5 GiB · 2 tasks run · 12,345 tokens computed, 0 of them after a cancel" in text
-    assert "Nothing has been asked yet." in text
+    assert "process 4711 · 1.5 GiB · 2 tasks running · 12,345 tokens computed, 0 of them after a cancel" in text
+    assert "No requests yet." in text
 
 
 def test_a_failed_engine_says_what_to_do() -> None:

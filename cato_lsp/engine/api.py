@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
+from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.slo import Slo
 
 FinishReason = Literal["stop", "length", "abort"]
@@ -44,6 +45,20 @@ class ForcedPrefix:
         return self
 
 
+class TokenCache(Protocol):
+    """Tokens that are likely because they followed the same context somewhere."""
+
+    def mixture(
+        self, written: Sequence[int], allowed: Callable[[list[int]], list[bool]]
+    ) -> tuple[float, dict[int, float]] | None:
+        """How to mix the distribution of the next token: the factor of the model's own, and what is added to tokens.
+
+        :param written: the tokens of the answer so far.
+        :param allowed: which of some tokens may come next.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One model call: a prompt, how to sample, and the promise it carries into the scheduler."""
@@ -57,6 +72,8 @@ class Call:
     forced_prefix: ForcedPrefix | None = None
     scored: bool = False
     """Whether the deltas tell how likely their tokens are."""
+    cache: TokenCache | None = None
+    """Mixed into the distribution, where the engine can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,4 +155,8 @@ class Engine(Protocol):
 
     def stats(self) -> EngineStats:
         """Return the counters as of the last step."""
+        ...
+
+    def cost(self) -> StepCosts:
+        """Return the learned cost of a step on this machine, as of the last step; any thread may call it."""
         ...

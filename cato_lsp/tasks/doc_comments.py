@@ -12,17 +12,19 @@ import textwrap
 
 from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.indentation import Indentation, detect_indentation, leading_blanks
+from cato_lsp.tasks.language import DocStyle
 from cato_lsp.tasks.languages import language_of
 from cato_lsp.tasks.symbols import Outline, Symbol
 
-BLOCK_COMMENTS = frozenset({"javascript", "javascriptreact", "typescript", "typescriptreact", "java", "c", "cpp"})
-LINE_COMMENTS = {"go": "// ", "rust": "/// "}
 _WIDTH = 88
+"""Columns."""
+_NARROWEST = 30
+"""Columns of prose that deeply nested code gets all the same."""
 
 
 def has_convention(language: str) -> bool:
     """Whether it is known how the language documents a symbol."""
-    return language == "python" or language in BLOCK_COMMENTS or language in LINE_COMMENTS
+    return language_of(language).doc_style is not None
 
 
 def document(outline: Outline, symbol: Symbol, prose: str) -> Edit:
@@ -32,7 +34,7 @@ def document(outline: Outline, symbol: Symbol, prose: str) -> Edit:
     """
     text = outline.text
     newline = "\r\n" if "\r\n" in text else "\n"
-    if outline.language == "python" and symbol.body is not None:
+    if language_of(outline.language).doc_style is DocStyle.DOCSTRING and symbol.body is not None:
         edit = _docstring(outline, symbol, prose)
     else:
         edit = _comment_above(outline, symbol, prose)
@@ -75,8 +77,9 @@ def _docstring(outline: Outline, symbol: Symbol, prose: str) -> Edit:
 
 def _quoted(prose: str, margin: str) -> str:
     safe = prose.replace("\\", "\\\\").replace('"""', "'''")
-    lines = _wrapped(safe, _WIDTH - len(margin))
-    if len(lines) == 1 and not lines[0].endswith('"'):
+    width = _WIDTH - len(margin)
+    lines = _wrapped(safe, width - len('"""'))
+    if len(lines) == 1 and not lines[0].endswith('"') and len(lines[0]) + 2 * len('"""') <= max(width, _NARROWEST):
         return f'"""{lines[0]}"""'
     return "\n".join([f'"""{lines[0]}', *(f"{margin}{line}" if line else "" for line in lines[1:]), f'{margin}"""'])
 
@@ -86,11 +89,11 @@ def _comment_above(outline: Outline, symbol: Symbol, prose: str) -> Edit:
     top = symbol.span.start if symbol.doc is None else symbol.doc.start
     line_start = text.rfind("\n", 0, top) + 1
     margin = leading_blanks(text[line_start:])
-    mark = LINE_COMMENTS.get(language)
+    mark = language_of(language).doc_mark
     if language == "go" and symbol.name and not prose.startswith(symbol.name):
         prose = f"{symbol.name} {_lowered(prose)}"
     lines = _wrapped(prose.replace("*/", "* /"), _WIDTH - len(margin) - 3)
-    if mark is not None:
+    if mark:
         block = f"\n{margin}".join(f"{mark}{line}".rstrip() for line in lines)
     elif len(lines) == 1:
         block = f"/** {lines[0]} */"
@@ -129,7 +132,7 @@ def _wrapped(prose: str, width: int) -> list[str]:
         for line in clean.split("\n"):
             hanging = "  " if line.lstrip().startswith("- ") else ""
             lines += textwrap.wrap(
-                line, max(width, 30), subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
+                line, max(width, _NARROWEST), subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
             )
     return lines or ["..."]
 

@@ -204,7 +204,7 @@ def test_the_status_view_shows_the_promises(window: Window, wire: Wire) -> None:
     rows = eventually("the table is drawn", lambda: [r for r in window.frame_texts("#kinds tr") if "Completion" in r])
     assert "first token in 200 ms" in rows[0]
     assert "ready" in " ".join(window.frame_texts("#facts"))
-    assert "promises kept" in " ".join(window.frame_texts("#figures"))
+    assert "deadlines met" in " ".join(window.frame_texts("#figures"))
     window.close_other_groups()
 
 

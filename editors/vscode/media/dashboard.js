@@ -50,7 +50,7 @@
     const head = element("th", known.title);
     head.scope = "row";
     const kept = element("td", kind.promised ? `${kind.kept} of ${kind.promised}` : "–");
-    if (kind.promised) kept.append(meter(kind.kept / kind.promised, `${known.title}: promises kept`));
+    if (kind.promised) kept.append(meter(kind.kept / kind.promised, `${known.title}: deadlines met`));
     const what = known.time === "ttft" ? "first token" : "whole answer";
     row.append(
       head,
@@ -66,7 +66,7 @@
   const figures = (status, kinds) => {
     const sum = (field) => kinds.reduce((total, kind) => total + kind[field], 0);
     const shown = [
-      [percent(sum("kept"), sum("promised")), "promises kept"],
+      [percent(sum("kept"), sum("promised")), "deadlines met"],
       [seconds(status.kinds?.completion?.ttft_p50), "to a completion's first token, median"],
       [percent(sum("cached_tokens"), sum("prompt_tokens")), "of prompts from the cache"],
       [String(status.stats.tokens_wasted), "tokens computed for nobody"],

@@ -58,7 +58,7 @@ local function lines(status)
     end
   end
   table.insert(text, "")
-  table.insert(text, ("%-14s %8s %14s"):format("last tasks", "count", "promises kept"))
+  table.insert(text, ("%-14s %8s %14s"):format("last tasks", "count", "deadlines met"))
   for kind, row in vim.spairs(counts) do
     table.insert(text, ("%-14s %8d %14s"):format(kind, row.count, row.kept .. "/" .. row.judged))
   end

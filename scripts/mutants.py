@@ -1,0 +1,181 @@
+"""Measures how many small mistakes the tests catch (mutation testing).
+
+    python scripts/mutants.py --count 200 --seed 1 --out mutants.json
+
+Draws mutants (one changed operator, condition or constant each) from the modules in `TESTS` with a fixed seed, runs
+the tests of the mutated module on a copy of the checkout, and lists the mutants that survive. Results are kept in the
+output file, so that an interrupted run continues. `--show` prints the survivors of an earlier run with their diffs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = {
+    "cato_lsp/scheduling": ["tests/scheduling", "tests/bench/test_twin.py"],
+    "cato_lsp/tasks": ["tests/tasks", "tests/orchestrator"],
+    "cato_lsp/orchestrator": ["tests/orchestrator", "tests/lsp"],
+    "cato_lsp/engine/thread.py": ["tests/engine/test_thread.py", "tests/faults"],
+    "cato_lsp/lsp": ["tests/lsp"],
+}
+"""The mutated modules, each with the tests that should notice."""
+TIMEOUT = 900
+"""Seconds for the tests of one mutant; a mutant that makes them hang counts as killed."""
+SMALL = 3
+"""Larger constants are limits and tuned numbers: benchmarks judge them, not tests."""
+
+_SWAPS: dict[type[ast.AST], type[ast.AST]] = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.And: ast.Or, ast.Or: ast.And,
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult,
+    ast.Break: ast.Continue, ast.Continue: ast.Break,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One changed node of one module."""
+
+    module: str
+    """Path relative to the checkout."""
+    number: int
+    """Position among the possible mutations of the module."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.module}#{self.number}"
+
+
+def mutate(source: str, wanted: int | None = None) -> tuple[str, int]:
+    """Apply mutation number `wanted`; return the new source and how many mutations are possible."""
+    tree = ast.parse(source)
+    mutations = [change for node in _mutable(tree) for change in _mutations(node)]
+    if wanted is not None:
+        mutations[wanted]()
+    return ast.unparse(ast.fix_missing_locations(tree)), len(mutations)
+
+
+def _mutations(node: ast.AST) -> Iterator[Callable[[], None]]:
+    """The changes of one node; each is a function that makes it."""
+    match node:
+        case ast.Compare():
+            for position, operator in enumerate(node.ops):
+                if type(operator) in _SWAPS:
+                    yield partial(node.ops.__setitem__, position, _SWAPS[type(operator)]())
+        case ast.BoolOp() | ast.BinOp() | ast.AugAssign():
+            if type(node.op) in _SWAPS:
+                yield partial(setattr, node, "op", _SWAPS[type(node.op)]())
+        case ast.If() | ast.While() | ast.IfExp():
+            yield partial(setattr, node, "test", ast.UnaryOp(ast.Not(), node.test))
+        case ast.Constant(value=bool(value)):
+            yield partial(setattr, node, "value", not value)
+        case ast.Constant(value=int(value)) if abs(value) <= SMALL:
+            yield partial(setattr, node, "value", value + 1)
+        case _:
+            pass
+
+
+def _mutable(tree: ast.AST) -> Iterator[ast.AST]:
+    """Nodes in order, without annotations, decorators and the bodies of `if TYPE_CHECKING`."""
+    if isinstance(tree, ast.If) and ast.unparse(tree.test) == "TYPE_CHECKING":
+        return
+    yield tree
+    for field, value in ast.iter_fields(tree):
+        if field in ("annotation", "returns", "decorator_list"):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                yield from _mutable(child)
+
+
+def draw(count: int, seed: int) -> list[Mutant]:
+    """`count` mutants, drawn with equal probability from all possible ones."""
+    possible = [
+        Mutant(str(path.relative_to(ROOT)), number)
+        for place in TESTS
+        for path in ([ROOT / place] if place.endswith(".py") else sorted((ROOT / place).rglob("*.py")))
+        for number in range(mutate(path.read_text(encoding="utf-8"))[1])
+    ]
+    return random.Random(seed).sample(possible, count)
+
+
+def diff(mutant: Mutant) -> str:
+    """What the mutant changes."""
+    source = (ROOT / mutant.module).read_text(encoding="utf-8")
+    before, after = ast.unparse(ast.parse(source)), mutate(source, mutant.number)[0]
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), mutant.name, mutant.name, lineterm="", n=1)
+    return "\n".join(lines)
+
+
+def is_killed(mutant: Mutant, folder: Path) -> bool:
+    """Run the tests of the module on a copy of the checkout in `folder`."""
+    file = folder / mutant.module
+    original = file.read_text(encoding="utf-8")
+    try:
+        file.write_text(mutate(original, mutant.number)[0], encoding="utf-8")
+        places = next(tests for place, tests in TESTS.items() if mutant.module.startswith(place))
+        tests = sorted(_test_files(folder, places), key=lambda test: _distance(test, file.stem))
+        environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", *tests]
+        done = subprocess.run(command, cwd=folder, env=environment, timeout=TIMEOUT, capture_output=True, check=False)
+    except subprocess.TimeoutExpired:
+        return True
+    finally:
+        file.write_text(original, encoding="utf-8")
+    return done.returncode != 0
+
+
+def _test_files(folder: Path, places: list[str]) -> Iterator[str]:
+    for place in places:
+        path = folder / place
+        yield from map(str, sorted(path.rglob("test_*.py")) if path.is_dir() else [path] if path.exists() else [])
+
+
+def _distance(test: str, stem: str) -> int:
+    """Tests that are named after the module come first, then those that mention it."""
+    return 0 if stem in Path(test).stem else 1 if stem in Path(test).read_text(encoding="utf-8") else 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="only mutants of modules whose path contains this text")
+    parser.add_argument("--out", type=Path, default=Path("mutants.json"))
+    parser.add_argument("--show", action="store_true", help="print the survivors with their diffs")
+    options = parser.parse_args()
+    results: dict[str, bool] = json.loads(options.out.read_text()) if options.out.exists() else {}
+    mutants = [each for each in draw(options.count, options.seed) if options.only in each.module]
+    if not options.show:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary) / "checkout"
+            shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", ".venv", ".editors", "node_modules"))
+            (folder / ".venv").symlink_to(ROOT / ".venv")
+            for mutant in mutants:
+                if mutant.name not in results:
+                    results[mutant.name] = is_killed(mutant, folder)
+                    options.out.write_text(json.dumps(results, indent=1))
+                    print("killed  " if results[mutant.name] else "SURVIVED", mutant.name, flush=True)
+    tried = [each for each in mutants if each.name in results]
+    for mutant in tried:
+        if not results[mutant.name]:
+            print(diff(mutant))
+    print(f"{sum(results[each.name] for each in tried)} of {len(tried)} mutants killed")
+
+
+if __name__ == "__main__":
+    main()
