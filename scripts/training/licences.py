@@ -9,8 +9,8 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 _PERMISSIVE = re.compile(
-    r"\b(MIT|Expat|Apache|BSD|BSL-1|Boost|ISC|PSF|Python Software Foundation|Python-2\.0|HPND|Unlicense|CNRI|Zope|CC0"
-    r"|Zlib|libpng|curl|public-domain)\b",
+    r"\b(MIT|Expat|X11|Apache|BSD3?|BSL-1|Boost|ISC|PSF|Python Software Foundation|Python-2\.0|HPND|Unlicense|CNRI"
+    r"|Zope|CC0|Zlib|libpng|curl|public-domain)\b",
     re.IGNORECASE,
 )
 _COPYLEFT = re.compile(r"(GPL|MPL|Mozilla Public|EPL|CDDL|Proprietary|NVIDIA|CC-BY)", re.IGNORECASE)

@@ -54,7 +54,7 @@ _NPM_HELD_OUT = {
 }
 _DEBIAN = {
     "go": """
-        golang-1.19 caddy etcd fzf prometheus restic golang-github-alecthomas-chroma
+        caddy etcd fzf prometheus restic golang-github-alecthomas-chroma
         golang-github-charmbracelet-bubbletea golang-github-gin-gonic-gin-dev golang-github-go-chi-chi-dev
         golang-github-google-go-cmp golang-github-jmoiron-sqlx golang-github-labstack-echo
         golang-github-miekg-dns-dev golang-github-pelletier-go-toml golang-github-prometheus-client-golang-dev
@@ -81,12 +81,12 @@ _DEBIAN = {
         picocli tomcat10
     """,
     "c": """
-        c-ares cjson curl hiredis jq libarchive libevent libpcap libpng1.6 libsodium libssh2 libuv1 libxml2
-        lua5.4 lz4 mbedtls nghttp2 nginx pcre2 redis tmux zlib
+        cjson curl hiredis jq libarchive libevent libpng1.6 libsodium libssh2 libuv1 libxml2
+        lua5.4 lz4 mbedtls nghttp2 nginx redis tmux zlib
     """,
     "cpp": """
         abseil box2d bullet capnproto catch2 cli11 cpp-httplib double-conversion gflags
-        googletest imgui libjsoncpp msgpack-c ninja-build nlohmann-json3 protobuf pugixml rapidjson re2 simdjson
+        googletest imgui msgpack-c ninja-build nlohmann-json3 protobuf pugixml rapidjson re2 simdjson
         snappy spdlog tinyxml2
     """,
 }

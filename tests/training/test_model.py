@@ -6,9 +6,9 @@ from random import Random
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from training.export import export_model, read_weights
+from training.export import export_model, read_average, read_weights, save_snapshot
 from training.loss import tied_cross_entropy
-from training.model import CausalLM, ModelShape
+from training.model import CausalLM, ModelShape, compute_dtype
 from training.optimizer import Muon, orthogonalise
 from training.samples import Markers
 from training.tokenizer import train_tokenizer
@@ -169,3 +169,20 @@ def test_muon_updates_the_same_whoever_computes_it() -> None:
         results.append(matrices)
     for one, other in zip(*results, strict=True):
         assert torch.equal(one, other)
+
+
+def test_the_average_is_the_mean_of_the_last_snapshots(tmp_path: Path) -> None:
+    models = [CausalLM(TINY) for _ in range(3)]
+    for step, model in enumerate(models):
+        for weight in model.parameters():
+            weight.data.fill_(float(2**step))
+        save_snapshot(model, step, tmp_path)
+    read_average(models[0], tmp_path, 2)
+    assert all(bool((weight == 3).all()) for weight in models[0].parameters())
+
+
+@pytest.mark.parametrize("units", [False, True])
+def test_a_cpu_computes_in_bfloat16_only_if_it_has_units_for_it(monkeypatch: pytest.MonkeyPatch, units: bool) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: units)
+    assert compute_dtype(torch.device("cpu")) is (torch.bfloat16 if units else torch.float32)
