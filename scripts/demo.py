@@ -30,8 +30,10 @@ from rich.table import Table
 from rich.text import Text
 from training.corpus import HELD_OUT
 
+import cato_lsp
+
 LONG_FILE = Path(sysconfig.get_paths()["stdlib"]) / "textwrap.py"
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(cato_lsp.__file__).resolve().parents[1]
 FILE = ROOT / "cato_lsp" / "engine" / "model_folder.py"
 PLACES, SEED = 4, 13
 """How many lines are typed, and the seed that draws them: files of packages that the bundled model has not seen."""
