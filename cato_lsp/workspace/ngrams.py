@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 SHORTEST, LONGEST = 5, 16
 """Tokens of a context: fewer tell too little, more tell nothing new."""
 BYTES_PER_TOKEN = 10
-"""Of an index: token, hash and position."""
+"""Of an index: token, hash and position; two more for vocabularies of more than 65,534 tokens."""
 _MOST = 32
 """Positions that are compared per look-up; of more, an even choice is taken."""
-_BORDER = 0xFFFF
-"""Stands between files; no token of the vocabularies that are indexed."""
 
-Tokens = NDArray[np.uint16]
+Tokens = NDArray[np.unsignedinteger]
 _OFFSETS = -np.arange(1, LONGEST + 1, dtype=np.int64)
 
 
@@ -41,13 +39,17 @@ class NgramIndex:
     """
 
     def __init__(self, files: Mapping[str, Sequence[int] | Tokens]) -> None:
-        border = np.full(LONGEST, _BORDER, dtype=np.uint16)
+        largest = max((int(max(ids)) for ids in files.values() if len(ids)), default=0)
+        dtype = np.uint16 if largest < np.iinfo(np.uint16).max else np.uint32
+        self._border = int(np.iinfo(dtype).max)
+        """Stands between files."""
+        border = np.full(LONGEST, self._border, dtype=dtype)
         parts: list[Tokens] = [border]
         self.ranges: dict[str, tuple[int, int]] = {}
         """Where in the token array each file stands."""
         at = LONGEST
         for path, ids in files.items():
-            tokens = np.asarray(ids, dtype=np.uint16)
+            tokens = np.asarray(ids, dtype=dtype)
             self.ranges[path] = (at, at + len(tokens))
             parts += [tokens, border[:1]]
             at += len(tokens) + 1
@@ -84,11 +86,11 @@ class NgramIndex:
         for start, stop in without:
             positions = positions[(positions < start) | (positions >= stop)]
         backwards = context[: -LONGEST - 1 : -1]
-        differs = self._tokens[positions[:, None] + _OFFSETS[: len(backwards)]] != np.array(backwards, dtype=np.uint16)
+        differs = self._tokens[positions[:, None] + _OFFSETS[: len(backwards)]] != np.array(backwards, dtype=np.int64)
         # The first difference; a row without one agrees all along.
         lengths = np.where(differs.any(axis=1), differs.argmax(axis=1), len(backwards))
         found = zip(self._tokens[positions].tolist(), lengths.tolist(), strict=True)
-        return [Follower(*each) for each in found if each[1] >= SHORTEST and each[0] != _BORDER]
+        return [Follower(*each) for each in found if each[1] >= SHORTEST and each[0] != self._border]
 
 
 def scan(tokens: NDArray[np.int64], context: Sequence[int]) -> list[Follower]:
