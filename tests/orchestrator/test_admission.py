@@ -52,8 +52,7 @@ def test_no_says_what_a_person_can_do() -> None:
     alone = asked(1000.0, 6.0)
     assert alone.verdict is Verdict.NO
     assert alone.reason == (
-        "This is a long piece of work for this machine: expected 17 min. "
-        "Select a smaller part, or raise the setting `sla`."
+        "This takes long on this machine: expected 17 min. Select a smaller part, or raise the setting `sla`."
     )
     assert asked(1.0, 6.0, Ahead(TRANSLATION, 300.0)).reason.endswith("Try again when they are done.")
 
