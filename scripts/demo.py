@@ -26,8 +26,10 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+import cato_lsp
+
 LONG_FILE = Path(sysconfig.get_paths()["stdlib"]) / "textwrap.py"
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(cato_lsp.__file__).resolve().parents[1]
 FILE = ROOT / "cato_lsp" / "engine" / "model_folder.py"
 TYPED = (
     ("    if not path.is_dir():\n", "        raise Eng"),

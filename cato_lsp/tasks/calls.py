@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar, TypeVarTuple
 
 from cato_lsp.tasks.prompts import Prompt
+
+_Args = TypeVarTuple("_Args")
+_Result = TypeVar("_Result")
 
 
 class CannotDoError(Exception):
@@ -77,6 +80,10 @@ class Calls(Protocol):
     def has_time_for(self, extra: CallEstimate) -> bool:
         """Whether the task would probably still meet its deadline with one more call."""
         ...
+
+    async def compute(self, function: Callable[[*_Args], _Result], *args: *_Args) -> _Result:
+        """Run what takes more than a moment, such as parsing and tokenizing. Others go on meanwhile."""
+        return function(*args)
 
     def show(self, text: str) -> None:
         """Show the user the result so far, all of it."""

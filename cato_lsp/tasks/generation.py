@@ -101,7 +101,7 @@ class Generation:
         lines = self._shaped(answer.text).split("\n")
         if not answer.complete:
             lines = lines[:-1]
-        return self._sound(lines)
+        return await calls.compute(self._sound, lines)
 
     def _prepare(self) -> ModelCall:
         budget = self._prompter.context_tokens // _CONTEXT_SHARE

@@ -92,20 +92,21 @@ class Translation:
             await self._settle(piece, answer, calls)
             calls.show(self._joined())
         text = self._joined()
+        errors = await calls.compute(syntax_errors, text, self._target)
         broken = any(piece.remark for piece in self._pieces) or parser_of(self._target) is None
-        return TaskResult(text, broken or bool(syntax_errors(text, self._target)))
+        return TaskResult(text, broken or bool(errors))
 
     async def _settle(self, piece: _Piece, answer: Answer, calls: Calls) -> None:
         """Use the answer; if it does not parse and there is time, that of one repair."""
         piece.text = code_of(answer.text)
-        errors = self._errors(piece.text, answer)
+        errors = await calls.compute(self._errors, piece.text, answer)
         if not errors:
             return
-        call = self._repair(piece, errors)
+        call = await calls.compute(self._repair, piece, errors)
         if call is not None and calls.has_time_for(call.estimate):
             again = await calls.call(call, on_text=is_stuck)
             mended = code_of(again.text)
-            if mended and not self._errors(mended, again):
+            if mended and not await calls.compute(self._errors, mended, again):
                 piece.text = mended
                 return
         piece.remark = f"cato: not verified, please check: {errors[0]}"
