@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from cato_lsp.scheduling.slo import TaskKind
-from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for, is_stuck
+from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for
 from cato_lsp.tasks.doc_comments import document, has_convention, without_doc
 from cato_lsp.tasks.prompts import Ask, Prompter, combine, explain, prose_of, summarize
+from cato_lsp.tasks.repetition import is_stuck
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.symbols import Outline, Symbol, SymbolKind, outline_of
 from cato_lsp.tasks.task import TaskRequest, TaskResult

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from cato_lsp.scheduling.slo import TaskKind
-from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for, is_stuck
+from cato_lsp.tasks.calls import SECOND_TRY, Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for
 from cato_lsp.tasks.languages import LANGUAGES, language_of, parser_of
 from cato_lsp.tasks.prompts import Prompter, code_of, repair, translate
+from cato_lsp.tasks.repetition import is_stuck, without_repetition
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.symbols import Outline, SymbolKind, outline_of, syntax_errors
 from cato_lsp.tasks.task import TaskRequest, TaskResult
@@ -22,8 +23,6 @@ PIECE_TOKENS = 800
 GROWTH = 1.3
 """Tokens of a translation per token of the source, as a first guess."""
 MOST_PIECES = 200
-SECOND_TRY = 0.6
-"""Temperature of a second attempt, for a model that was not trained to repair."""
 
 
 @dataclass(slots=True)
@@ -98,7 +97,7 @@ class Translation:
 
     async def _settle(self, piece: _Piece, answer: Answer, calls: Calls) -> None:
         """Use the answer; if it does not parse and there is time, that of one repair."""
-        piece.text = code_of(answer.text)
+        piece.text = without_repetition(code_of(answer.text))
         errors = await calls.compute(self._errors, piece.text, answer)
         if not errors:
             return
