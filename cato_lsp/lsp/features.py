@@ -1,4 +1,4 @@
-"""The one place where methods are registered with pygls."""
+"""Registers all LSP methods and commands with pygls."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def register_features(session: Session) -> None:
 
 
 def _runner(handler: Callable[[Session, list[Any]], Any], session: Session) -> Callable[..., Any]:
-    def run(*arguments: Any) -> Any:  # pygls fits a command's arguments to the parameters of a plain function
+    def run(*arguments: Any) -> Any:  # pygls matches a command's arguments to the parameters of a plain function
         return handler(session, list(arguments))
 
     return run

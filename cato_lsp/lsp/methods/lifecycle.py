@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def initialize(session: Session, params: types.InitializeParams) -> None:
-    """Take in the client. pygls answers with the capabilities; nothing heavy is imported for it."""
+    """Store the client's parameters. pygls responds with the capabilities; nothing heavy is imported for it."""
     session.initialize(params)
 
 
