@@ -2,7 +2,7 @@
 """Train the default model: corpus, tokenizer, training, Hugging Face folder.
 
     .venv/bin/python scripts/train_default_model.py --route cpu
-    .venv/bin/python scripts/train_default_model.py --route cpu-more --start cato_lsp/models/default
+    .venv/bin/python scripts/train_default_model.py --route cpu-languages --start cato_lsp/models/default
     .venv/bin/python scripts/train_default_model.py --route gpu --pause-after 9
     .venv/bin/python scripts/train_default_model.py --licences    # the table of the corpus in docs/default-model.md
 
@@ -16,7 +16,9 @@ import argparse
 import os
 import signal
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -25,52 +27,66 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import torch
 from tokenizers import Tokenizer
 from training.corpus import Corpus, SourceFile, licence_table, load_corpus
-from training.export import export_model, read_weights
+from training.export import export_model, read_average, read_weights, save_snapshot
 from training.functions import TaskSamples, load_examples
-from training.routes import ROUTES
-from training.samples import CodeSamples, Encoder
+from training.model import CausalLM
+from training.routes import ROUTES, Route
+from training.samples import CodeSamples, Encoder, Mixture, SampleSource
 from training.tokenizer import train_tokenizer
 from training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
+SNAPSHOTS = "snapshots"
 
 
 def main() -> None:
-    """Run the whole way; every step that a former run finished is taken from the cache."""
+    """Run all steps; what a former run finished is taken from the cache."""
     options = parse_options()
-    route = ROUTES[options.route]
-    plan = replace(route.plan, minutes=options.minutes) if options.minutes else route.plan
-    corpus = load_corpus(options.site_packages, options.cache)
     if options.licences:
-        print(licence_table(options.site_packages, corpus))
+        print(licence_table(options.site_packages, options.cache))
         return
+    route = ROUTES[options.route]
+    corpora = {language: load_corpus(options.site_packages, options.cache, language) for language in route.shares}
     if options.start:
         tokenizer = Tokenizer.from_file(str(options.start / "tokenizer.json"))
     else:
-        tokenizer = load_tokenizer(corpus, options.cache, route.shape.vocab_size)
-    encode = Encoder(tokenizer)
-    folder = options.cache / options.name
-    examples = load_examples(balanced(corpus.train, 1_000_000), options.cache / "examples.jsonl")
-    source = TaskSamples(examples, CodeSamples(corpus.train, encode), encode, share=0.15)
+        tokenizer = load_tokenizer(corpora["python"], options.cache, route.shape.vocab_size)
+    trainer = make_trainer(options, route, corpora, Encoder(tokenizer))
+    if options.average:
+        read_average(trainer.model, trainer.folder / SNAPSHOTS, options.average)
+    else:
+        train(trainer, tokenizer, options.pause_after)
+    export_model(trainer.model, tokenizer, options.output or trainer.folder / "export")
+
+
+def make_trainer(options: argparse.Namespace, route: Route, corpora: Mapping[str, Corpus], encode: Encoder) -> Trainer:
+    """A trainer at the last checkpoint of this run, if there is one."""
+    changes = {name: value for name in ("minutes", "seed") if (value := getattr(options, name)) is not None}
     trainer = Trainer(
         route.shape,
-        plan,
-        source,
-        held_out_rows(corpus, encode),
-        folder,
+        replace(route.plan, **changes),
+        samples(corpora, route, encode, options.cache),
+        {name: held_out_rows(corpus, encode, 16 if name == "python" else 4) for name, corpus in corpora.items()},
+        options.cache / options.name,
         markers=encode.markers,
         threads=options.threads,
     )
     if options.start and not trainer.checkpoint.exists():
         read_weights(trainer.model, options.start)
+    return trainer
+
+
+def train(trainer: Trainer, tokenizer: Tokenizer, pause_after: float) -> None:
+    """Train to the end of the plan, until SIGTERM, or for ``pause_after`` minutes if that is not zero."""
+
+    def keep(model: CausalLM) -> None:
+        save_snapshot(model, trainer.progress.step, trainer.folder / SNAPSHOTS)
+        export_model(model, tokenizer, trainer.folder / "export")
+
     for ending in (signal.SIGTERM, signal.SIGALRM):
         signal.signal(ending, lambda *_: trainer.stop())
-    signal.setitimer(signal.ITIMER_REAL, 60 * options.pause_after)
-    trainer.run(
-        on_save=lambda model: export_model(model, tokenizer, folder / "export"),
-        say=lambda line: print(line, flush=True),
-    )
-    export_model(trainer.model, tokenizer, options.output or folder / "export")
+    signal.setitimer(signal.ITIMER_REAL, 60 * pause_after)
+    trainer.run(on_save=keep, say=lambda line: print(line, flush=True))
 
 
 def parse_options() -> argparse.Namespace:
@@ -85,13 +101,23 @@ def parse_options() -> argparse.Namespace:
         default=0.0,
         help="end after so many minutes with a checkpoint; call again to go on",
     )
+    parser.add_argument("--seed", type=int, help="another one for each run that starts from the model of the last one")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "model")
     parser.add_argument("--site-packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
     parser.add_argument("--start", type=Path, help="a model folder of the same shape to begin with")
+    parser.add_argument("--average", type=int, help="only write the mean of the last so many checkpoints' weights")
     parser.add_argument("--output", type=Path, help="where the finished Hugging Face folder goes")
     parser.add_argument("--licences", action="store_true", help="only print what the corpus is made of")
     return parser.parse_args()
+
+
+def samples(corpora: Mapping[str, Corpus], route: Route, encode: Encoder, cache: Path) -> Mixture:
+    """Samples of each language with its share; those of Python include the tasks."""
+    examples = load_examples(balanced(corpora["python"].train, 1_000_000), cache / "examples.jsonl")
+    sources: dict[str, SampleSource] = {name: CodeSamples(corpus.train, encode) for name, corpus in corpora.items()}
+    sources["python"] = TaskSamples(examples, sources["python"], encode, share=0.15)
+    return Mixture(list(sources.values()), [route.shares[name] for name in sources])
 
 
 def load_tokenizer(corpus: Corpus, cache: Path, vocab_size: int) -> Tokenizer:
@@ -115,12 +141,12 @@ def balanced(files: list[SourceFile], most: int) -> list[SourceFile]:
     return chosen
 
 
-def held_out_rows(corpus: Corpus, encode: Encoder, rows: int = 32, length: int = 512) -> torch.Tensor:
+def held_out_rows(corpus: Corpus, encode: Encoder, rows: int, length: int = 512) -> torch.Tensor:
     """Fixed windows of held-out files for the progress log."""
     files = sorted(corpus.held_out, key=lambda f: f.path)
     Random(1).shuffle(files)
-    ids = [encode(file.text) for file in files]
-    return torch.tensor([i[: length + 1] for i in ids if len(i) > length][:rows])
+    long_enough = (ids for file in files if len(ids := encode(file.text[: 16 * length])) > length)
+    return torch.tensor([ids[: length + 1] for ids in islice(long_enough, rows)])
 
 
 if __name__ == "__main__":

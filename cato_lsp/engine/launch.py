@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -26,6 +26,13 @@ class Launch:
 
     model: Path
     settings: EngineSettings
+    name: str = field(default="", compare=False)
+    """What a person calls the model, e.g. ``bundled`` or ``Qwen/Qwen2.5-Coder-1.5B``; empty: the folder's name."""
+
+    @property
+    def model_name(self) -> str:
+        """What a person calls the model."""
+        return self.name or self.model.name
 
     @property
     def cpu_threads(self) -> int:

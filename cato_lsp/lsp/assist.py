@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import anyio
+import anyio.to_thread
 from lsprotocol import types
 
 from cato_lsp.engine.api import EngineError
@@ -18,7 +19,7 @@ from cato_lsp.orchestrator.task_calls import TaskObserver
 from cato_lsp.orchestrator.task_runner import EndedError, RefusedError
 from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.generation import Generation, generation_target
-from cato_lsp.tasks.prompts import language_name
+from cato_lsp.tasks.languages import language_of
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.summarization import Explanation, Summarization, documentable
 from cato_lsp.tasks.task import TaskRequest, TaskResult
@@ -78,7 +79,7 @@ class Request:
             case Assist.EXPLAIN:
                 return f"Explain {name}"
             case Assist.TRANSLATE:
-                return f"Translate {name} to {language_name(self.language)}"
+                return f"Translate {name} to {language_of(self.language).name}"
 
 
 async def carry_out(session: Session, request: Request, token: str = "") -> Edit | None:
@@ -89,7 +90,7 @@ async def carry_out(session: Session, request: Request, token: str = "") -> Edit
     Raises:
         NotPossibleError: it was refused, or the engine failed.
     """
-    task = _task_request(request)
+    task = await anyio.to_thread.run_sync(_task_request, request)
     with anyio.CancelScope() as scope:
         progress = Progress(session, request.title, scope, token)
         language = {Assist.TRANSLATE: request.language, Assist.EXPLAIN: "markdown"}.get(

@@ -16,6 +16,7 @@ from cato_lsp.config import Settings
 from cato_lsp.orchestrator.background import Background, PrefetchJob
 from cato_lsp.orchestrator.idle import IdleWatch
 from cato_lsp.orchestrator.prompt_source import PromptSource, exclusion_of
+from cato_lsp.supervise import supervise
 from cato_lsp.tasks.completion import Completion, CompletionRequest
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.typethrough import TypeThroughCache
@@ -39,8 +40,8 @@ class Prefetcher:
     async def run(self) -> None:
         """Run the jobs until cancelled."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._background.run)
-            group.start_soon(self._idle.run)
+            group.start_soon(supervise, "The prefetch", self._background.run)
+            group.start_soon(supervise, "The idle watch", self._idle.run)
 
     @property
     def done(self) -> int:

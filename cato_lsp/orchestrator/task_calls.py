@@ -1,13 +1,12 @@
-"""The calls of one task under one promise.
+"""The calls of one task under one deadline.
 
-The scheduler orders E2E calls by their deadlines, and knows nothing of tasks. So each call carries its task's
-deadline, and stands further back the more work its task has left. The deadlines of tasks alone (earliest deadline
-first) lose many promises as soon as far from all can be kept, since everybody is late by a little; with the work that
-is left in them, what is nearly done is finished, and of tasks that cannot all be kept the small ones are. The work left
-is predicted anew whenever a call starts.
+The scheduler orders E2E calls by deadline and does not know tasks. Each call therefore has its task's deadline, and a
+queue penalty that grows with the work left in the task. Earliest deadline first without the penalty misses most
+deadlines once the engine is overloaded, since every task is a little late. With it, tasks that are nearly done finish
+first, and of tasks that cannot all be on time the small ones are. The work left is predicted again for each call.
 
-Not taken: an early deadline for each call, its share of the time left. It makes the scheduler hurry, or give up, calls
-that have time. ``scripts/bench_workflows.py`` compares them.
+An early deadline for each call, its share of the time left, did worse: the scheduler hurries, or gives up, calls that
+have time. ``scripts/bench_workflows.py`` compares the alternatives.
 """
 
 from __future__ import annotations
@@ -15,17 +14,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar, TypeVarTuple
 
 import anyio
+import anyio.to_thread
 
 from cato_lsp.engine.api import Call, CallRejectedError, Engine, EngineError
-from cato_lsp.orchestrator.pace import WIDEST, Pace
+from cato_lsp.orchestrator.call_times import MOST_CALLS, CallTimes, LengthRatio
 from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, ModelCall, OnText
 
+_Args = TypeVarTuple("_Args")
+_Result = TypeVar("_Result")
+
 QUEUE_PENALTY = 30.0
-"""Seconds that a task stands further back for each second that what is left of it will hold up others."""
+"""Seconds of queue penalty for each second by which the rest of the task delays others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,9 @@ class TaskObserver:
 class TaskCalls(Calls):
     """The calls of one task on an engine.
 
-    :param slo: the task's. Its deadline is the first token's for the class TTFT, else the last token's.
+    :param slo: the task's. Its deadline is that of the first token for the class TTFT, else of the last token.
     :param estimate: the expected cost of all calls of the task.
+    :param length_ratio: learned from the answers of all tasks.
     """
 
     def __init__(
@@ -52,19 +57,23 @@ class TaskCalls(Calls):
         engine: Engine,
         slo: Slo,
         record: TaskRecord,
-        pace: Pace,
         clock: Callable[[], float],
         estimate: Sequence[CallEstimate] = (),
+        length_ratio: LengthRatio | None = None,
         observer: TaskObserver = TaskObserver(),
     ) -> None:
         self._engine = engine
         self._slo = slo
         self._record = record
-        self._pace = pace
         self._clock = clock
-        self._left = list(estimate)
+        self._length_ratio = length_ratio or LengthRatio()
         self._observer = observer
-        self._stage = 0
+        self._left = list(estimate)
+        """The calls that have not ended."""
+        self._then: Sequence[CallEstimate] = ()
+        """Those of them that follow the running call or map."""
+        self._rounds = 0
+        """Calls and maps that have ended."""
 
     @property
     def kind(self) -> TaskKind:
@@ -79,16 +88,16 @@ class TaskCalls(Calls):
     @property
     def load(self) -> float:
         """Predicted seconds by which the calls that are left delay other tasks."""
-        return sum(map(self._pace.load, self._left))
+        return sum(map(self._times.load, self._left))
 
     async def call(
         self, call: ModelCall, *, then: Sequence[CallEstimate] = (), on_text: OnText | None = None
     ) -> Answer:
         """See `Calls.call`."""
-        self._left = [call.estimate, *then]
-        answer = await self._ask(call, self._slo_of(call, then), on_text)
+        self._left, self._then = [call.estimate, *then], then
+        answer = await self._ask(call, on_text)
         self._left = list(then)
-        self._stage += 1
+        self._rounds += 1
         return answer
 
     async def map(
@@ -98,7 +107,8 @@ class TaskCalls(Calls):
         then: Sequence[CallEstimate] = (),
         on_text: Callable[[int, str], bool] | None = None,
     ) -> list[Answer]:
-        """See `Calls.map`."""
+        """See `Calls.map`. At most `MOST_CALLS` run at the same time."""
+        self._then = then
         waiting = list(range(len(calls)))
         running: set[int] = set()
         answers: dict[int, Answer] = {}
@@ -107,10 +117,8 @@ class TaskCalls(Calls):
 
         async def ask(number: int) -> None:
             nonlocal failure
-            call = calls[number]
-            watch = None if on_text is None else partial(on_text, number)
             try:
-                answers[number] = await self._ask(call, self._slo_of(call, then), watch)
+                answers[number] = await self._ask(calls[number], on_text and partial(on_text, number))
             except EngineError as error:
                 failure = error
                 group.cancel_scope.cancel()
@@ -119,7 +127,7 @@ class TaskCalls(Calls):
 
         async with anyio.create_task_group() as group:
             while waiting or running:
-                while waiting and len(running) < WIDEST:
+                while waiting and len(running) < MOST_CALLS:
                     running.add(number := waiting.pop(0))
                     group.start_soon(ask, number)
                 self._left = [*(calls[each].estimate for each in (*running, *waiting)), *then]
@@ -128,47 +136,47 @@ class TaskCalls(Calls):
         if failure is not None:
             raise failure
         self._left = list(then)
-        self._stage += 1
+        self._rounds += 1
         return [answers[number] for number in range(len(calls))]
 
     def has_time_for(self, extra: CallEstimate) -> bool:
         """See `Calls.has_time_for`."""
-        left = self._pace.together(self._left) + self._pace.seconds(extra)
-        return self._clock() + left <= self._slo.deadline
+        times = self._times.under_load()
+        return self._clock() + times.together(self._left) + times.seconds(extra) <= self._slo.deadline
+
+    async def compute(self, function: Callable[[*_Args], _Result], *args: *_Args) -> _Result:
+        """See `Calls.compute`: on a worker thread."""
+        return await anyio.to_thread.run_sync(function, *args)
 
     def show(self, text: str) -> None:
         """See `Calls.show`."""
         self._observer.show(text)
 
-    def _slo_of(self, call: ModelCall, then: Sequence[CallEstimate]) -> Slo:
-        """The promise to a call that starts now.
+    @property
+    def _times(self) -> CallTimes:
+        return CallTimes(self._engine.cost(), self._length_ratio.value)
 
-        :param then: what follows the call, or the map that it is part of.
-        """
-        del call, then
+    def _slo_of_call(self) -> Slo:
+        """The deadline of a call that starts now, and its place in the queue."""
         queue_penalty = QUEUE_PENALTY * self.load if self._slo.service is ServiceClass.E2E else 0.0
         return replace(self._slo, queue_penalty=queue_penalty)
 
-    async def _ask(self, call: ModelCall, slo: Slo, on_text: OnText | None) -> Answer:
-        slo = replace(slo, stage=self._stage)
-        seed = self._stage if call.temperature else None
-        prompt = call.prompt
-        began = self._clock()
+    async def _ask(self, call: ModelCall, on_text: OnText | None) -> Answer:
+        prompt, record = call.prompt, self._record
+        seed = self._rounds if call.temperature else None
         pieces: list[str] = []
-        complete, tokens, first, cached = False, 0, began, 0
+        complete, tokens = False, 0
         stream = self._engine.submit(
-            Call(prompt.ids, slo, call.max_tokens, prompt.stop_token_ids, call.temperature, seed)
+            Call(prompt.ids, self._slo_of_call(), call.max_tokens, prompt.stop_token_ids, call.temperature, seed)
         )
-        record = self._record
         record.prompt_tokens += len(prompt.ids)
         record.calls.append(stream.usage)
         async with stream:
             async for delta in stream:
                 if not tokens:
-                    first, cached = self._clock(), delta.cached_prompt_tokens
-                    record.cached_tokens += cached
+                    record.cached_tokens += delta.cached_prompt_tokens
                     if record.ttft is None:
-                        record.ttft = first - self._slo.arrival
+                        record.ttft = self._clock() - self._slo.arrival
                 tokens += delta.tokens
                 record.answer_tokens += delta.tokens
                 pieces.append(delta.text)
@@ -178,5 +186,5 @@ class TaskCalls(Calls):
                 complete = delta.finish_reason == "stop"
                 if delta.text and on_text is not None and on_text("".join(pieces)):
                     break
-        self._pace.learn(call.estimate, tokens, first - began, self._clock() - began, cached)
+        self._length_ratio.learn(call.estimate, tokens)
         return Answer("".join(pieces), complete)

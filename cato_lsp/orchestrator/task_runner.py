@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+
+import anyio.to_thread
 
 from cato_lsp.config import SlaSettings
 from cato_lsp.engine.api import Engine, EngineError, EngineUnavailableError
 from cato_lsp.engine.host import EngineHost
 from cato_lsp.orchestrator.admission import Verdict, admit, overfull
+from cato_lsp.orchestrator.call_times import CallTimes, LengthRatio
+from cato_lsp.orchestrator.deadlines import time_allowed
 from cato_lsp.orchestrator.live import LiveTasks, Slot
-from cato_lsp.orchestrator.pace import Pace
 from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.orchestrator.record import Outcome, TaskLog, TaskRecord
 from cato_lsp.orchestrator.task_calls import TaskCalls, TaskObserver
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
-from cato_lsp.tasks.calls import CallEstimate, CannotDoError
+from cato_lsp.tasks.calls import CannotDoError
 from cato_lsp.tasks.task import Task, TaskRequest, TaskResult
 
 logger = logging.getLogger(__name__)
@@ -50,8 +53,7 @@ class TaskRunner:
         self._live = live
         self._log = log
         self._clock = clock
-        self.pace = Pace()
-        """The speed of the engine under its current load."""
+        self._length_ratio = LengthRatio()
         self.running: list[TaskCalls] = []
         """The admitted tasks that have not ended."""
 
@@ -72,7 +74,7 @@ class TaskRunner:
             with self._live.take(Slot(client, request.uri, request.kind, request.place)) as live:
                 engine = self._host.engine
                 prompter = await self._prompters.coding(engine.folder, engine.context_length)
-                task = request.prepare(prompter)
+                task = await anyio.to_thread.run_sync(request.prepare, prompter)
                 if task.note:
                     observer.note(task.note)
                 result = await self._run_admitted(engine, task, arrival, sla, record, observer)
@@ -95,9 +97,15 @@ class TaskRunner:
         return result
 
     async def _run_admitted(
-        self, engine: Engine, task: Task, arrival: float, sla: SlaSettings, record: TaskRecord, observer: TaskObserver
+        self,
+        engine: Engine,
+        task: Task,
+        arrival: float,
+        sla: SlaSettings,
+        record: TaskRecord,
+        observer: TaskObserver,
     ) -> TaskResult | None:
-        estimate = task.estimate()
+        estimate = await anyio.to_thread.run_sync(task.estimate)
         record.deadline = time_allowed(sla, record.kind, estimate)
         record.e2e_promised = record.kind is not TaskKind.GENERATION
         if refusal := overfull(record.client, self.running):
@@ -105,7 +113,8 @@ class TaskRunner:
         due, service = arrival + record.deadline, ServiceClass.TTFT
         if record.e2e_promised:
             service = ServiceClass.E2E
-            own, load = self.pace.together(estimate), sum(map(self.pace.load, estimate))
+            times = CallTimes(engine.cost(), self._length_ratio.value)
+            own, load = times.together(estimate), sum(map(times.load, estimate))
             admission = admit(record.client, own, load, record.deadline, self.running)
             if admission.verdict is Verdict.NO:
                 raise RefusedError(admission.reason)
@@ -114,21 +123,9 @@ class TaskRunner:
             if admission.reason:
                 observer.note(admission.reason)
         slo = Slo(record.kind, service, arrival, due, record.client)
-        calls = TaskCalls(engine, slo, record, self.pace, self._clock, estimate, observer)
+        calls = TaskCalls(engine, slo, record, self._clock, estimate, self._length_ratio, observer)
         self.running.append(calls)
         try:
             return await task.run(calls)
         finally:
             self.running.remove(calls)
-
-
-def time_allowed(sla: SlaSettings, kind: TaskKind, estimate: Sequence[CallEstimate]) -> float:
-    """Seconds from a task's arrival to its deadline: for its first token (generation), or for all of it."""
-    tokens = sum(call.prompt_tokens for call in estimate)
-    match kind:
-        case TaskKind.SUMMARIZATION:
-            return (sla.summarization_e2e_ms + tokens * sla.summarization_token_ms) / 1000
-        case TaskKind.TRANSLATION:
-            return (sla.translation_e2e_ms + tokens * sla.translation_token_ms) / 1000
-        case _:
-            return sla.generation_ttft_ms / 1000

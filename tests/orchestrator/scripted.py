@@ -9,7 +9,7 @@ from typing import Any, Self, cast
 import anyio.lowlevel
 
 from cato_lsp.engine.api import Call, CallUsage, Delta, EngineError, EngineStats
-from cato_lsp.engine.host import EngineHost
+from cato_lsp.engine.host import EngineHost, EnginePhase
 from cato_lsp.orchestrator.prompt_source import PromptSource
 from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.scheduling.cost import StepCosts
@@ -39,6 +39,7 @@ class ScriptedEngine:
         self.running = 0
         self.widest = 0
         self.fail_at: int | None = None
+        self.costs = StepCosts(fixed=seconds_per_token, recent_step=seconds_per_token)
 
     def submit(self, call: Call) -> ScriptedStream:
         self.calls.append(call)
@@ -51,7 +52,7 @@ class ScriptedEngine:
         return EngineStats()
 
     def cost(self) -> StepCosts:
-        return StepCosts(fixed=self.seconds, recent_step=self.seconds)
+        return self.costs
 
 
 class ScriptedStream:
@@ -97,5 +98,6 @@ def host_of(engine: ScriptedEngine, prompter: CompletionPrompter | Prompter) -> 
     async def load(*_: Any) -> CompletionPrompter | Prompter:
         return prompter
 
-    host, prompters = SimpleNamespace(engine=engine), SimpleNamespace(completion=load, coding=load)
+    status = SimpleNamespace(phase=EnginePhase.READY)
+    host, prompters = SimpleNamespace(engine=engine, status=status), SimpleNamespace(completion=load, coding=load)
     return cast("EngineHost", host), cast("Prompters", prompters)

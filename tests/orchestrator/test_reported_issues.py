@@ -45,7 +45,7 @@ class Editor:
 
     async def ask(self, text: str, settings: Settings) -> list[Completion]:
         request = CompletionRequest(Snapshot("file:///a.py", "python", None, text), len(text))
-        return await self._runner.run("editor", request, settings, self._cache)
+        return await self._runner.complete("editor", request, settings, self._cache)
 
 
 class EndlessEngine(ScriptedEngine):

@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cato_lsp.engine.api import EngineError
-from cato_lsp.orchestrator.pace import WIDEST, Pace
+from cato_lsp.orchestrator.call_times import MOST_CALLS
 from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.orchestrator.task_calls import QUEUE_PENALTY, TaskCalls
+from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.calls import CallEstimate, ModelCall
 from cato_lsp.tasks.prompts import Prompt
@@ -22,9 +23,8 @@ pytestmark = pytest.mark.anyio
 ANSWER = 10
 
 
-def pace() -> Pace:
-    """One second for a call of `ANSWER` tokens, whatever its prompt; calls side by side take as long as one by one."""
-    return Pace(prompt_token=0.0, answer_token=0.1, batching_slowdown=1.0, calls=1)
+COSTS = StepCosts(fixed=0.0, per_token=0.0, per_sequence=0.1, per_context=0.0, recent_step=0.0)
+"""One second for a call of `ANSWER` tokens, whatever its prompt; calls at once take as long as one after the other."""
 
 
 def call(expected: int = ANSWER) -> ModelCall:
@@ -37,10 +37,11 @@ class Task:
     def __init__(self, seconds: float, answered: int = ANSWER, service: ServiceClass = ServiceClass.E2E) -> None:
         self.clock = Clock()
         self.engine = ScriptedEngine(self.clock, lambda _call: " ".join("x" * answered))
+        self.engine.costs = COSTS
         self.record = TaskRecord(TaskKind.TRANSLATION, "test", seconds)
         self.end = self.clock.now + seconds
         slo = Slo(TaskKind.TRANSLATION, service, self.clock.now, self.end, "test")
-        self.calls = TaskCalls(self.engine, slo, self.record, pace(), self.clock)
+        self.calls = TaskCalls(self.engine, slo, self.record, self.clock)
 
     @property
     def due(self) -> list[float]:
@@ -105,7 +106,7 @@ async def test_every_call_is_due_when_its_task_is_and_no_more_run_at_once_than_m
     await task.calls.map([call(size) for size in sizes], then=[CallEstimate(0, 10)])
     await task.calls.call(call())
     assert task.due == pytest.approx([seconds] * len(task.due))
-    assert task.engine.widest == min(len(sizes), WIDEST)
+    assert task.engine.widest == min(len(sizes), MOST_CALLS)
 
 
 async def test_answers_come_in_the_order_of_the_calls() -> None:

@@ -15,6 +15,7 @@ from cato_lsp.orchestrator.live import LiveTasks
 from cato_lsp.orchestrator.record import Outcome, TaskLog
 from cato_lsp.orchestrator.task_calls import TaskObserver
 from cato_lsp.orchestrator.task_runner import EndedError, RefusedError, TaskRunner
+from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.slo import TaskKind
 from cato_lsp.tasks.calls import CallEstimate, Calls, ModelCall
 from cato_lsp.tasks.model_format import read_model_format
@@ -49,6 +50,7 @@ class Office:
     def __init__(self, prompter: Prompter, words: str = ENDLESS) -> None:
         self.clock = Clock()
         self.engine = ScriptedEngine(self.clock, lambda _call: words.strip())
+        self.engine.costs = StepCosts(fixed=0.02, per_sequence=0.05)
         self.live = LiveTasks()
         self.log = TaskLog()
         self.runner = TaskRunner(*host_of(self.engine, prompter), self.live, self.log, self.clock)
@@ -149,9 +151,9 @@ async def test_a_window_full_of_translations_is_refused_the_next_and_another_win
     assert Outcome.REFUSED in [record.outcome for record in office.log]
 
 
-async def test_a_task_taken_on_for_later_is_told_so_and_planned_for_then(office: Office) -> None:
+async def test_a_task_admitted_for_later_gets_a_note_and_a_later_deadline(office: Office) -> None:
     async with anyio.create_task_group() as group:
-        group.start_soon(office.translate, "a", 0, "file:///a", 10_000)
+        group.start_soon(office.translate, "a", 0, "file:///a", 2000)
         await office.until(lambda: office.engine.running == 2)
         before = len(office.engine.calls)
         group.start_soon(office.translate, "a", 1)
