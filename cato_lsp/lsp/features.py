@@ -13,6 +13,7 @@ from cato_lsp.lsp.assist import Assist
 from cato_lsp.lsp.methods import (
     code_action,
     configuration,
+    document_text,
     execute_command,
     feedback,
     inline_completion,
@@ -56,6 +57,7 @@ FEATURES = (
     Feature(types.WINDOW_WORK_DONE_PROGRESS_CANCEL, progress.cancel),
     Feature(feedback.DID_SHOW, feedback.did_show),
     Feature(feedback.DID_PARTIALLY_ACCEPT, feedback.did_partially_accept),
+    Feature(document_text.DOCUMENT_TEXT, document_text.document_text),
     Feature(status.STATUS, status.status),
 )
 

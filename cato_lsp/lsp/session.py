@@ -165,9 +165,9 @@ class Session:
         """A document was closed: nobody waits for its completion."""
         self.backend.orchestrator.close_document(self.client, uri)
 
-    async def stop(self, why: str) -> None:
-        """End the session from this side: the person is told, what runs is aborted, and open requests are answered."""
-        if self.initialized.is_set():
+    async def stop(self, why: str | None) -> None:
+        """End the session from this side: what runs is aborted, open requests are answered, and the editor told why."""
+        if why is not None and self.initialized.is_set():
             self.status.stopped(why)
         self.end(exit_code=0)
         await self.protocol.answered()
