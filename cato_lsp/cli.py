@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import logging
 import os
@@ -145,6 +146,22 @@ def serve(
 
 
 @app.command()
+def setup(
+    engine: Annotated[
+        Literal["auto", "cpu", "gpu"],
+        typer.Option(help="Which engine to install; auto: the one that fits this machine."),
+    ] = "auto",
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Start the engine afterwards and complete a line.")
+    ] = True,
+) -> None:
+    """Install the engine (vLLM) that fits this machine, and check it. Run again to repair or update."""
+    from cato_lsp.install.command import run_setup
+
+    raise typer.Exit(run_setup(None if engine == "auto" else engine, check=check))
+
+
+@app.command()
 def doctor(
     model: Annotated[str | None, typer.Option(help="Model folder or name to check.")] = None,
     deep: Annotated[
@@ -263,4 +280,7 @@ def _configure_logging(level: LogLevel | None, file: Path | None) -> None:
 
 def main() -> None:
     """Run the console script ``cato-lsp``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a locale that lacks a character must not end a command
+            stream.reconfigure(errors="replace")
     app(prog_name="cato-lsp")

@@ -59,7 +59,7 @@ async def backend(launch: Launch) -> AsyncIterator[Backend]:
         group.start_soon(backend.run)
         backend.host.configure(launch)
         await phase(backend, EnginePhase.READY)
-        await backend.orchestrator.acquainted.wait()
+        await backend.orchestrator.prompts_loaded.wait()
         yield backend
         engine = backend.host.engine
         group.cancel_scope.cancel()
@@ -76,7 +76,7 @@ async def phase(backend: Backend, wanted: EnginePhase) -> EngineStatus:
     """Wait until the engine is in a phase; return its status."""
     reached = anyio.Event()
     unwatch = backend.host.watch(lambda status: reached.set() if status.phase is wanted else None)
-    with anyio.fail_after(120):
+    with anyio.fail_after(600):
         await reached.wait()
     unwatch()
     return backend.host.status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -12,12 +13,9 @@ import anyio
 from cato_lsp.engine.api import EngineError, EngineUnavailableError
 from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.thread import EngineThread
+from cato_lsp.supervise import FIRST_BACK_OFF, LONGEST_BACK_OFF, traceback_of
 
 logger = logging.getLogger(__name__)
-
-FIRST_BACK_OFF = 1.0
-LONGEST_BACK_OFF = 60.0
-"""Seconds between two starts after a failure: doubled from the first to the longest."""
 
 
 class EnginePhase(Enum):
@@ -90,9 +88,11 @@ class EngineHost:
                     await self._changed.wait()
                     continue
                 self._changed = anyio.Event()
-                error = await self._live(EngineThread(self._launch, self._loading))
-                if error is None:
+                started = time.monotonic()
+                error = await self._live(self._launch)
+                if error is None or time.monotonic() - started > LONGEST_BACK_OFF:
                     back_off = FIRST_BACK_OFF
+                if error is None:
                     continue
                 logger.error("%s %s", error, error.remedy)
                 self._tell(EngineStatus(EnginePhase.FAILED, str(error), error.remedy))
@@ -103,16 +103,16 @@ class EngineHost:
         finally:
             self._engine = None
 
-    async def _live(self, engine: EngineThread) -> EngineError | None:
-        """Start ``engine`` and wait until it dies (the error) or another launch is wanted (``None``)."""
+    async def _live(self, launch: Launch) -> EngineError | None:
+        """Run an engine until it fails (the error) or another launch is wanted (``None``)."""
+        engine = EngineThread(launch, self._loading)
         self._loading("Starting")
         try:
             await engine.start()
         except EngineError as error:
             return error
         self._engine = engine
-        assert self._launch is not None
-        self._tell(EngineStatus(EnginePhase.READY, self._launch.model.name))
+        self._tell(EngineStatus(EnginePhase.READY, launch.model_name))
         error: EngineError | None = None
 
         async def wait_closed() -> None:
@@ -136,4 +136,7 @@ class EngineHost:
     def _tell(self, status: EngineStatus) -> None:
         self.status = status
         for watcher in tuple(self._watchers):
-            watcher(status)
+            try:
+                watcher(status)
+            except Exception as error:  # a watcher that fails must not keep the others or the engine from going on
+                logger.error("A watcher of the engine failed\n%s", traceback_of(error))

@@ -13,6 +13,7 @@ from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.telemetry import MachineMonitor
 from cato_lsp.models.catalog import resolve_model
 from cato_lsp.orchestrator.orchestrator import Orchestrator
+from cato_lsp.supervise import supervise
 
 if TYPE_CHECKING:
     from cato_lsp.lsp.session import Session
@@ -30,11 +31,11 @@ class Backend:
         self._sessions: list[Session] = []
 
     async def run(self) -> None:
-        """Keep the engine going, and know it."""
+        """Run the engine and what belongs to it, until cancelled."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self.host.run)
+            group.start_soon(supervise, "The engine's host", self.host.run)
             group.start_soon(self.orchestrator.run)
-            group.start_soon(self.machine.run)
+            group.start_soon(supervise, "The telemetry", self.machine.run)
 
     def use(self, session: Session) -> None:
         """Act on a session's settings.

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 import anyio
@@ -19,6 +20,7 @@ from cato_lsp.lsp.pipes import StreamWriter, Writer, open_pipes
 from cato_lsp.lsp.privacy import keep_bodies_out_of_the_log
 from cato_lsp.lsp.session import Session
 from cato_lsp.lsp.status_socket import serve_status
+from cato_lsp.supervise import supervise
 
 if TYPE_CHECKING:
     from cato_lsp.config import Layer
@@ -41,7 +43,7 @@ def run_stdio(overrides: Layer | None = None) -> int:
         session = Session(backend, overrides)
         async with anyio.create_task_group() as group:
             group.start_soon(backend.run)
-            group.start_soon(serve_status, backend)
+            group.start_soon(supervise, "The status socket", partial(serve_status, backend))
             async with open_pipes(stdin, stdout) as (reader, writer):
                 await serve_connection(session, reader, writer)
             group.cancel_scope.cancel()
@@ -57,7 +59,7 @@ def run_tcp(host: str, port: int, overrides: Layer | None = None) -> None:
         backend = Backend()
         async with anyio.create_task_group() as group:
             group.start_soon(backend.run)
-            group.start_soon(serve_status, backend)
+            group.start_soon(supervise, "The status socket", partial(serve_status, backend))
             async with await listen(backend, host, port, overrides) as server:
                 addresses = ", ".join("{}:{}".format(*socket.getsockname()) for socket in server.sockets)
                 logger.warning("Listening on %s", addresses)
