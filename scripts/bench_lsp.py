@@ -45,7 +45,9 @@ class Client(BaseLanguageClient):
     async def begin(self) -> tuple[float, float]:
         """Start a server; return the seconds until it answers at all, and those that ``initialize`` then takes."""
         born = time.monotonic()
-        await self.start_io(sys.executable, "-m", "cato_lsp", env={**os.environ, "OMP_NUM_THREADS": "1"})
+        await self.start_io(
+            sys.executable, "-m", "cato_lsp", "--standalone", env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
         try:
             await self.protocol.send_request_async("cato/status", None)
         except JsonRpcServerError:

@@ -18,11 +18,12 @@ from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
 
 from cato_lsp import __version__
-from cato_lsp.config import Layer, Settings, load_settings, read_settings_files, settings_files
+from cato_lsp.config import Layer, Settings, load_settings, settings_files
 from cato_lsp.lsp.documents import Document, Documents
 from cato_lsp.lsp.positions import Encoding
 from cato_lsp.lsp.process import ClientProcess
 from cato_lsp.lsp.protocol import SessionProtocol
+from cato_lsp.lsp.settings_files import SettingsFiles
 from cato_lsp.lsp.status import StatusReporter
 from cato_lsp.tasks.exclusion import Exclusion
 
@@ -72,6 +73,7 @@ class Session:
         self._options: object = None
         self._pulled: object = None
         self._overrides = overrides
+        self._files = SettingsFiles()
 
     @property
     def capabilities(self) -> types.ClientCapabilities:
@@ -116,7 +118,7 @@ class Session:
         """Read all layers again and act on them; ``pulled`` is what the client's configuration says now."""
         if pulled is not None:
             self._pulled = pulled
-        files, problems = read_settings_files(settings_files(self._roots))
+        files, problems = self._files.read(settings_files(self._roots))
         layers = [
             *files,
             Layer("initializationOptions", self._options),
@@ -126,9 +128,12 @@ class Session:
             layers.append(self._overrides)
         self.settings, found = load_settings(layers)
         self.backend.orchestrator.open_folders(self.client, self._roots)
-        for problem in [*problems, *found]:
-            self.status.warn(f"cato settings: {problem}")
+        self.status.warn_of([f"cato settings: {problem}" for problem in [*problems, *found]])
         self.backend.use(self)
+
+    def settings_changed(self, only_user: bool = False) -> bool:
+        """Whether a ``cato.toml`` is not as it was read; ``only_user``: not those of the workspace."""
+        return self._files.changed(settings_files([] if only_user else self._roots))
 
     @property
     def exclusion(self) -> Exclusion:

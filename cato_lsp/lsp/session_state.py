@@ -59,7 +59,9 @@ class SessionState:
     _waiting: list[bytes] = field(default_factory=list[bytes])
     """Messages that have come while there was none, as far as nothing else remembers them."""
     _shown: set[str] = field(default_factory=set[str])
-    """Texts of ``window/showMessage``: a person reads each once, whichever server sends it."""
+    """Texts of ``window/showMessage``."""
+    _repeated: set[str] = field(default_factory=set[str])
+    """Those of earlier servers, which this one has not sent yet: the user need not read them a second time."""
 
     def from_editor(self, frame: bytes) -> list[bytes]:
         """Take in a message of the editor. Returns what the server gets: the message and perhaps a request of ours."""
@@ -102,7 +104,8 @@ class SessionState:
             self._progressed(params)
         elif method == "window/showMessage":
             text = _text(params, "message") or ""
-            if text in self._shown:
+            if text in self._repeated:
+                self._repeated.remove(text)
                 return False, []
             self._shown.add(text)
         return True, []
@@ -120,6 +123,7 @@ class SessionState:
             yield encode({"method": "$/progress", "params": {"token": token, "value": {"kind": "end"}}})
         self._progress.clear()
         self._asked.clear()
+        self._repeated = set(self._shown)
 
     def _refuse(self, key: Any) -> bytes:
         """An answer to an open request whose server is gone."""

@@ -15,7 +15,7 @@ from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.symbols import Outline, SymbolKind, outline_of, syntax_errors
 from cato_lsp.tasks.task import TaskRequest, TaskResult
 
-OFFERED = ("python", "typescript", "javascript", "java", "go", "rust", "cpp")
+OFFERED = ("python", "javascript", "typescript", "go", "rust", "java", "c", "cpp")
 """Targets that are offered; any other can be asked for by command."""
 PIECE_TOKENS = 800
 """Small neighbours are translated together up to this length."""

@@ -67,7 +67,7 @@ class Neovim:
 
         :param options: of the plugin, besides this checkout's server and the bundled model.
         """
-        options = {"cmd": [str(server_script(folder))], "settings": ENGINE, **options}
+        options = {"cmd": [str(server_script(folder)), "--standalone"], "settings": ENGINE, **options}
         decoded = f"vim.json.decode([==[{json.dumps(options)}]==], {{ luanil = {{ object = true }} }})"
         config = f"vim.opt.rtp:prepend([[{PLUGIN}]])\nrequire('cato').setup({decoded})\n{RECORD_COMPLETIONS}"
         return cls(folder, config, environment)

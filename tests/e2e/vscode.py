@@ -36,7 +36,12 @@ QUIET_SETTINGS: dict[str, Any] = {
 }
 
 
-ENGINE = {"cato.model": "bundled", "cato.engine.threads": 1, "cato.engine.kvCacheGb": 0.25}
+ENGINE = {
+    "cato.server.standalone": True,
+    "cato.model": "bundled",
+    "cato.engine.threads": 1,
+    "cato.engine.kvCacheGb": 0.25,
+}
 
 
 def browser() -> Path:
