@@ -39,6 +39,8 @@ _MOST_CRASHES = 5
 """Crashes within `_CRASH_PERIOD` after which a window gives up."""
 _CRASH_PERIOD = 180.0
 """Seconds."""
+_BACK_OFF = 1.0
+"""Seconds between the second crash in that period and the next server; doubled with every other."""
 _LAST_WORDS = 2.0
 """Seconds that the editor has to read what is still to be written."""
 
@@ -176,7 +178,7 @@ class Relay:
             status = {"busy": True, "message": "Restarting", "kind": "Normal"}
             self._editor.write(encode({"method": "cato/didChangeStatus", "params": status}))
             self._show(2, "Cato: the server crashed and is restarted. Suggestions return when the model is loaded.")
-        await anyio.sleep(0 if count == 1 else 2.0 ** (count - 2))
+        await anyio.sleep(0 if count == 1 else _BACK_OFF * 2 ** (count - 2))
         return True
 
     def _tell_version(self) -> None:
