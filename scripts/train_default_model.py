@@ -26,8 +26,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import torch
 from tokenizers import Tokenizer
 from training.corpus import Corpus, SourceFile, licence_table, load_corpus
-from training.export import export_model, read_weights
+from training.export import export_model, read_average, read_weights, save_snapshot
 from training.functions import TaskSamples, load_examples
+from training.model import CausalLM
 from training.routes import ROUTES, Route
 from training.samples import CodeSamples, Encoder, Mixture, SampleSource
 from training.tokenizer import train_tokenizer
@@ -63,13 +64,20 @@ def main() -> None:
     )
     if options.start and not trainer.checkpoint.exists():
         read_weights(trainer.model, options.start)
+    snapshots = folder / "snapshots"
+    if options.average:
+        read_average(trainer.model, snapshots, options.average)
+        export_model(trainer.model, tokenizer, options.output or folder / "average")
+        return
+
+    def keep(model: CausalLM) -> None:
+        save_snapshot(model, trainer.progress.step, snapshots)
+        export_model(model, tokenizer, folder / "export")
+
     for ending in (signal.SIGTERM, signal.SIGALRM):
         signal.signal(ending, lambda *_: trainer.stop())
     signal.setitimer(signal.ITIMER_REAL, 60 * options.pause_after)
-    trainer.run(
-        on_save=lambda model: export_model(model, tokenizer, folder / "export"),
-        say=lambda line: print(line, flush=True),
-    )
+    trainer.run(on_save=keep, say=lambda line: print(line, flush=True))
     export_model(trainer.model, tokenizer, options.output or folder / "export")
 
 
@@ -90,6 +98,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "model")
     parser.add_argument("--site-packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
     parser.add_argument("--start", type=Path, help="a model folder of the same shape to begin with")
+    parser.add_argument("--average", type=int, help="only write the mean of the last so many checkpoints' weights")
     parser.add_argument("--output", type=Path, help="where the finished Hugging Face folder goes")
     parser.add_argument("--licences", action="store_true", help="only print what the corpus is made of")
     return parser.parse_args()

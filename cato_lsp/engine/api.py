@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Protocol, Self
@@ -45,6 +45,20 @@ class ForcedPrefix:
         return self
 
 
+class TokenCache(Protocol):
+    """Tokens that are likely because they followed the same context somewhere."""
+
+    def mixture(
+        self, written: Sequence[int], allowed: Callable[[list[int]], list[bool]]
+    ) -> tuple[float, dict[int, float]] | None:
+        """How to mix the distribution of the next token: the factor of the model's own, and what is added to tokens.
+
+        :param written: the tokens of the answer so far.
+        :param allowed: which of some tokens may come next.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One model call: a prompt, how to sample, and the promise it carries into the scheduler."""
@@ -58,6 +72,8 @@ class Call:
     forced_prefix: ForcedPrefix | None = None
     scored: bool = False
     """Whether the deltas tell how likely their tokens are."""
+    cache: TokenCache | None = None
+    """Mixed into the distribution, where the engine can."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, cast
 
 from vllm import EngineArgs, ModelRegistry, SamplingParams
@@ -11,8 +12,10 @@ from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.llm_engine import LLMEngine
 
+from cato_lsp.engine import forced_prefix
 from cato_lsp.engine.api import Call, CallRejectedError, Delta, EngineStats, FinishReason
-from cato_lsp.engine.forced_prefix import EXTRA_ARGUMENT, ForcedPrefixProcessor, spelled_out
+from cato_lsp.engine.cache_mixing import EXTRA_ARGUMENT, CacheMixingProcessor, Scored
+from cato_lsp.engine.forced_prefix import ForcedPrefixProcessor, spelled_out
 from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.model_folder import ModelFolder
 from cato_lsp.engine.scheduler import StepRecord, make_scheduler_cls
@@ -44,9 +47,10 @@ class VllmCore:
         core = cast("Any", self._llm.engine_core).engine_core
         self._scheduler = core.scheduler
         self.context_length = int(self._llm.model_config.max_model_len)
-        self._forces_prefixes = bool(args.logits_processors)
+        self._processes_logits = bool(args.logits_processors)
         self._unshown: dict[str, int] = {}
         """Characters of calls' beginnings that their next deltas leave out."""
+        self._scored: dict[str, Scored] = {}
         self._warm_up()
 
     @property
@@ -60,8 +64,8 @@ class VllmCore:
         Raises:
             CallRejectedError: vLLM refuses it, or prompt and answer do not fit the context window.
         """
-        if not self._forces_prefixes:
-            call = spelled_out(call)
+        if not self._processes_logits:
+            call = replace(spelled_out(call), cache=None)
         max_tokens = call.max_tokens + (len(call.forced_prefix.hidden_ids) if call.forced_prefix else 0)
         length = len(call.prompt_ids) + max_tokens
         if length > self.context_length:
@@ -69,15 +73,16 @@ class VllmCore:
                 f"A call of {length} tokens does not fit the context window of {self.context_length}.",
                 "Lower `completion.prompt_tokens`, or raise `engine.max_model_len` if the model allows it.",
             )
+        scored = Scored(call.cache) if call.cache is not None else None
         params = SamplingParams(
             max_tokens=max_tokens,
             temperature=call.temperature,
             # With chunked prefill a seeded request ends vLLM's CPU worker ("CPU Generator does not use offset").
             seed=None if current_platform.is_cpu() else call.seed,
             stop_token_ids=list(call.stop_token_ids),
-            logprobs=0 if call.scored else None,
+            logprobs=0 if call.scored and call.cache is None else None,
             output_kind=RequestOutputKind.DELTA,
-            extra_args={"cato": call.slo, EXTRA_ARGUMENT: call.forced_prefix},
+            extra_args={"cato": call.slo, forced_prefix.EXTRA_ARGUMENT: call.forced_prefix, EXTRA_ARGUMENT: scored},
         )
         try:
             self._llm.add_request(call_id, {"prompt_token_ids": list(call.prompt_ids)}, params)
@@ -85,6 +90,8 @@ class VllmCore:
             raise CallRejectedError(f"vLLM refused the call: {error}") from error
         if call.forced_prefix is not None:
             self._unshown[call_id] = call.forced_prefix.hidden
+        if scored is not None:
+            self._scored[call_id] = scored
 
     def abort(self, call_ids: Iterable[str]) -> None:
         """Drop calls before the next step; unknown ones are ignored."""
@@ -92,6 +99,7 @@ class VllmCore:
         self._llm.abort_request(dropped)
         for call_id in dropped:
             self._unshown.pop(call_id, None)
+            self._scored.pop(call_id, None)
 
     def step(self) -> list[tuple[str, Delta]]:
         """Run one engine step and return what it added, by call."""
@@ -103,7 +111,10 @@ class VllmCore:
         unshown = self._unshown.pop(output.request_id, 0)
         if unshown > len(added.text) and reason is None:
             self._unshown[output.request_id] = unshown - len(added.text)
-        likely = _log_probability(added)
+        scored = self._scored.get(output.request_id)
+        likely = _log_probability(added) if scored is None else scored.take(len(added.token_ids))
+        if reason is not None:
+            self._scored.pop(output.request_id, None)
         return Delta(added.text[unshown:], len(added.token_ids), reason, output.num_cached_tokens or 0, likely)
 
     def hint(self, client: str, until: float) -> None:
@@ -201,7 +212,7 @@ def _engine_args(launch: Launch, folder: ModelFolder) -> EngineArgs:
         args.kv_cache_memory_bytes = launch.kv_cache_bytes(folder)
         args.block_size = CPU_BLOCK
         args.max_num_batched_tokens = CPU_CHUNK
-        args.logits_processors = [ForcedPrefixProcessor]
+        args.logits_processors = [ForcedPrefixProcessor, CacheMixingProcessor]
     else:
         args.gpu_memory_utilization = settings.gpu_memory_utilization
     return args

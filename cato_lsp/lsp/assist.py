@@ -18,7 +18,7 @@ from cato_lsp.orchestrator.task_calls import TaskObserver
 from cato_lsp.orchestrator.task_runner import EndedError, RefusedError
 from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.generation import Generation, generation_target
-from cato_lsp.tasks.prompts import language_name
+from cato_lsp.tasks.languages import language_of
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.summarization import Explanation, Summarization, documentable
 from cato_lsp.tasks.task import TaskRequest, TaskResult
@@ -78,7 +78,7 @@ class Request:
             case Assist.EXPLAIN:
                 return f"Explain {name}"
             case Assist.TRANSLATE:
-                return f"Translate {name} to {language_name(self.language)}"
+                return f"Translate {name} to {language_of(self.language).name}"
 
 
 async def carry_out(session: Session, request: Request, token: str = "") -> Edit | None:

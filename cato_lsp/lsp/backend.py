@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
 import anyio
+import anyio.to_thread
 
+from cato_lsp.config import Settings
 from cato_lsp.engine.api import EngineError
 from cato_lsp.engine.host import EngineHost
 from cato_lsp.engine.launch import Launch
@@ -15,10 +18,43 @@ from cato_lsp.models.catalog import resolve_model
 from cato_lsp.orchestrator.orchestrator import Orchestrator
 from cato_lsp.supervise import supervise
 
-if TYPE_CHECKING:
-    from cato_lsp.lsp.session import Session
-
 logger = logging.getLogger(__name__)
+
+
+class WindowStatus(Protocol):
+    """Where a session's client is told how the engine is."""
+
+    def warn(self, text: str) -> None:
+        """Show a warning, once."""
+        ...
+
+    def refresh(self) -> None:
+        """Tell again what depends on the settings."""
+        ...
+
+
+class Window(Protocol):
+    """A session, as far as the backend knows it."""
+
+    @property
+    def client(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """Those that hold for it."""
+        ...
+
+    @property
+    def status(self) -> WindowStatus:
+        """Where its client is told of problems."""
+        ...
+
+    @property
+    def root(self) -> Path:
+        """The folder that relative paths in its settings start from."""
+        ...
 
 
 class Backend:
@@ -28,7 +64,7 @@ class Backend:
         self.host = EngineHost()
         self.orchestrator = Orchestrator(self.host)
         self.machine = MachineMonitor(lambda: self.orchestrator.engine_stats().kv_cache_usage)
-        self._sessions: list[Session] = []
+        self._sessions: list[Window] = []
 
     async def run(self) -> None:
         """Run the engine and what belongs to it, until cancelled."""
@@ -37,7 +73,7 @@ class Backend:
             group.start_soon(self.orchestrator.run)
             group.start_soon(supervise, "The telemetry", self.machine.run)
 
-    def use(self, session: Session) -> None:
+    async def use(self, session: Window) -> None:
         """Act on a session's settings.
 
         Engine and log follow the first session. A later one cannot change them, and is told what differs; only where
@@ -46,17 +82,18 @@ class Backend:
         if session not in self._sessions:
             self._sessions.append(session)
         settings = session.settings
-        is_first = session is self._sessions[0]
-        if is_first:
+        if session is self._sessions[0]:
             logging.getLogger().setLevel(settings.log_level.upper())
         try:
-            choice = resolve_model(settings.model, session.root)
+            choice = await anyio.to_thread.run_sync(resolve_model, settings.model, session.root)
         except EngineError as error:
             self.host.refuse(error)
             session.status.warn(f"{error} {error.remedy}")
             return
-        launch = Launch(choice.path, settings.engine)
-        running = self.host.launch
+        if session not in self._sessions:
+            return  # it has left meanwhile
+        launch = Launch(choice.path, settings.engine, choice.name)
+        running, is_first = self.host.launch, session is self._sessions[0]
         if is_first or running is None:
             logger.info("The model is %s: %s", choice.name, choice.why)
             self.host.configure(launch)
@@ -67,7 +104,7 @@ class Backend:
             )
         session.status.refresh()
 
-    def leave(self, session: Session) -> None:
+    def leave(self, session: Window) -> None:
         """Free all that a session owned."""
         self.orchestrator.close_client(session.client)
         if session in self._sessions:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias, cast
 Message: TypeAlias = dict[str, Any]
 """A JSON-RPC message."""
 
-_LENGTH = re.compile(rb"^Content-Length: (\d+)\r\n$")
+_LENGTH = re.compile(rb"content-length\s*:\s*(\d{1,9})\s*", re.IGNORECASE)
 
 
 class Reader(Protocol):

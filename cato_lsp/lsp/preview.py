@@ -10,6 +10,7 @@ from lsprotocol import types
 from pygls.uris import from_fs_path
 
 from cato_lsp.scheduling.slo import TaskKind
+from cato_lsp.tasks.languages import language_of
 
 if TYPE_CHECKING:
     from cato_lsp.lsp.session import Session
@@ -20,24 +21,6 @@ CAPABILITY = "catoPreview"
 """In the client's ``capabilities.experimental``: it shows previews."""
 _PAUSE = 0.05
 """Seconds between two previews of the same text, at least."""
-
-_EXTENSIONS = {
-    "python": "py",
-    "javascript": "js",
-    "typescript": "ts",
-    "java": "java",
-    "go": "go",
-    "rust": "rs",
-    "c": "c",
-    "cpp": "cpp",
-    "csharp": "cs",
-    "kotlin": "kt",
-    "swift": "swift",
-    "ruby": "rb",
-    "php": "php",
-    "lua": "lua",
-    "markdown": "md",
-}
 
 
 def shows_previews(session: Session) -> bool:
@@ -93,11 +76,11 @@ async def show_document(session: Session, name: str, language: str, text: str) -
     It lies in a folder that only this user can read, until the session ends. A client that cannot show documents is
     told where.
     """
-    path = session.scratch_folder() / f"{name}.{_EXTENSIONS.get(language, 'txt')}"
+    path = session.scratch_folder() / f"{name}.{language_of(language).extension}"
     number = 1
     while path.exists():
         number += 1
-        path = path.with_name(f"{name}-{number}.{_EXTENSIONS.get(language, 'txt')}")
+        path = path.with_name(f"{name}-{number}.{language_of(language).extension}")
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
     window = session.capabilities.window

@@ -11,13 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 import anyio
-from pygls.io_ import run_async
 
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.lsp.features import register_features
 from cato_lsp.lsp.frames import Reader
 from cato_lsp.lsp.pipes import StreamWriter, Writer, open_pipes
-from cato_lsp.lsp.privacy import keep_bodies_out_of_the_log
+from cato_lsp.lsp.reader import read_messages
 from cato_lsp.lsp.session import Session
 from cato_lsp.lsp.status_socket import serve_status
 from cato_lsp.supervise import supervise
@@ -95,18 +94,14 @@ async def finish(writer: Writer) -> None:
 async def serve_session(session: Session, reader: Reader, writer: Writer) -> None:
     """Run one session until ``exit``, the end of its stream or the death of its client."""
     protocol = session.protocol
-    keep_bodies_out_of_the_log()
     protocol.set_writer(writer)
     register_features(session)
 
     async def read() -> None:
         try:
-            await run_async(session.ended, reader, protocol, logger, _refuse)
+            await read_messages(reader, protocol)
         except (asyncio.IncompleteReadError, ConnectionError, ValueError) as error:
             logger.warning("The connection broke: %s", type(error).__name__)
-
-    def _refuse(error: Exception, _source: type[Exception]) -> None:
-        protocol.refuse_message(f"The message could not be read: {type(error).__name__}.")
 
     try:
         async with anyio.create_task_group() as group:

@@ -60,7 +60,7 @@ class CompletionRunner:
         previous = self._live.at(slot)
         try:
             with self._live.take(slot) as task:
-                job = _Job(request, settings, slo, record, self._clock)
+                job = _Job(request, settings, slo, record, self._prompts, self._clock)
                 completions = await self._complete(job, task, previous, cache)
             record.outcome = task.ended_as or (Outcome.ANSWERED if completions else Outcome.EMPTY)
         except EngineUnavailableError:
@@ -115,12 +115,14 @@ class _Job:
         settings: Settings,
         slo: Slo,
         record: TaskRecord,
+        prompts: PromptSource,
         clock: Callable[[], float],
     ) -> None:
         self.request = request
         self.settings = settings
         self.record = record
         self.slo = slo
+        self._prompts = prompts
         self._clock = clock
         self._limit = slo.arrival + settings.completion.answer_ms / 1000
 
@@ -167,8 +169,9 @@ class _Job:
 
     def _start(self, engine: Engine, plan: CompletionPlan, number: int = 0) -> AnswerStream:
         temperature, seed = (TEMPERATURE, number) if number else (0.0, None)
-        least = 0.0 if self.request.invoked else self.settings.completion.least_confidence
-        call = completion_call(plan, self.slo, temperature=temperature, seed=seed, scored=least > 0)
+        least = 0.0 if self.request.invoked else self.settings.completion.min_probability
+        cache = self._prompts.cache(self.slo.client, self.request, plan, self.settings)
+        call = completion_call(plan, self.slo, temperature=temperature, seed=seed, scored=least > 0, cache=cache)
         stream = engine.submit(call)
         self.record.prompt_tokens += len(plan.prompt_ids)
         self.record.calls.append(stream.usage)
@@ -183,8 +186,9 @@ class _Job:
         try:
             with anyio.move_on_after(self._limit - self._clock()):
                 agrees = await answer.read(self.request, partial(self._count, on_first))
-            self.record.held_back = agrees and answer.held_back
-            return answer.completion(self.request) if agrees else None
+            completion = answer.completion(self.request) if agrees else None
+            self.record.held_back = agrees and answer.cut and completion is None
+            return completion
         finally:
             if task.answer is answer:
                 await answer.close()

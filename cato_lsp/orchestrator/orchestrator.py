@@ -94,6 +94,7 @@ class Orchestrator:
         self.counters(client).look(snapshot.uri, snapshot.text)
         cache, settings = self.cache(client), self.relaxed(settings)
         self._prompts.move_to(client, snapshot, request.offset)
+        self._prompts.index(client, snapshot, settings)
         self._prefetcher.requested(client, settings)
         completions = await self._completions.complete(client, request, settings, cache)
         if completions and settings.completion.speculate:
@@ -103,6 +104,7 @@ class Orchestrator:
     def opened(self, client: str, snapshot: Snapshot, settings: Settings) -> None:
         """Prefill a document that was opened: wherever the cursor goes, the text before it is in the prefix cache."""
         self._prefetcher.warm_up(client, snapshot, len(snapshot.text), settings)
+        self._prompts.index(client, snapshot, settings)
 
     def open_folders(self, client: str, roots: Sequence[Path]) -> None:
         """Say which folders a client works in."""

@@ -12,9 +12,9 @@ from cato_lsp.tasks.fim import NO_CONTEXT, FimPromptBuilder
 from cato_lsp.tasks.fim_family import FimFamily
 from cato_lsp.tasks.healing import CutWord
 from cato_lsp.tasks.indentation import leading_blanks
+from cato_lsp.tasks.languages import language_of
 from cato_lsp.tasks.postprocess import ShapingContext, shape
 from cato_lsp.tasks.postprocess.closers import closers_to_replace
-from cato_lsp.tasks.prompts import language_name
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.stop import StopReason, StopRules
 from cato_lsp.tasks.tokenizer import Tokenizer
@@ -147,12 +147,14 @@ class CompletionPrompter:
             return None
         path = _path(request.snapshot.uri)
         prompt = self._builder.build(
-            target.text, target.offset, path=path, language=language_name(language), context=context
+            target.text, target.offset, path=path, language=language_of(language).name, context=context
         )
         tokens = self.limits.line_tokens if cursor.mode is Mode.LINE else self.limits.block_tokens
         return CompletionPlan(
             prompt_ids=prompt.ids,
             cut=prompt.cut,
+            tail=prompt.tail,
+            document=prompt.document,
             max_tokens=tokens,
             stop_token_ids=self._stop_token_ids,
             target=target,
@@ -170,6 +172,10 @@ class CompletionPlan:
     prompt_ids: list[int]
     cut: CutWord | None
     """What the answer has to begin with. Its ``text`` is no part of what a stream is fed."""
+    tail: list[int]
+    """The tokens before the answer, and"""
+    document: list[int]
+    """those of the document in the prompt, as :class:`cato_lsp.tasks.fim.FimPrompt` has them."""
     max_tokens: int
     stop_token_ids: list[int]
     target: _Target
@@ -189,6 +195,8 @@ class CompletionStream:
     def __init__(self, plan: CompletionPlan) -> None:
         self._plan = plan
         self._rules = StopRules(plan.cursor, max_lines=plan.max_lines, markers=plan.markers)
+        self._ends_word = False
+        self._cut = False
 
     @property
     def reason(self) -> StopReason | None:
@@ -204,6 +212,16 @@ class CompletionStream:
         """Take more of the answer; true when it is complete and the call can be aborted."""
         return self._rules.feed(delta) is not None
 
+    def end_before(self, text: str) -> None:
+        """End the answer here, because the model is too unsure of what it would go on with.
+
+        :param text: that is; it tells whether the last word and the last line are whole.
+        """
+        self._cut = True
+        if not text.strip(" \t") or text.lstrip(" \t").startswith("\n"):
+            self._rules.feed("\n")
+        self._ends_word = not (text[:1].isalnum() or text[:1] == "_")
+
     def result(self, *, cut: bool = False) -> Completion | None:
         """The completion to show, ``None`` for nothing.
 
@@ -212,7 +230,9 @@ class CompletionStream:
         """
         plan, rules = self._plan, self._rules
         raw = f"{rules.text}\n" if rules.broken_off else rules.text
-        unfinished = rules.broken_off or (cut and rules.reason is None)
+        if self._ends_word:
+            raw += " "
+        unfinished = rules.broken_off or ((cut or self._cut) and rules.reason is None)
         text = shape(raw, ShapingContext(plan.cursor, plan.max_lines, unfinished, plan.markers))
         if not text:
             return None

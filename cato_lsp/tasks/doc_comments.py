@@ -12,11 +12,10 @@ import textwrap
 
 from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.indentation import Indentation, detect_indentation, leading_blanks
+from cato_lsp.tasks.language import DocStyle
 from cato_lsp.tasks.languages import language_of
 from cato_lsp.tasks.symbols import Outline, Symbol
 
-BLOCK_COMMENTS = frozenset({"javascript", "javascriptreact", "typescript", "typescriptreact", "java", "c", "cpp"})
-LINE_COMMENTS = {"go": "// ", "rust": "/// "}
 _WIDTH = 88
 """Columns."""
 _NARROWEST = 30
@@ -25,7 +24,7 @@ _NARROWEST = 30
 
 def has_convention(language: str) -> bool:
     """Whether it is known how the language documents a symbol."""
-    return language == "python" or language in BLOCK_COMMENTS or language in LINE_COMMENTS
+    return language_of(language).doc_style is not None
 
 
 def document(outline: Outline, symbol: Symbol, prose: str) -> Edit:
@@ -35,7 +34,7 @@ def document(outline: Outline, symbol: Symbol, prose: str) -> Edit:
     """
     text = outline.text
     newline = "\r\n" if "\r\n" in text else "\n"
-    if outline.language == "python" and symbol.body is not None:
+    if language_of(outline.language).doc_style is DocStyle.DOCSTRING and symbol.body is not None:
         edit = _docstring(outline, symbol, prose)
     else:
         edit = _comment_above(outline, symbol, prose)
@@ -90,11 +89,11 @@ def _comment_above(outline: Outline, symbol: Symbol, prose: str) -> Edit:
     top = symbol.span.start if symbol.doc is None else symbol.doc.start
     line_start = text.rfind("\n", 0, top) + 1
     margin = leading_blanks(text[line_start:])
-    mark = LINE_COMMENTS.get(language)
+    mark = language_of(language).doc_mark
     if language == "go" and symbol.name and not prose.startswith(symbol.name):
         prose = f"{symbol.name} {_lowered(prose)}"
     lines = _wrapped(prose.replace("*/", "* /"), _WIDTH - len(margin) - 3)
-    if mark is not None:
+    if mark:
         block = f"\n{margin}".join(f"{mark}{line}".rstrip() for line in lines)
     elif len(lines) == 1:
         block = f"/** {lines[0]} */"

@@ -12,7 +12,7 @@ reconciles the answer's leading blanks with them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cato_lsp.tasks.context import FileContext
 from cato_lsp.tasks.fim_family import FimFamily, Order
@@ -25,6 +25,7 @@ NO_CONTEXT = FileContext()
 _LINE_SHARE = 8
 """One eighth of the budget is kept free for the current line, so that its growth never moves the windows."""
 _LEFTOVER_STEPS = 16
+_TAIL, _TAIL_LINES = 16, 4
 _CONTEXT_SHARE = 4
 """A quarter of the budget goes to other files, where the model can use them."""
 
@@ -42,6 +43,10 @@ class FimPrompt:
     """Text from the cursor on."""
     cut: CutWord | None = None
     """The end of the line that the answer has to begin with; ``ids`` do not hold it."""
+    tail: list[int] = field(default_factory=list[int])
+    """The tokens right before the answer, as a file that reads on has them."""
+    document: list[int] = field(default_factory=list[int])
+    """The document's tokens in the prompt, with -1 at the gap."""
 
 
 class FimPromptBuilder:
@@ -101,7 +106,17 @@ class FimPromptBuilder:
         after = plain(text[offset:end])
         cut = self._healer.heal(text[line_cut:offset]) if self._healer else None
         kept = line.removesuffix(cut.text) if cut else line
-        return FimPrompt(self._assemble(header, named, before, kept, after), before, line, after, cut)
+        ids = self._assemble(header, named, before, kept, after)
+        encode = self._tokenizer.encode
+        document = [*encode(before, continues=False), -1, *encode(after)]
+        return FimPrompt(ids, before, line, after, cut, self._tail(before, kept), document)
+
+    def _tail(self, before: str, line: str) -> list[int]:
+        """The last tokens of the text before the answer, encoded from the start of a line."""
+        start = len(before)
+        for _ in range(_TAIL_LINES):
+            start = before.rfind("\n", 0, max(0, start - 1)) + 1 if start else 0
+        return self._tokenizer.encode(before[start:] + line)[-_TAIL:]
 
     def _assemble(self, header: list[int], named: list[int], before: str, line: str, after: str) -> list[int]:
         family, ids, encode = self._family, self._ids, self._tokenizer.encode

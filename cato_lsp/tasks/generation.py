@@ -186,7 +186,7 @@ def _stub(outline: Outline, symbol: Symbol, level: str) -> GenerationTarget | No
     line = text.rfind("\n", 0, symbol.head) + 1
     margin = leading_blanks(text[line:]) + level
     top = symbol.head
-    if outline.language == "python":
+    if language_of(outline.language).indented_blocks:
         if symbol.doc is not None:
             start = symbol.doc.end
         if not _STUB.match(_without_comments(text[start:end], outline.language)):
@@ -267,7 +267,7 @@ def _without_head(code: str, head: str, language: str) -> str:
     if not outline.top or outline.top[0].body is None:
         return code
     (start, end), doc = outline.top[0].body, outline.top[0].doc
-    if language == "python":
+    if language_of(language).indented_blocks:
         line = outline.text.rfind("\n", 0, start) + 1
         return outline.text[line if doc is None else doc.end : end].strip("\n")
     return outline.text[start + 1 : end - 1].strip("\n").rstrip()

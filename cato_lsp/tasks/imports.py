@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from cato_lsp.tasks.language import ImportStyle
+from cato_lsp.tasks.languages import language_of
 from cato_lsp.tasks.symbols import Outline, Span, Symbol, SymbolKind
 from cato_lsp.tasks.window import plain
 
@@ -42,14 +44,14 @@ class Import:
 def imports_of(text: str, language: str) -> list[Import]:
     """The imports of a text, in its order; empty for languages whose imports are not understood."""
     head = plain(text[:_REACH])
-    match language:
-        case "python":
+    match language_of(language).import_style:
+        case ImportStyle.PYTHON:
             return [_python_import(found) for found in _PYTHON.finditer(head)]
-        case "javascript" | "javascriptreact" | "typescript" | "typescriptreact":
+        case ImportStyle.SCRIPT:
             return [Import(found["module"], _names(found["names"])) for found in _SCRIPT.finditer(head)]
-        case "c" | "cpp":
+        case ImportStyle.INCLUDE:
             return [Import(found["module"]) for found in _INCLUDE.finditer(head)]
-        case _:
+        case None:
             return []
 
 
@@ -87,11 +89,11 @@ def _short(text: str, symbol: Symbol, language: str) -> str:
         return whole
     head = text[start : symbol.body.start].rstrip()
     if symbol.kind is SymbolKind.FUNCTION:
-        return f"{head} ..." if language == "python" else f"{head};"
+        return f"{head} ..." if language_of(language).indented_blocks else f"{head};"
     public = [child for child in symbol.children if not child.name.startswith("_") or child.name == "__init__"]
     inner = [(child.span.start, _short(text, child, language)) for child in public] + _fields(text, symbol, symbol.body)
     lines = [head, *(short for _, short in sorted(inner))]
-    return "\n".join(lines) if language == "python" else "\n".join([f"{head} {{", *lines[1:], "}"])
+    return "\n".join(lines) if language_of(language).indented_blocks else "\n".join([f"{head} {{", *lines[1:], "}"])
 
 
 def _fields(text: str, symbol: Symbol, body: Span) -> list[tuple[int, str]]:

@@ -13,24 +13,8 @@ from typing import Protocol
 
 from cato_lsp.tasks.chat_template import ChatTemplate
 from cato_lsp.tasks.families import CONTROL_TOKENS
+from cato_lsp.tasks.languages import language_of
 from cato_lsp.tasks.tokenizer import Tokenizer
-
-LANGUAGE_NAMES = {
-    "python": "Python",
-    "javascript": "JavaScript",
-    "typescript": "TypeScript",
-    "java": "Java",
-    "go": "Go",
-    "rust": "Rust",
-    "c": "C",
-    "cpp": "C++",
-    "csharp": "C#",
-    "kotlin": "Kotlin",
-    "swift": "Swift",
-    "ruby": "Ruby",
-    "php": "PHP",
-    "lua": "Lua",
-}
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _THOUGHT = re.compile(r"\A\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
@@ -59,7 +43,7 @@ class Ask:
 
 def summarize(source: str, language: str) -> Ask:
     """Say in a sentence what a function or type does."""
-    what = language_name(language)
+    what = language_of(language).name
     return Ask(
         "You write documentation for code. Answer with the documentation text only: plain sentences, no code, no "
         "Markdown.",
@@ -73,7 +57,7 @@ def explain(source: str, language: str) -> Ask:
     """Explain a piece of code to a reader."""
     return Ask(
         "You explain code to the engineers who maintain it. Be exact and brief.",
-        f"Explain what this {language_name(language)} code does and how, in a few sentences.",
+        f"Explain what this {language_of(language).name} code does and how, in a few sentences.",
         source,
         ("<|summarize|>", source),
     )
@@ -83,7 +67,7 @@ def combine(parts: str, language: str) -> Ask:
     """Sum up summaries of a file's or type's parts."""
     return Ask(
         "You explain code to the engineers who maintain it. Be exact and brief.",
-        f"These are the parts of a piece of {language_name(language)} code, each with what it does. Say in "
+        f"These are the parts of a piece of {language_of(language).name} code, each with what it does. Say in "
         "two or three sentences what the whole is for.",
         parts,
         ("<|summarize|>", parts),
@@ -99,7 +83,7 @@ def generate(head: str, language: str, context: str = "") -> Ask:
     before = f"This is part of the same file:\n\n{context}\n\nNow write the code. " if context else ""
     return Ask(
         "You write code. Answer with code only, without explanation and without Markdown.",
-        f"{before}Write only the {language_name(language)} code that comes after the following lines: the body.",
+        f"{before}Write only the {language_of(language).name} code that comes after the following lines: the body.",
         head,
         ("<|generate|>", head),
     )
@@ -111,7 +95,7 @@ def translate(source: str, language: str, target: str) -> Ask:
     return Ask(
         "You translate code between programming languages. Answer with code only, without explanation and without "
         "Markdown. Keep names, order and comments.",
-        f"Translate this {language_name(language)} code to {language_name(target)}.",
+        f"Translate this {language_of(language).name} code to {language_of(target).name}.",
         source,
         ("<|translate|>", f"{target}\n{source}") if trained else None,
     )
@@ -121,14 +105,9 @@ def repair(translation: str, target: str, errors: str) -> Ask:
     """Mend the syntax of a translation; the family ``cato`` was not trained for it."""
     return Ask(
         "You repair code. Answer with the whole corrected code only, without explanation and without Markdown.",
-        f"This {language_name(target)} code has syntax errors ({errors}). Write it without them.",
+        f"This {language_of(target).name} code has syntax errors ({errors}). Write it without them.",
         translation,
     )
-
-
-def language_name(language: str) -> str:
-    """The name of a language as people write it."""
-    return LANGUAGE_NAMES.get(language, language)
 
 
 class Prompter(Protocol):

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from tree_sitter import Node
 
-from cato_lsp.tasks.languages import parser_of
+from cato_lsp.tasks.language import DocStyle
+from cato_lsp.tasks.languages import language_of, parser_of
 
 _FUNCTIONS = frozenset(
     {
@@ -51,9 +52,6 @@ _VARIABLES = frozenset({"lexical_declaration", "variable_declaration"})
 _FUNCTION_VALUES = frozenset({"arrow_function", "function_expression", "function", "generator_function"})
 _COMMENTS = frozenset({"comment", "line_comment", "block_comment"})
 _LEADING = _COMMENTS | {"attribute_item"}
-_DOC_MARKS = {"go": ("//", "/*"), "rust": ("///", "/**")}
-_DOC_MARK = ("/**", "///", "/*!")
-"""How a comment begins that documents what follows; other comments are left alone."""
 
 
 class SymbolKind(StrEnum):
@@ -182,7 +180,11 @@ class Outline:
         value = inner.child_by_field_name("value")
         body = (value or inner).child_by_field_name("body")
         children = tuple(self._symbols(body)) if body is not None and kind is not SymbolKind.FUNCTION else ()
-        doc = self._docstring(body) if self.language == "python" else self._comment_above(node)
+        doc = (
+            self._docstring(body)
+            if language_of(self.language).doc_style is DocStyle.DOCSTRING
+            else self._comment_above(node)
+        )
         head = inner.start_byte if node.type == "decorated_definition" else node.start_byte
         spanned = self._span(body) if body is not None else None
         return Symbol(kind, _name(inner), self._span(node), self._chars(head), spanned, doc, children)
@@ -217,7 +219,7 @@ class Outline:
         source = (node.text or b"").decode(errors="replace")
         directive = self.language == "go" and source.startswith("//go:")
         return node.type == "attribute_item" or (
-            source.startswith(_DOC_MARKS.get(self.language, _DOC_MARK)) and not directive
+            source.startswith(language_of(self.language).doc_starts) and not directive
         )
 
     def _span(self, node: Node) -> Span:

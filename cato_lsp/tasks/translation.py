@@ -9,14 +9,14 @@ from functools import partial
 
 from cato_lsp.scheduling.slo import TaskKind
 from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for, is_stuck
-from cato_lsp.tasks.languages import language_of, parser_of
-from cato_lsp.tasks.prompts import Prompter, code_of, language_name, repair, translate
+from cato_lsp.tasks.languages import LANGUAGES, language_of, parser_of
+from cato_lsp.tasks.prompts import Prompter, code_of, repair, translate
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.symbols import Outline, SymbolKind, outline_of, syntax_errors
 from cato_lsp.tasks.task import TaskRequest, TaskResult
 
-OFFERED = ("python", "javascript", "typescript", "go", "rust", "java", "c", "cpp")
-"""Targets that are offered; any other can be asked for by command."""
+TARGETS = tuple(language.id for language in LANGUAGES.values() if language.translation_target)
+"""Target languages that are offered. Any other can be asked for by command."""
 PIECE_TOKENS = 800
 """Small neighbours are translated together up to this length."""
 GROWTH = 1.3
@@ -49,7 +49,7 @@ class Translation:
         self._prompter = prompter
         if prompter.prompt(translate("", snapshot.language, target)) is None:
             raise CannotDoError(
-                f"The model cannot translate {language_name(snapshot.language)} to {language_name(target)}; "
+                f"The model cannot translate {language_of(snapshot.language).name} to {language_of(target).name}; "
                 "the bundled one knows Python to JavaScript, one function at a time. Choose another in the settings."
             )
         self._pieces = self._cut(snapshot, start, end)
@@ -178,5 +178,5 @@ def translations(prompter: Prompter, language: str) -> list[str]:
     """The languages to offer, of those that the model can translate ``language`` to."""
     if parser_of(language) is None:
         return []
-    others = [each for each in OFFERED if each != language]
+    others = [each for each in TARGETS if each != language]
     return [each for each in others if prompter.prompt(translate("", language, each)) is not None]

@@ -73,7 +73,12 @@ class Editor:
         assert "items" in await self.wire.complete(line, len(self.text.rpartition("\n")[2]), self.uri)
 
     async def server_text(self) -> str:
-        return (await self.wire.call("cato/documentText", {"uri": self.uri}))["text"]
+        """The text that the server has; asked again where a server has died over the question."""
+        while True:
+            answer = await self.wire.answer(self.wire.ask("cato/documentText", {"uri": self.uri}))
+            if "result" in answer:
+                return answer["result"]["text"]
+            assert answer["error"]["code"] == -32801, answer
 
     async def answers(self) -> Counter[int]:
         """How often each completion was answered; all that were sent before this call are in it."""

@@ -59,7 +59,7 @@ async def test_documents_without_completions_are_not_warmed_up(backend: Backend,
 
 
 async def test_accepting_a_completion_finds_the_next_one_ready(backend: Backend) -> None:
-    completion = CompletionSettings(answer_ms=60_000, speculate=True, warm_up=False, least_confidence=0)
+    completion = CompletionSettings(answer_ms=60_000, speculate=True, warm_up=False, min_probability=0)
     settings = Settings(completion=completion)
     lines = fixture_text("textwrap.py").splitlines(keepends=True)
     for number in range(130, len(lines), 4):

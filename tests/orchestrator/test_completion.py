@@ -14,7 +14,7 @@ from cato_lsp.tasks.snapshot import Snapshot
 
 pytestmark = pytest.mark.anyio
 
-SETTINGS = Settings(completion=CompletionSettings(answer_ms=60_000, max_tokens=64, warm_up=False, least_confidence=0))
+SETTINGS = Settings(completion=CompletionSettings(answer_ms=60_000, max_tokens=64, warm_up=False, min_probability=0))
 HEAD = "import os\n\n\ndef names(path):\n    entries = os."
 TAIL = "\n    return entries\n"
 

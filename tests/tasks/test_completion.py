@@ -288,3 +288,34 @@ def test_a_broken_tokenizer_is_named(tmp_path: Path) -> None:
         read_model_format(tmp_path)
     with pytest.raises(TokenizerError, match=r"tokenizer\.json"):
         read_model_format(tmp_path / "missing")
+
+
+CUTS = [
+    ("x = ‸", " value", "_of(a)", ""),
+    ("x = ‸", " value", "(a)", " value"),
+    ("x = ‸", " value(a)", "\n", " value(a)"),
+    ("x = ‸", " value(a)", "", " value(a)"),
+    ("if a‸", ":", "\n", ":"),
+    ("x = ‸", ' value + "text', ' more"', " value"),
+    ("print('‸", "some text", " more", "some text"),
+    ("x = ‸", " a +", " b", " a"),
+    ("x = ‸", " f(a", ", b)", " f(a"),
+    ("def f():‸", "\n    a = 1\n    b", " = 2", "\n    a = 1"),
+    ("def f():‸", "\n    a = 1\n    b = 2", "\n", "\n    a = 1\n    b = 2"),
+    ("x = ‸", "", " a", ""),
+]
+
+
+@pytest.mark.parametrize(("marked", "sure", "unsure", "shown"), CUTS)
+def test_an_answer_that_becomes_unsure_ends_at_a_sensible_place(
+    cato_tokenizer: Tokenizer, marked: str, sure: str, unsure: str, shown: str
+) -> None:
+    request = CompletionRequest(Snapshot("file:///a.py", "python", 1, marked.replace("‸", "")), marked.index("‸"))
+    plan = CompletionPrompter(cato_tokenizer, CATO).plan(request)
+    assert plan is not None
+    stream = plan.stream()
+    stream.feed(sure)
+    stream.end_before(unsure)
+    completion = stream.result()
+    inserted = "" if completion is None else completion.inserted(request)
+    assert (inserted or "").strip(" ") == shown.strip(" ")

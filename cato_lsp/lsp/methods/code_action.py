@@ -12,7 +12,7 @@ from cato_lsp.lsp.assist import Assist, NotPossibleError, Request, carry_out, wo
 from cato_lsp.lsp.methods.execute_command import COMMAND_OF, arguments_for
 from cato_lsp.lsp.protocol import snapshot_first
 from cato_lsp.tasks.generation import generation_target
-from cato_lsp.tasks.prompts import language_name
+from cato_lsp.tasks.languages import language_of
 from cato_lsp.tasks.summarization import documentable
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _offers(session: Session, document: Document, where: types.Range) -> Iterato
     if start != end:
         yield Assist.EXPLAIN, "Explain the selection", ""
         for language in session.backend.orchestrator.translations(snapshot.language):
-            yield Assist.TRANSLATE, f"Translate the selection to {language_name(language)}", language
+            yield Assist.TRANSLATE, f"Translate the selection to {language_of(language).name}", language
 
 
 def _action(

@@ -21,10 +21,10 @@ POLL = 2.0
 """Seconds between two looks at files that the client does not watch."""
 
 
-def did_change_watched_files(session: Session, _params: types.DidChangeWatchedFilesParams) -> None:
+async def did_change_watched_files(session: Session, _params: types.DidChangeWatchedFilesParams) -> None:
     """Act on the settings files if they are not as they were."""
-    if session.settings_changed():
-        session.apply_settings()
+    if await anyio.to_thread.run_sync(session.settings_changed):
+        await session.apply_settings()
 
 
 def watch_settings_files(session: Session) -> None:
@@ -42,6 +42,6 @@ def watch_settings_files(session: Session) -> None:
         while True:
             await anyio.sleep(POLL)
             if await anyio.to_thread.run_sync(session.settings_changed, client_watches):
-                session.apply_settings()
+                await session.apply_settings()
 
     session.start(poll)
