@@ -160,11 +160,11 @@ class Neovim:
                 return typed, ghost
         raise AssertionError("the model offers nothing that fits anywhere")
 
-    def any_suggestion(self) -> str:
+    def any_suggestion(self, patience: float = 5) -> str:
         """Type until a suggestion is shown, as a person does who sees only the screen: what is then on the line."""
         for typed in LINE_STARTS:
             self.begin(typed)
-            if within(5, self.ghost):
+            if within(patience, self.ghost):
                 return typed
         raise AssertionError("no suggestion is shown")
 
