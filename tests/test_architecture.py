@@ -38,7 +38,7 @@ PACKAGES_BELOW: dict[str, set[str]] = {
     "config": {"trust"},
     "status_view": set(),
     "tasks": {"scheduling"},
-    "workspace": {"tasks"},
+    "workspace": {"tasks", "supervise"},
     "engine": {"scheduling", "config", "supervise"},
     "models": {"engine", "tasks", "config"},
     "orchestrator": {"tasks", "workspace", "engine", "scheduling", "config", "models", "supervise"},

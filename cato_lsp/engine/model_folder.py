@@ -10,6 +10,8 @@ from typing import Any, cast
 
 from cato_lsp.engine.api import EngineError
 
+_COPY_AGAIN = "Copy the file again from the model's source, or choose another model."
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
@@ -37,7 +39,7 @@ def inspect_model_folder(path: Path) -> ModelFolder:
             "Set `model` to a folder with config.json, tokenizer.json and *.safetensors, or to `bundled`.",
         )
     config = _read_json(path / "config.json")
-    _read_json(path / "tokenizer.json")
+    _check_whole(path / "tokenizer.json")
     weights = sorted(path.glob("*.safetensors"))
     if not weights:
         raise EngineError(
@@ -71,8 +73,27 @@ def _kv_bytes_per_token(config: dict[str, Any]) -> int:
     return 2 * layers * int(config.get("num_key_value_heads") or heads) * head * element
 
 
+def _check_whole(file: Path) -> None:
+    """Look at the ends of a JSON object: enough to notice a cut-off download.
+
+    A tokenizer of several megabytes takes 100 ms to parse, in which no other thread can run. Whatever else is wrong in
+    it is found when it is loaded.
+    """
+    try:
+        with file.open("rb") as stream:
+            begins = stream.read(64).lstrip()[:1]
+            stream.seek(max(0, file.stat().st_size - 64))
+            ends = stream.read(64).rstrip()[-1:]
+    except FileNotFoundError:
+        raise EngineError(f"{file} is missing.", _COPY_AGAIN) from None
+    except OSError as error:
+        raise EngineError(f"{file} cannot be read: {error}.", _COPY_AGAIN) from error
+    if (begins, ends) != (b"{", b"}"):
+        raise EngineError(f"{file} does not hold a whole JSON object.", _COPY_AGAIN)
+
+
 def _read_json(file: Path) -> dict[str, Any]:
-    remedy = "Copy the file again from the model's source, or choose another model."
+    remedy = _COPY_AGAIN
     try:
         value: object = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:

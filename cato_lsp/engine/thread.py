@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 import sys
 import threading
 import time
@@ -24,6 +25,7 @@ from cato_lsp.engine.api import (
     EngineUnavailableError,
 )
 from cato_lsp.engine.launch import Launch, prepare_environment, vllm_distribution
+from cato_lsp.engine.lean_import import import_vllm
 from cato_lsp.engine.model_folder import ModelFolder, inspect_model_folder
 from cato_lsp.engine.stream import ThreadCallStream
 from cato_lsp.scheduling.cost import StepCosts
@@ -200,6 +202,8 @@ class EngineThread:
         sys.setswitchinterval(SWITCH_INTERVAL)
         self._post(self._on_stage, "Loading vLLM")
         try:
+            if os.environ.get("TORCHDYNAMO_DISABLE") == "1":
+                import_vllm()
             from cato_lsp.engine.vllm_core import VllmCore
             from cato_lsp.scheduling.cato import CatoPolicy
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import anyio
+import anyio.to_thread
 from lsprotocol import types
 
 from cato_lsp.engine.api import EngineError
@@ -89,7 +90,7 @@ async def carry_out(session: Session, request: Request, token: str = "") -> Edit
     Raises:
         NotPossibleError: it was refused, or the engine failed.
     """
-    task = _task_request(request)
+    task = await anyio.to_thread.run_sync(_task_request, request)
     with anyio.CancelScope() as scope:
         progress = Progress(session, request.title, scope, token)
         language = {Assist.TRANSLATE: request.language, Assist.EXPLAIN: "markdown"}.get(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
+from itertools import accumulate
 
 from lsprotocol import types
 
@@ -82,4 +83,7 @@ class LineIndex:
 
 
 def _line_starts(text: str, offset: int) -> Iterable[int]:
-    return (match.end() + offset for match in LINE_BREAK.finditer(text))
+    if "\r" in text:
+        return (match.end() + offset for match in LINE_BREAK.finditer(text))
+    lengths = map(len, text.split("\n")[:-1])
+    return (end + breaks for breaks, end in enumerate(accumulate(lengths), offset + 1))

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from cato_lsp.tasks.brackets import scan
 from cato_lsp.tasks.indentation import Indentation, detect_indentation, leading_blanks
-from cato_lsp.tasks.languages import DocumentLanguage, language_of, parser_of
+from cato_lsp.tasks.languages import DocumentLanguage, language_of, parser_of, syntax_tree
 from cato_lsp.tasks.window import plain
 
 _REACH = 4000
@@ -116,11 +116,10 @@ def _in_comment_or_string(language: DocumentLanguage, above: str, line: str, res
 
 def _in_text(language: DocumentLanguage, above: str, line: str, rest: str, below: str) -> str:
     """``comment`` or ``string``, if the grammar sees the cursor inside of one."""
-    parser = parser_of(language.id)
-    if parser is None:
-        return ""
     head = f"{above}\n{line}".encode()
-    tree = parser.parse(head + f"{rest}\n{below}".encode())
+    tree = syntax_tree(language.id, head + f"{rest}\n{below}".encode())
+    if tree is None:
+        return ""
     node = tree.root_node.descendant_for_byte_range(max(0, len(head) - 1), len(head))
     while node is not None:
         if "comment" in node.type and node.start_byte < len(head) <= node.end_byte:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from cato_lsp.scheduling.slo import TaskKind
-from cato_lsp.tasks.calls import CallEstimate, Calls, CannotDoError, ModelCall, call_for, is_stuck
+from cato_lsp.tasks.calls import SECOND_TRY, Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for
 from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.indentation import Indentation, detect_indentation, leading_blanks
 from cato_lsp.tasks.languages import DocumentLanguage, language_of
 from cato_lsp.tasks.prompts import Prompter, code_of, generate
+from cato_lsp.tasks.repetition import is_stuck, without_repetition
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.symbols import Outline, Symbol, SymbolKind, outline_of, syntax_errors
 from cato_lsp.tasks.syntax import has_errors_within
@@ -97,11 +98,18 @@ class Generation:
             calls.show(self._shaped(text))
             return is_stuck(text)
 
-        answer = await calls.call(self._call, on_text=on_text)
-        lines = self._shaped(answer.text).split("\n")
+        first = self._result(await calls.call(self._call, on_text=on_text))
+        again = replace(self._call, temperature=SECOND_TRY)
+        if (first is not None and not first.unverified) or not calls.has_time_for(again.estimate):
+            return first
+        second = self._result(await calls.call(again, on_text=on_text))
+        return first if second is None or second.unverified else second
+
+    def _result(self, answer: Answer) -> TaskResult | None:
+        lines = without_repetition(self._shaped(answer.text)).split("\n")
         if not answer.complete:
             lines = lines[:-1]
-        return self._sound(lines)
+        return await calls.compute(self._sound, lines)
 
     def _prepare(self) -> ModelCall:
         budget = self._prompter.context_tokens // _CONTEXT_SHARE

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from cato_lsp.scheduling.slo import TaskKind
-from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for, is_stuck
+from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for
 from cato_lsp.tasks.doc_comments import document, has_convention, without_doc
 from cato_lsp.tasks.prompts import Ask, Prompter, combine, explain, prose_of, summarize
+from cato_lsp.tasks.repetition import is_stuck
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.symbols import Outline, Symbol, SymbolKind, outline_of
 from cato_lsp.tasks.task import TaskRequest, TaskResult
@@ -124,16 +125,19 @@ class _Digest:
     ) -> tuple[list[tuple[str, str]], str]:
         """What each part was said to do, and what the whole does."""
         if len(parts) == 1:
-            return [], _prose(
-                await calls.call(self._call(self._ask(parts[0].source, self._language)), on_text=_watch(preview))
-            )
-        mapped = [self._call(summarize(part.source, self._language)) for part in parts]
+            single = await calls.compute(self._call, self._ask(parts[0].source, self._language))
+            return [], _prose(await calls.call(single, on_text=_watch(preview)))
+        mapped = [await calls.compute(self._call, summarize(part.source, self._language)) for part in parts]
         answers = await calls.map(
             mapped, then=[self._reduction(len(parts))], on_text=lambda _number, text: is_stuck(text)
         )
         details = [(part.name, _prose(answer)) for part, answer in zip(parts, answers, strict=True)]
-        whole = await calls.call(self._call(combine(self._listed(details), self._language)), on_text=_watch(preview))
+        reduction = await calls.compute(self._reduce, details)
+        whole = await calls.call(reduction, on_text=_watch(preview))
         return details, _prose(whole)
+
+    def _reduce(self, details: Sequence[tuple[str, str]]) -> ModelCall:
+        return self._call(combine(self._listed(details), self._language))
 
     def _call(self, ask: Ask) -> ModelCall:
         prompt = self.prompter.prompt(ask)

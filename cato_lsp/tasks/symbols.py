@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tree_sitter import Node
 
 from cato_lsp.tasks.language import DocStyle
-from cato_lsp.tasks.languages import language_of, parser_of
+from cato_lsp.tasks.languages import language_of, syntax_tree
 
 _FUNCTIONS = frozenset(
     {
@@ -102,10 +102,10 @@ class Outline:
     def __init__(self, text: str, language: str) -> None:
         self.text = text
         self.language = language
-        parser = parser_of(language)
         source = text.encode()
+        tree = syntax_tree(language, source)
         self._chars = _offsets(text, source)
-        self._root = parser.parse(source).root_node if parser is not None else None
+        self._root = None if tree is None else tree.root_node
         self.top = tuple(self._symbols(self._root)) if self._root is not None else ()
 
     def walk(self) -> Iterator[Symbol]:
@@ -237,10 +237,10 @@ def syntax_errors(text: str, language: str) -> list[str]:
 
     Empty for a text without errors, and where there is no grammar.
     """
-    parser = parser_of(language)
-    root = parser.parse(text.encode()).root_node if parser is not None else None
-    if root is None or not root.has_error:
+    tree = syntax_tree(language, text.encode())
+    if tree is None or not tree.root_node.has_error:
         return []
+    root = tree.root_node
     found: list[str] = []
     open_nodes = [root]
     while open_nodes and len(found) < 5:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
+from cato_lsp.supervise import traceback_of
 from cato_lsp.tasks.exclusion import Exclusion
 from cato_lsp.workspace.files import code_files, read_code
 from cato_lsp.workspace.folder import Encode, FolderIndex
@@ -97,8 +98,8 @@ class Indexer:
             try:
                 if key is not None:
                     self._index(key, built)
-            except Exception:  # an index is a help, no more: the thread goes on with the next folder
-                logger.exception("A folder could not be indexed")
+            except Exception as error:  # an index is a help, no more: the thread goes on with the next folder
+                logger.error("A folder could not be indexed\n%s", traceback_of(error))
             if done is not None:
                 done.set()
 
