@@ -98,18 +98,18 @@ class Generation:
             calls.show(self._shaped(text))
             return is_stuck(text)
 
-        first = self._result(await calls.call(self._call, on_text=on_text))
+        first = await calls.compute(self._result, await calls.call(self._call, on_text=on_text))
         again = replace(self._call, temperature=SECOND_TRY)
         if (first is not None and not first.unverified) or not calls.has_time_for(again.estimate):
             return first
-        second = self._result(await calls.call(again, on_text=on_text))
+        second = await calls.compute(self._result, await calls.call(again, on_text=on_text))
         return first if second is None or second.unverified else second
 
     def _result(self, answer: Answer) -> TaskResult | None:
         lines = without_repetition(self._shaped(answer.text)).split("\n")
         if not answer.complete:
             lines = lines[:-1]
-        return await calls.compute(self._sound, lines)
+        return self._sound(lines)
 
     def _prepare(self) -> ModelCall:
         budget = self._prompter.context_tokens // _CONTEXT_SHARE
