@@ -55,7 +55,7 @@ def main() -> None:
     if options.average:
         read_average(trainer.model, trainer.folder / SNAPSHOTS, options.average)
     else:
-        train(trainer, tokenizer, options.pause_after)
+        train(trainer, tokenizer, options.pause_after, compiled=options.compile)
     export_model(trainer.model, tokenizer, options.output or trainer.folder / "export")
 
 
@@ -76,7 +76,7 @@ def make_trainer(options: argparse.Namespace, route: Route, corpora: Mapping[str
     return trainer
 
 
-def train(trainer: Trainer, tokenizer: Tokenizer, pause_after: float) -> None:
+def train(trainer: Trainer, tokenizer: Tokenizer, pause_after: float, *, compiled: bool) -> None:
     """Train to the end of the plan, until SIGTERM, or for ``pause_after`` minutes if that is not zero."""
 
     def keep(model: CausalLM) -> None:
@@ -86,7 +86,7 @@ def train(trainer: Trainer, tokenizer: Tokenizer, pause_after: float) -> None:
     for ending in (signal.SIGTERM, signal.SIGALRM):
         signal.signal(ending, lambda *_: trainer.stop())
     signal.setitimer(signal.ITIMER_REAL, 60 * pause_after)
-    trainer.run(on_save=keep, say=lambda line: print(line, flush=True))
+    trainer.run(on_save=keep, say=lambda line: print(line, flush=True), compiled=compiled)
 
 
 def parse_options() -> argparse.Namespace:
@@ -102,6 +102,12 @@ def parse_options() -> argparse.Namespace:
         help="end after so many minutes with a checkpoint; call again to go on",
     )
     parser.add_argument("--seed", type=int, help="another one for each run that starts from the model of the last one")
+    parser.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="--no-compile for runs too short to earn the minutes that torch.compile takes",
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "model")
     parser.add_argument("--site-packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
