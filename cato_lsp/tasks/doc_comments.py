@@ -76,7 +76,7 @@ def _docstring(outline: Outline, symbol: Symbol, prose: str) -> Edit:
 
 
 def _quoted(prose: str, margin: str) -> str:
-    safe = prose.replace("\\", "\\\\").replace('"""', "'''")
+    safe = _printable(prose).replace("\\", "\\\\").replace('"""', "'''")
     width = _WIDTH - len(margin)
     lines = _wrapped(safe, width - len('"""'))
     if len(lines) == 1 and not lines[0].endswith('"') and len(lines[0]) + 2 * len('"""') <= max(width, _NARROWEST):
@@ -92,7 +92,7 @@ def _comment_above(outline: Outline, symbol: Symbol, prose: str) -> Edit:
     mark = language_of(language).doc_mark
     if language == "go" and symbol.name and not prose.startswith(symbol.name):
         prose = f"{symbol.name} {_lowered(prose)}"
-    lines = _wrapped(prose.replace("*/", "* /"), _WIDTH - len(margin) - 3)
+    lines = _wrapped(_printable(prose).replace("*/", "* /"), _WIDTH - len(margin) - 3)
     if mark:
         block = f"\n{margin}".join(f"{mark}{line}".rstrip() for line in lines)
     elif len(lines) == 1:
@@ -123,18 +123,22 @@ def _style(outline: Outline) -> Indentation:
 
 
 def _wrapped(prose: str, width: int) -> list[str]:
-    """Lines of at most ``width`` characters, without control characters."""
+    """Lines of at most ``width`` characters."""
     lines: list[str] = []
     for paragraph in re.split(r"\n\s*\n", prose.strip()):
         if lines:
             lines.append("")
-        clean = "".join(each for each in paragraph if each.isprintable() or each in "\n\t")
-        for line in clean.split("\n"):
+        for line in paragraph.split("\n"):
             hanging = "  " if line.lstrip().startswith("- ") else ""
             lines += textwrap.wrap(
                 line, max(width, _NARROWEST), subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
             )
     return lines or ["..."]
+
+
+def _printable(text: str) -> str:
+    """The text without control characters: removed after quoting, one could join the parts of a delimiter again."""
+    return "".join(each for each in text if each.isprintable() or each in "\n\t")
 
 
 def _lowered(prose: str) -> str:
