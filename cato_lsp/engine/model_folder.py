@@ -15,7 +15,7 @@ _COPY_AGAIN = "Copy the file again from the model's source, or choose another mo
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """What is known of a model without loading it."""
+    """Facts of a model that are known without loading it."""
 
     path: Path
     model_type: str
@@ -24,11 +24,11 @@ class ModelFolder:
     """``max_position_embeddings`` of the configuration, in tokens."""
     weights_bytes: int
     kv_bytes_per_token: int
-    """Bytes that a token takes in the KV cache, at the model's own precision; 0: the configuration does not say."""
+    """Bytes of a token in the KV cache, at the model's own precision; 0 if the configuration does not say."""
 
 
 def inspect_model_folder(path: Path) -> ModelFolder:
-    """Check the files that vLLM needs and return what they say.
+    """Check the files that vLLM needs and return the model's facts.
 
     Raises:
         EngineError: a file is missing, truncated or not what its name says; the remedy names it.
@@ -60,7 +60,7 @@ def inspect_model_folder(path: Path) -> ModelFolder:
 
 
 def _kv_bytes_per_token(config: dict[str, Any]) -> int:
-    """Keys and values of all layers; with latent attention (MLA), the one latent vector that stands for both."""
+    """Keys and values of all layers; with latent attention (MLA), the latent vector that replaces both."""
     layers, heads, hidden = (
         int(config.get(key) or 0) for key in ("num_hidden_layers", "num_attention_heads", "hidden_size")
     )
@@ -106,7 +106,7 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 
 def _check_safetensors(file: Path) -> None:
-    """Compare the header's last data offset with the file's size: a cut-off download is found at once.
+    """Compare the header's last data offset with the file size, to detect an incomplete download.
 
     Format: 8 bytes of little-endian header length, a JSON header, then the tensors' bytes.
     """

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 LARGEST_MODEL = 200_000_000
 """Bytes of weights above which a model knows more than the counts of a folder can add."""
-LARGEST_VOCABULARY = 60_000
 
 
 class Workspaces:
@@ -54,6 +53,10 @@ class Workspaces:
         self._indexes().open(key, client)
         if not key.exclusion.forbids_reading(snapshot.uri, snapshot.text):
             self._indexes().change(key, str(_path(snapshot)), snapshot.text)
+
+    def idle(self) -> bool:
+        """Whether all that was asked is indexed."""
+        return self._indexer is None or self._indexer.idle
 
     def close_client(self, client: str) -> None:
         """Forget a client's folders."""

@@ -53,6 +53,10 @@ OnText = Callable[[str], bool]
 """Is given the answer so far; returns true to end the call."""
 
 
+SECOND_TRY = 0.6
+"""Temperature of a call that is made again, since the likeliest answer did not do."""
+
+
 class Calls(Protocol):
     """The calls of one task, which share its deadline."""
 
@@ -96,13 +100,3 @@ def call_for(prompt: Prompt, context_tokens: int, expected_tokens: int, most_tok
     if left < max(16, expected_tokens // 2):
         return None
     return ModelCall(prompt, min(most_tokens, left), expected_tokens)
-
-
-def is_stuck(text: str) -> bool:
-    """Whether an answer repeats itself: its last lines, or a piece of its last line, over and over."""
-    tail = text[-400:]
-    lines = [line for line in tail.split("\n")[1:-1] if len(line.strip()) > 2]
-    if len(lines) >= 4 and len(set(lines[-4:])) == 1:
-        return True
-    end = tail[-120:]
-    return len(end) == 120 and any(end[size:] == end[:-size] for size in range(1, 31))

@@ -1,4 +1,4 @@
-"""Translate: code to another language, symbol by symbol, with the grammar's word on every piece."""
+"""Translate: code to another language, symbol by symbol. A grammar checks every piece."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from cato_lsp.scheduling.slo import TaskKind
-from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for, is_stuck
+from cato_lsp.tasks.calls import SECOND_TRY, Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for
 from cato_lsp.tasks.languages import LANGUAGES, language_of, parser_of
 from cato_lsp.tasks.prompts import Prompter, code_of, repair, translate
+from cato_lsp.tasks.repetition import is_stuck, without_repetition
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.symbols import Outline, SymbolKind, outline_of, syntax_errors
 from cato_lsp.tasks.task import TaskRequest, TaskResult
@@ -18,22 +19,20 @@ from cato_lsp.tasks.task import TaskRequest, TaskResult
 TARGETS = tuple(language.id for language in LANGUAGES.values() if language.translation_target)
 """Target languages that are offered. Any other can be asked for by command."""
 PIECE_TOKENS = 800
-"""Small neighbours are translated together up to this length."""
+"""Small adjacent symbols are translated together, up to this many tokens."""
 GROWTH = 1.3
 """Tokens of a translation per token of the source, as a first guess."""
 MOST_PIECES = 200
-SECOND_TRY = 0.6
-"""Temperature of a second attempt, for a model that cannot be told its errors."""
 
 
 @dataclass(slots=True)
 class _Piece:
     source: str
     call: ModelCall | None
-    """``None``: the model does not take it; it is carried over as a comment."""
+    """``None``: the model cannot translate it, and it becomes a comment."""
     text: str = ""
     remark: str = ""
-    """What a person has to know of it."""
+    """A remark for the user, written above it."""
 
 
 class Translation:
@@ -97,8 +96,8 @@ class Translation:
         return TaskResult(text, broken or bool(errors))
 
     async def _settle(self, piece: _Piece, answer: Answer, calls: Calls) -> None:
-        """Take the answer, or that of one repair if it does not parse and there is time."""
-        piece.text = code_of(answer.text)
+        """Use the answer; if it does not parse and there is time, that of one repair."""
+        piece.text = without_repetition(code_of(answer.text))
         errors = await calls.compute(self._errors, piece.text, answer)
         if not errors:
             return
@@ -176,7 +175,7 @@ def _is_function(source: str, language: str) -> bool:
 
 
 def translations(prompter: Prompter, language: str) -> list[str]:
-    """The languages to offer, of those that the model can translate ``language`` to."""
+    """The languages of `TARGETS` that the model can translate ``language`` to."""
     if parser_of(language) is None:
         return []
     others = [each for each in TARGETS if each != language]
