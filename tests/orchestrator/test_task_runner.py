@@ -137,7 +137,7 @@ async def test_a_window_at_its_limit_is_refused_and_another_is_not_twinny_56(
     async with anyio.create_task_group() as group:
         for place in range(MOST_OF_ONE):
             group.start_soon(setup.translate, "greedy", place)
-        await setup.until(lambda: len(setup.runner.running) == MOST_OF_ONE)
+        await setup.until(lambda: setup.engine.running == 2 * MOST_OF_ONE)
         calls = len(setup.engine.calls)
         await setup.translate("greedy", MOST_OF_ONE)
         assert setup.ended == [
