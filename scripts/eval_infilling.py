@@ -54,9 +54,11 @@ def read(file: Path, count: int | None) -> list[dict[str, str]]:
 
 async def solve(model: ProductModel, problem: dict[str, str]) -> tuple[bool, bool]:
     """Whether the solution is the canonical one, and whether it passes."""
-    prompt, suffix = problem["prompt"], problem["suffix"]
-    whole = await model.complete(Place("solution.py", prompt + suffix, len(prompt), problem["canonical_solution"]))
-    exact = whole.split() == f"{prompt}{problem['canonical_solution']}{suffix}".split()
+    prompt, wanted, suffix = problem["prompt"], problem["canonical_solution"], problem["suffix"]
+    # In an editor the line that is missing is there and empty, where the benchmark's solutions end in a line feed.
+    rest = "\n" + suffix if wanted.endswith("\n") else suffix
+    whole = await model.complete(Place("solution.py", prompt + rest, len(prompt), wanted))
+    exact = whole.split() == f"{prompt}{wanted}{suffix}".split()
     program = f"{whole}\n{problem['test']}\ncheck({problem['entry_point']})\n"
     return exact, await anyio.to_thread.run_sync(succeeds, program)
 

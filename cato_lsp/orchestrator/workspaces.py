@@ -38,7 +38,7 @@ class Workspaces:
         self, client: str, model: ModelFolder | None, plan: CompletionPlan, snapshot: Snapshot, settings: Settings
     ) -> TokenCache | None:
         """The cache model of a completion; ``None`` where it is switched off or of no use."""
-        if not _is_of_use(model, settings):
+        if model is None or not _is_of_use(model, settings):
             return None
         from cato_lsp.workspace.cache_model import CacheModel  # numpy is loaded for those who use it
 
@@ -48,7 +48,11 @@ class Workspaces:
 
     def change(self, client: str, model: ModelFolder | None, snapshot: Snapshot, settings: Settings) -> None:
         """Index a document's text, and its folder with the first one. Returns at once."""
-        if not _is_of_use(model, settings) or (key := self._key(client, model, snapshot, settings)) is None:
+        if (
+            model is None
+            or not _is_of_use(model, settings)
+            or (key := self._key(client, model, snapshot, settings)) is None
+        ):
             return
         self._indexes().open(key, client)
         if not key.exclusion.forbids_reading(snapshot.uri, snapshot.text):
@@ -81,8 +85,8 @@ class Workspaces:
         return self._indexer
 
 
-def _is_of_use(model: ModelFolder | None, settings: Settings) -> bool:
-    return settings.completion.workspace and model is not None and model.weights_bytes <= LARGEST_MODEL
+def _is_of_use(model: ModelFolder, settings: Settings) -> bool:
+    return settings.completion.workspace and model.weights_bytes <= LARGEST_MODEL
 
 
 def _path(snapshot: Snapshot) -> Path | None:

@@ -204,7 +204,8 @@ def _stub(outline: Outline, symbol: Symbol, level: str) -> GenerationTarget | No
         after = ""
     else:
         start, end = start + 1, end - 1
-        if text[start - 1 : start] != "{" or not _STUB.match(_without_comments(text[start:end], outline.language)):
+        has_braces = text[start - 1 : start] == "{" and start <= end and text[end : end + 1] == "}"
+        if not has_braces or not _STUB.match(_without_comments(text[start:end], outline.language)):
             return None
         after = f"\n{leading_blanks(text[line:])}"
         top = symbol.doc.start if symbol.doc is not None else symbol.head

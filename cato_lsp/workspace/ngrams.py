@@ -8,7 +8,7 @@ else.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ BYTES_PER_TOKEN = 10
 _MOST = 32
 """Positions that are compared per look-up; of more, an even choice is taken."""
 
-Tokens = NDArray[np.unsignedinteger]
+Tokens = NDArray[np.unsignedinteger[Any]]
 _OFFSETS = -np.arange(1, LONGEST + 1, dtype=np.int64)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio.to_thread
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 
 from cato_lsp.lsp.assist import Assist, NotPossibleError, Request, carry_out, workspace_edit
 from cato_lsp.lsp.methods.execute_command import COMMAND_OF, arguments_for
@@ -73,7 +73,10 @@ def resolve(session: Session, action: types.CodeAction) -> Coroutine[Any, Any, t
     if session.exclusion.forbids_reading(uri, document.snapshot().text):
         message = "This file is excluded: it may hold secrets, or the settings say so."
         raise JsonRpcException(message, types.LSPErrorCodes.RequestFailed.value)
-    where = session.protocol.structure(data["range"], types.Range)
+    try:
+        where = session.protocol.structure(data.get("range"), types.Range)
+    except Exception as error:  # the library raises what it likes
+        raise JsonRpcInvalidParams("The action's `range` is not a range.") from error
     return _resolve(session, document, action, Request.at(assist, document, where))
 
 
