@@ -26,16 +26,16 @@ from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 
 MAX_SEQUENCES = 64
 CPU_CHUNK = 512
-"""Most tokens in a step on a CPU: a cancel waits for the step that runs, so a step must stay short."""
+"""Most tokens of a step on a CPU. A cancel waits for the running step, so steps must be short."""
 WARM_UP_TOKENS = 256
 WARM_UP_ANSWER = 6
 WARM_UP_SEQUENCES = 4
 CPU_BLOCK = 32
-"""Tokens in a KV block, the unit of prefix reuse: the smallest that vLLM's CPU attention takes."""
+"""Tokens of a KV block, the unit of prefix reuse; the smallest size that vLLM's CPU attention supports."""
 
 
 class VllmCore:
-    """One model in one `LLMEngine`. All methods belong to the thread that made it, but `stats`."""
+    """One model in one `LLMEngine`. All methods must be called on the thread that created it."""
 
     def __init__(
         self, launch: Launch, folder: ModelFolder, policy: Policy, on_step: Callable[[StepRecord], None]
@@ -43,23 +43,23 @@ class VllmCore:
         args = _engine_args(launch, folder)
         args.scheduler_cls = make_scheduler_cls(policy, async_scheduling=bool(args.async_scheduling), on_step=on_step)
         self._llm = LLMEngine.from_engine_args(args)
-        # vLLM types the client of its core for any process layout; in this process the core itself is there.
+        # vLLM's types allow a core in another process; here the client holds the core itself.
         core = cast("Any", self._llm.engine_core).engine_core
         self._scheduler = core.scheduler
         self.context_length = int(self._llm.model_config.max_model_len)
         self._processes_logits = bool(args.logits_processors)
         self._unshown: dict[str, int] = {}
-        """Characters of calls' beginnings that their next deltas leave out."""
+        """Characters of forced prefixes that the next deltas of a call leave out."""
         self._scored: dict[str, Scored] = {}
         self._warm_up()
 
     @property
     def busy(self) -> bool:
-        """Whether a step would compute something."""
+        """Whether there are unfinished calls."""
         return self._llm.has_unfinished_requests()
 
     def add(self, call_id: str, call: Call) -> None:
-        """Take in a call.
+        """Add a call.
 
         Raises:
             CallRejectedError: vLLM refuses it, or prompt and answer do not fit the context window.
@@ -94,7 +94,7 @@ class VllmCore:
             self._scored[call_id] = scored
 
     def abort(self, call_ids: Iterable[str]) -> None:
-        """Drop calls before the next step; unknown ones are ignored."""
+        """Abort calls before the next step. Unknown ids are ignored."""
         dropped = list(call_ids)
         self._llm.abort_request(dropped)
         for call_id in dropped:
@@ -138,9 +138,9 @@ class VllmCore:
         return costs
 
     def _warm_up(self) -> None:
-        """Run a few prompts: what is set up on first use is set up, and the cost of a step is learned.
+        """Run a few prompts, so that first-use set-up is done and the cost of a step is known.
 
-        The first prompt is left out of the learned costs, since its steps are slower than all that follow.
+        The first prompt does not count for the learned cost: its steps are slower than all later ones.
         """
         self._run_prompts(1)
         self._scheduler.cost_model = StepCostModel()
@@ -148,9 +148,9 @@ class VllmCore:
         self._run_prompts(WARM_UP_SEQUENCES, first=2)
 
     def _run_prompts(self, count: int, first: int = 0) -> None:
-        """Run prompts of `WARM_UP_TOKENS` in all at the same time.
+        """Run ``count`` prompts at the same time, of `WARM_UP_TOKENS` tokens together.
 
-        :param first: tells these prompts from others, so that they share no prefix with them.
+        :param first: token id of the first prompt; prompts of different ids share no prefix.
         """
         slo = Slo(TaskKind.WARMUP, ServiceClass.BACKGROUND, 0.0, math.inf, client="")
         length = min(WARM_UP_TOKENS, self.context_length // 2) // count
@@ -167,10 +167,10 @@ class VllmCore:
 
 
 def import_model(architecture: str) -> None:
-    """Import the class of a model here and now.
+    """Import the class of a model in this process.
 
-    vLLM would first look at it in a process of its own, which keeps CUDA out of this one: on a CPU that is six seconds
-    of every first start for nothing.
+    vLLM would inspect it in a child process first, to keep CUDA out of this one. On a CPU that takes six seconds at
+    the first start and has no use.
     """
     known = ModelRegistry.models.get(architecture)
     if known is not None:
@@ -178,7 +178,7 @@ def import_model(architecture: str) -> None:
 
 
 def _log_probability(added: Any) -> float:
-    """Of the tokens that a step added; with the shown logprobs of a call come those of its tokens first."""
+    """Log-probability of the tokens that a step added. vLLM lists the sampled token first."""
     return sum(entry[token].logprob for token, entry in zip(added.token_ids, added.logprobs or (), strict=False))
 
 
@@ -201,7 +201,7 @@ def _engine_args(launch: Launch, folder: ModelFolder) -> EngineArgs:
         async_scheduling=False if on_cpu else settings.async_scheduling is not False,
         enable_prefix_caching=True,
         disable_log_stats=True,
-        # What a beginning makes impossible does not count.
+        # Log-probabilities after the forced prefix has excluded tokens.
         logprobs_mode="processed_logprobs",
         generation_config="vllm",
     )

@@ -95,8 +95,8 @@ class Background:
         if plan is None:
             return
         least = job.settings.completion.min_probability
-        cache = self._prompts.cache(job.client, job.request, plan, job.settings)
-        call = replace(self._call(job, plan), scored=least > 0, cache=cache)
+        token_cache = self._prompts.cache(job.client, job.request, plan, job.settings)
+        call = replace(self._call(job, plan), scored=least > 0, cache=token_cache)
         completion = await self._answer(job, engine, plan, call, least)
         if completion is not None:
             cache.put_completion(job.request, completion)

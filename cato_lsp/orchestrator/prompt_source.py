@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import anyio.to_thread
+
 from cato_lsp.config import Settings
 from cato_lsp.engine.api import Engine, TokenCache
 from cato_lsp.engine.host import EngineHost, EnginePhase
@@ -29,6 +31,8 @@ class PromptSource:
         self._host = host
         self._prompters = prompters
         self._contexts = Contexts()
+        self._lines: dict[str, tuple[str, int]] = {}
+        """Document and line of each client's last plan."""
         self._workspaces = Workspaces()
 
     async def plan(
@@ -43,7 +47,13 @@ class PromptSource:
         """
         engine, prompter = await self._prepare(settings)
         context = self._contexts.held(client, request.snapshot.uri).allowed(exclusion_of(settings))
-        return engine, prompter.plan(request, context)
+        line = (request.snapshot.uri, request.snapshot.line_start(request.offset))
+        if self._lines.get(client) == line:
+            # Typing goes on in a line whose surroundings are tokenized already: less than a millisecond.
+            return engine, prompter.plan(request, context)
+        plan = await anyio.to_thread.run_sync(prompter.plan, request, context)
+        self._lines[client] = line
+        return engine, plan
 
     async def plan_with_new_context(
         self, client: str, request: CompletionRequest, settings: Settings
@@ -53,7 +63,7 @@ class PromptSource:
         context = NO_CONTEXT
         if prompter.reads_other_files:
             context = await self._contexts.gather(client, request.snapshot, request.offset, exclusion_of(settings))
-        return engine, prompter.plan(request, context), context
+        return engine, await anyio.to_thread.run_sync(prompter.plan, request, context), context
 
     def cache(
         self, client: str, request: CompletionRequest, plan: CompletionPlan, settings: Settings
@@ -90,6 +100,7 @@ class PromptSource:
     def close_client(self, client: str) -> None:
         """Forget the context of a client that has gone."""
         self._contexts.forget(client)
+        self._lines.pop(client, None)
         self._workspaces.close_client(client)
 
     async def _prepare(self, settings: Settings) -> tuple[Engine, CompletionPrompter]:

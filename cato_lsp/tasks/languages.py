@@ -10,9 +10,12 @@ from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
 
-from tree_sitter import Language, Parser
+from tree_sitter import Language, Parser, Tree
 
 from cato_lsp.tasks.language import DocStyle, DocumentLanguage, ImportStyle
+
+_PART = 1024
+"""Bytes that are parsed at a time."""
 
 _C_STYLE = DocumentLanguage(
     line_comments=("//",),
@@ -191,12 +194,32 @@ def language_of(language_id: str) -> DocumentLanguage:
     return LANGUAGES.get(language_id) or DocumentLanguage(id=language_id, name=language_id)
 
 
-@lru_cache(maxsize=32)
 def parser_of(language_id: str) -> Parser | None:
-    """A tree-sitter parser for the language, ``None`` if there is no grammar for it."""
+    """A tree-sitter parser for the language, ``None`` if there is no grammar for it here.
+
+    A new one each time: two threads must not use the same parser.
+    """
+    grammar = _grammar_of(language_id)
+    return None if grammar is None else Parser(grammar)
+
+
+def syntax_tree(language_id: str, source: bytes) -> Tree | None:
+    """The syntax tree of a source, ``None`` if there is no grammar for its language here.
+
+    A large source is handed over in parts. tree-sitter holds Python's global lock while it parses; between two parts
+    other threads get it, above all the event loop's.
+    """
+    parser = parser_of(language_id)
+    if parser is None or len(source) <= _PART:
+        return None if parser is None else parser.parse(source)
+    return parser.parse(lambda offset, _point: source[offset : offset + _PART])
+
+
+@lru_cache(maxsize=32)
+def _grammar_of(language_id: str) -> Language | None:
     grammar = language_of(language_id).grammar
     if grammar is None:
         return None
     module, function = grammar
     capsule: object = getattr(import_module(module), function)()
-    return Parser(Language(capsule))
+    return Language(capsule)
