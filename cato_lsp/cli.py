@@ -35,6 +35,9 @@ _MOUNTED = {
     "simulate": _Mounted("cato_lsp.bench.cli", "simulate"),
     "bench": _Mounted("cato_lsp.bench.cli", "bench"),
     "models": _Mounted("cato_lsp.models.cli", None),
+    "serve": _Mounted("cato_lsp.gateway.cli", "serve"),
+    "keys": _Mounted("cato_lsp.gateway.cli", "keys"),
+    "login": _Mounted("cato_lsp.remote.cli", "login"),
 }
 
 

@@ -76,7 +76,7 @@ async def phase(backend: Backend, wanted: EnginePhase) -> EngineStatus:
     """Wait until the engine is in a phase; return its status."""
     reached = anyio.Event()
     unwatch = backend.host.watch(lambda status: reached.set() if status.phase is wanted else None)
-    with anyio.fail_after(120):
+    with anyio.fail_after(600):
         await reached.wait()
     unwatch()
     return backend.host.status

@@ -57,6 +57,8 @@ class Call:
     forced_prefix: ForcedPrefix | None = None
     scored: bool = False
     """Whether the deltas tell how likely their tokens are."""
+    cache_salt: str | None = None
+    """Calls share prefix-cache blocks only with calls of the same salt; ``None`` is a salt of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Delta:
     """Prompt tokens found in the prefix cache; set on the first delta."""
     log_probability: float = 0.0
     """Natural logarithm of the probability of the tokens, all together; 0 for a call that is not scored."""
+    token_ids: tuple[int, ...] = ()
+    """The tokens themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,8 @@ class EngineStats:
     calls_waiting: int = 0
     kv_cache_usage: float = 0.0
     """Share of the KV-cache blocks in use, 0 to 1."""
+    step_seconds: float = 0.0
+    """Time in steps, all together."""
 
 
 @dataclass(slots=True)

@@ -92,6 +92,8 @@ class EngineThread:
         self._stats = EngineStats()
         self.context_length = 0
         """Tokens of prompt and answer together that one call may have; known once started."""
+        self.forces_prefixes = False
+        """Whether it holds answers to a `ForcedPrefix`; known once started."""
         self._thread = threading.Thread(target=self._run, name="cato-engine", daemon=True)
 
     # The event loop's side.
@@ -158,6 +160,7 @@ class EngineThread:
         try:
             core = self._load()
             self.context_length = core.context_length
+            self.forces_prefixes = core.forces_prefixes
             self._post(self._ready.set)
             self._serve(core)
         except EngineError as error:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from vllm import EngineArgs, ModelRegistry, SamplingParams
+from vllm.inputs import TokensPrompt
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.llm_engine import LLMEngine
@@ -40,7 +42,8 @@ class VllmCore:
         core = cast("Any", self._llm.engine_core).engine_core
         self._scheduler = core.scheduler
         self.context_length = int(self._llm.model_config.max_model_len)
-        self._forces_prefixes = bool(args.logits_processors)
+        self.forces_prefixes = bool(args.logits_processors)
+        self._step_seconds = 0.0
         self._unshown: dict[str, int] = {}
         """Characters of calls' beginnings that their next deltas leave out."""
         self._warm_up()
@@ -56,7 +59,7 @@ class VllmCore:
         Raises:
             CallRejectedError: vLLM refuses it, or prompt and answer do not fit the context window.
         """
-        if not self._forces_prefixes:
+        if not self.forces_prefixes:
             call = spelled_out(call)
         max_tokens = call.max_tokens + (len(call.forced_prefix.hidden_ids) if call.forced_prefix else 0)
         length = len(call.prompt_ids) + max_tokens
@@ -76,7 +79,7 @@ class VllmCore:
             extra_args={"cato": call.slo, EXTRA_ARGUMENT: call.forced_prefix},
         )
         try:
-            self._llm.add_request(call_id, {"prompt_token_ids": list(call.prompt_ids)}, params)
+            self._llm.add_request(call_id, _prompt(call), params)
         except (ValueError, TypeError) as error:
             raise CallRejectedError(f"vLLM refused the call: {error}") from error
         if call.forced_prefix is not None:
@@ -91,7 +94,10 @@ class VllmCore:
 
     def step(self) -> list[tuple[str, Delta]]:
         """Run one engine step and return what it added, by call."""
-        return [(output.request_id, self._delta(output)) for output in cast("list[Any]", self._llm.step())]
+        began = time.monotonic()
+        outputs = cast("list[Any]", self._llm.step())
+        self._step_seconds += time.monotonic() - began
+        return [(output.request_id, self._delta(output)) for output in outputs]
 
     def _delta(self, output: Any) -> Delta:
         added = output.outputs[0]
@@ -100,7 +106,8 @@ class VllmCore:
         if unshown > len(added.text) and reason is None:
             self._unshown[output.request_id] = unshown - len(added.text)
         likely = _log_probability(added)
-        return Delta(added.text[unshown:], len(added.token_ids), reason, output.num_cached_tokens or 0, likely)
+        ids = tuple(added.token_ids)
+        return Delta(added.text[unshown:], len(ids), reason, output.num_cached_tokens or 0, likely, ids)
 
     def hint(self, client: str, until: float) -> None:
         """Pass the typing hint to the scheduler."""
@@ -115,6 +122,7 @@ class VllmCore:
             calls_running=len(scheduler.running),
             calls_waiting=len(scheduler.waiting),
             kv_cache_usage=float(scheduler.kv_cache_manager.usage),
+            step_seconds=self._step_seconds,
         )
 
     def _warm_up(self) -> None:
@@ -140,6 +148,13 @@ def import_model(architecture: str) -> None:
     known = ModelRegistry.models.get(architecture)
     if known is not None:
         ModelRegistry.register_model(architecture, known.load_model_cls())
+
+
+def _prompt(call: Call) -> TokensPrompt:
+    prompt = TokensPrompt(prompt_token_ids=list(call.prompt_ids))
+    if call.cache_salt:
+        prompt["cache_salt"] = call.cache_salt
+    return prompt
 
 
 def _log_probability(added: Any) -> float:
