@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import logging
 import os
@@ -97,6 +98,10 @@ def serve(
             help="Listen on a TCP socket without authentication. For debugging only.",
         ),
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Use a team's server, wss://HOST:PORT.", show_default=False),
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Model folder or name. Overrides the settings.", show_default=False)
     ] = None,
@@ -145,6 +150,22 @@ def serve(
         run_tcp(tcp.host, tcp.port, overrides)
     else:
         _leave(run_stdio(overrides))
+
+
+@app.command()
+def setup(
+    engine: Annotated[
+        Literal["auto", "cpu", "gpu"],
+        typer.Option(help="Which engine to install; auto: the one that fits this machine."),
+    ] = "auto",
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Start the engine afterwards and complete a line.")
+    ] = True,
+) -> None:
+    """Install the engine (vLLM) that fits this machine, and check it. Run again to repair or update."""
+    from cato_lsp.install.command import run_setup
+
+    raise typer.Exit(run_setup(None if engine == "auto" else engine, check=check))
 
 
 @app.command()
@@ -264,4 +285,7 @@ def _configure_logging(level: LogLevel | None, file: Path | None) -> None:
 
 def main() -> None:
     """Run the console script ``cato-lsp``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a locale that lacks a character must not end a command
+            stream.reconfigure(errors="replace")
     app(prog_name="cato-lsp")

@@ -1,8 +1,13 @@
 """The product's settings: one frozen, typed object, read from layers of sources.
 
-Later layers win, key by key: defaults, the user's ``cato.toml``, the workspace's ``cato.toml``,
-``initializationOptions``, ``workspace/configuration`` (section ``cato``), the command line. A wrong key or
-value never stops the server: it is ignored and reported as a `SettingProblem`, and the value of the next
+Later layers win, key by key: defaults, the user's ``cato.toml``, ``initializationOptions``,
+``workspace/configuration`` (section ``cato``), the command line. Exclusions (``disabled_languages``,
+``disabled_globs``) are the union of all layers.
+
+A workspace's ``cato.toml`` comes with whatever repository a person has cloned, so it is not trusted: it can only narrow
+what the other layers say (see `cato_lsp.trust`).
+
+A wrong key or value never stops the server: it is ignored and reported as a `SettingProblem`, and the value of the next
 lower layer applies.
 """
 
@@ -10,6 +15,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +25,16 @@ from typing import Annotated, Any, Literal, cast
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from cato_lsp.trust import narrow
+
 SETTINGS_FILE = "cato.toml"
 SECTION = "cato"
+LARGEST_FILE = 1 << 16
+"""Bytes of a settings file that are read at most."""
+_NAMED = 8
+"""Settings that one message names at most."""
+_UNITED = ("disabled_languages", "disabled_globs")
+"""Exclusions: each layer adds to them."""
 
 NonEmpty = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Milliseconds = Annotated[int, Field(ge=1)]
@@ -47,6 +61,10 @@ class _Section(BaseModel):
 class EngineSettings(_Section):
     """How the vLLM engine is started. A change restarts the engine."""
 
+    url: NonEmpty | None = Field(
+        default=None,
+        description="Use the engine of a team's server, `wss://HOST:PORT`, instead of one on this machine.",
+    )
     max_model_len: int | None = Field(
         default=None,
         ge=256,
@@ -176,6 +194,8 @@ class Layer:
     """Where a person finds it: a file path, ``initializationOptions``, ``--model``..."""
     values: object
     """A JSON or TOML object, perhaps wrapped in the section: ``{"cato": {...}}``. A null means "not set"."""
+    trusted: bool = True
+    """False: it comes with a repository, and can only narrow what trusted layers say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,38 +222,83 @@ class SettingField:
 
 
 def load_settings(layers: Iterable[Layer] = ()) -> tuple[Settings, list[SettingProblem]]:
-    """Merge `layers`, lowest first, over the defaults.
+    """Merge `layers` over the defaults: the trusted ones, lowest first, then what the others narrow.
 
-    Returns the settings, and one problem for each key or value that was left out; it never raises for what a
-    person wrote.
+    Returns the settings, and the problems: one for each key or value of a trusted layer that was left out, one for all
+    that an untrusted layer may not set. It never raises for what a person wrote.
     """
     merged: dict[str, Any] = {}
     problems: list[SettingProblem] = []
-    for layer in layers:
+    given = list(layers)
+    for layer in (each for each in given if each.trusted):
         values, found = _valid_part(layer)
         _merge(merged, values)
         problems += found
+    for layer in (each for each in given if not each.trusted):
+        values, found = _valid_part(layer)
+        current = Settings.model_validate(merged)
+        narrowed, refused = narrow(values, current.model_dump())
+        _merge(merged, narrowed)
+        if refused or found:
+            problems.append(_untrusted(layer.source, refused, found))
     return Settings.model_validate(merged), problems
 
 
+def user_settings_file() -> Path:
+    """The user's own ``cato.toml``."""
+    return platformdirs.user_config_path("cato-lsp", appauthor=False) / SETTINGS_FILE
+
+
 def settings_files(roots: Sequence[Path] = ()) -> list[Path]:
-    """Where ``cato.toml`` is looked for, lowest layer first; of several workspace roots the first wins."""
-    user = platformdirs.user_config_path("cato-lsp", appauthor=False) / SETTINGS_FILE
-    return [user, *(root / SETTINGS_FILE for root in reversed(roots))]
+    """Where ``cato.toml`` is looked for: the user's, then that of each folder of the workspace."""
+    return [user_settings_file(), *(root / SETTINGS_FILE for root in roots)]
 
 
 def read_settings_files(paths: Iterable[Path]) -> tuple[list[Layer], list[SettingProblem]]:
-    """The layers of those of `paths` that exist; a file that cannot be read or parsed is a problem."""
+    """The layers of those of `paths` that exist; a file that cannot be read or parsed is a problem.
+
+    Only the user's own file is trusted.
+    """
     layers: list[Layer] = []
     problems: list[SettingProblem] = []
+    trusted = user_settings_file()
     for path in paths:
         try:
-            layers.append(Layer(str(path), tomllib.loads(path.read_text(encoding="utf-8-sig"))))
+            layers.append(Layer(str(path), tomllib.loads(_read(path)), trusted=path == trusted))
         except (FileNotFoundError, NotADirectoryError):
             continue
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             problems.append(SettingProblem(str(path), "", f"not read: {error}"))
     return layers, problems
+
+
+def _read(path: Path) -> str:
+    """The text of a settings file. A repository may bring a link to a device, or a file of any size.
+
+    Raises:
+        OSError: it is not a file of a plausible size.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError("it is not a file")
+    if status.st_size > LARGEST_FILE:
+        raise OSError(f"it has {status.st_size} bytes, at most {LARGEST_FILE} are read")
+    return path.read_text(encoding="utf-8-sig")
+
+
+def _untrusted(source: str, refused: Sequence[str], faults: Sequence[SettingProblem]) -> SettingProblem:
+    """One problem for all that a workspace's file may not set, and all that is wrong in it."""
+    parts: list[str] = []
+    if refused:
+        names = f"{', '.join(refused[:_NAMED])}{', ...' if len(refused) > _NAMED else ''}"
+        parts.append(
+            f"a workspace's file can only narrow the settings, so {names} {'is' if len(refused) == 1 else 'are'} "
+            f"ignored; put such settings into {user_settings_file()}"
+        )
+    if faults:
+        others = f"; {len(faults) - 1} more are not valid" if len(faults) > 1 else ""
+        parts.append(f"{faults[0].message}{others}")
+    return SettingProblem(source, "", ". ".join(parts))
 
 
 def setting_fields() -> Iterator[SettingField]:
@@ -389,5 +454,7 @@ def _merge(target: dict[str, Any], values: Mapping[str, Any]) -> None:
         inner = _as_table(value)
         if inner is not None and isinstance(target.get(key), dict):
             _merge(target[key], inner)
+        elif key in _UNITED:
+            target[key] = tuple(dict.fromkeys((*target.get(key, ()), *value)))
         else:
             target[key] = value

@@ -118,7 +118,7 @@ async def ready(backend: Backend) -> None:
     unwatch = backend.host.watch(lambda status: reached.set() if status.phase is EnginePhase.READY else None)
     await reached.wait()
     unwatch()
-    await backend.orchestrator.acquainted.wait()
+    await backend.orchestrator.prompts_loaded.wait()
 
 
 def layout_table(figures: dict[str, tuple[float, float]]) -> str:

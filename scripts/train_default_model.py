@@ -2,7 +2,7 @@
 """Train the default model: corpus, tokenizer, training, Hugging Face folder.
 
     .venv/bin/python scripts/train_default_model.py --route cpu
-    .venv/bin/python scripts/train_default_model.py --route cpu-more --start cato_lsp/models/default
+    .venv/bin/python scripts/train_default_model.py --route cpu-languages --start cato_lsp/models/default
     .venv/bin/python scripts/train_default_model.py --route gpu --pause-after 9
     .venv/bin/python scripts/train_default_model.py --licences    # the table of the corpus in docs/default-model.md
 
@@ -16,6 +16,7 @@ import argparse
 import os
 import signal
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -27,8 +28,8 @@ from tokenizers import Tokenizer
 from training.corpus import Corpus, SourceFile, licence_table, load_corpus
 from training.export import export_model, read_weights
 from training.functions import TaskSamples, load_examples
-from training.routes import ROUTES
-from training.samples import CodeSamples, Encoder
+from training.routes import ROUTES, Route
+from training.samples import CodeSamples, Encoder, Mixture, SampleSource
 from training.tokenizer import train_tokenizer
 from training.trainer import Trainer
 
@@ -39,24 +40,23 @@ def main() -> None:
     """Run the whole way; every step that a former run finished is taken from the cache."""
     options = parse_options()
     route = ROUTES[options.route]
-    plan = replace(route.plan, minutes=options.minutes) if options.minutes else route.plan
-    corpus = load_corpus(options.site_packages, options.cache)
+    changes = {name: value for name in ("minutes", "seed") if (value := getattr(options, name)) is not None}
+    plan = replace(route.plan, **changes)
     if options.licences:
-        print(licence_table(options.site_packages, corpus))
+        print(licence_table(options.site_packages, options.cache))
         return
+    corpora = {language: load_corpus(options.site_packages, options.cache, language) for language in route.shares}
     if options.start:
         tokenizer = Tokenizer.from_file(str(options.start / "tokenizer.json"))
     else:
-        tokenizer = load_tokenizer(corpus, options.cache, route.shape.vocab_size)
+        tokenizer = load_tokenizer(corpora["python"], options.cache, route.shape.vocab_size)
     encode = Encoder(tokenizer)
     folder = options.cache / options.name
-    examples = load_examples(balanced(corpus.train, 1_000_000), options.cache / "examples.jsonl")
-    source = TaskSamples(examples, CodeSamples(corpus.train, encode), encode, share=0.15)
     trainer = Trainer(
         route.shape,
         plan,
-        source,
-        held_out_rows(corpus, encode),
+        samples(corpora, route, encode, options.cache),
+        {name: held_out_rows(corpus, encode, 32 if name == "python" else 8) for name, corpus in corpora.items()},
         folder,
         markers=encode.markers,
         threads=options.threads,
@@ -85,6 +85,7 @@ def parse_options() -> argparse.Namespace:
         default=0.0,
         help="end after so many minutes with a checkpoint; call again to go on",
     )
+    parser.add_argument("--seed", type=int, help="another one for each run that starts from the model of the last one")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "model")
     parser.add_argument("--site-packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
@@ -92,6 +93,14 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="where the finished Hugging Face folder goes")
     parser.add_argument("--licences", action="store_true", help="only print what the corpus is made of")
     return parser.parse_args()
+
+
+def samples(corpora: Mapping[str, Corpus], route: Route, encode: Encoder, cache: Path) -> Mixture:
+    """Samples of each language with its share; those of Python include the tasks."""
+    examples = load_examples(balanced(corpora["python"].train, 1_000_000), cache / "examples.jsonl")
+    sources: dict[str, SampleSource] = {name: CodeSamples(corpus.train, encode) for name, corpus in corpora.items()}
+    sources["python"] = TaskSamples(examples, sources["python"], encode, share=0.15)
+    return Mixture(list(sources.values()), [route.shares[name] for name in sources])
 
 
 def load_tokenizer(corpus: Corpus, cache: Path, vocab_size: int) -> Tokenizer:
@@ -115,7 +124,7 @@ def balanced(files: list[SourceFile], most: int) -> list[SourceFile]:
     return chosen
 
 
-def held_out_rows(corpus: Corpus, encode: Encoder, rows: int = 32, length: int = 512) -> torch.Tensor:
+def held_out_rows(corpus: Corpus, encode: Encoder, rows: int, length: int = 512) -> torch.Tensor:
     """Fixed windows of held-out files for the progress log."""
     files = sorted(corpus.held_out, key=lambda f: f.path)
     Random(1).shuffle(files)

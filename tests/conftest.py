@@ -59,7 +59,7 @@ async def backend(launch: Launch) -> AsyncIterator[Backend]:
         group.start_soon(backend.run)
         backend.host.configure(launch)
         await phase(backend, EnginePhase.READY)
-        await backend.orchestrator.acquainted.wait()
+        await backend.orchestrator.prompts_loaded.wait()
         yield backend
         engine = backend.host.engine
         group.cancel_scope.cancel()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from cato_lsp.config import (
     setting_fields,
     settings_files,
     settings_markdown,
+    user_settings_file,
 )
 
+UNITED = ("disabled_languages", "disabled_globs")
 SETTINGS_REFERENCE = Path(__file__).parent.parent / "docs" / "settings.md"
 
 
@@ -131,18 +134,112 @@ def test_a_wrong_value_leaves_that_of_the_layer_below() -> None:
     assert [problem.source for problem in problems] == ["client"]
 
 
-def test_the_workspace_file_wins_over_the_user_file_and_the_first_root_over_the_second(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def user_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    file = user_settings_file()
+    file.parent.mkdir(parents=True)
+    return file
+
+
+def test_of_the_settings_files_only_the_users_own_is_trusted(user_file: Path, tmp_path: Path) -> None:
     files = settings_files([tmp_path / "first", tmp_path / "second"])
+    assert files[0] == user_file
     for number, file in enumerate(files):
-        file.parent.mkdir(parents=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f'model = "model-{number}"\n', encoding="utf-8")
-    assert [file.parent.name for file in files] == ["cato-lsp", "second", "first"]
     layers, problems = read_settings_files(files)
     assert problems == []
-    assert load_settings(layers)[0].model == "model-2"
+    assert [layer.trusted for layer in layers] == [True, False, False]
+    assert load_settings(layers)[0].model == "model-0"
+
+
+def untrusted(values: object, *trusted: object) -> tuple[Settings, list[str]]:
+    """The settings and problems of a repository's values on top of trusted layers."""
+    layers = [Layer("cloned/cato.toml", values, trusted=False), *(Layer("user", each) for each in trusted)]
+    settings, problems = load_settings(layers)
+    return settings, [str(problem) for problem in problems]
+
+
+def test_a_repository_may_narrow_whatever_the_other_layers_say() -> None:
+    narrower = {
+        "completion": {"enabled": False, "max_lines": 3, "least_confidence": 0.9, "context_tokens": 0},
+        "disabled_languages": ["markdown"],
+        "disabled_globs": ["secret/**"],
+    }
+    user = {"completion": {"enabled": True, "max_lines": 20}, "disabled_globs": ["*.sql"]}
+    settings, problems = untrusted(narrower, user)
+    assert problems == []
+    assert not settings.completion.enabled
+    assert (settings.completion.max_lines, settings.completion.least_confidence) == (3, 0.9)
+    assert settings.disabled_languages == ("markdown",)
+    assert settings.disabled_globs == ("*.sql", "secret/**")
+
+
+@pytest.mark.parametrize("key", [field.key for field in setting_fields() if field.key not in UNITED])
+def test_a_repository_chooses_and_widens_nothing(key: str) -> None:
+    """Each setting is tried with a value that is not the default and does not narrow."""
+    others: dict[str, object] = {
+        "model": "/cloned/model",
+        "log_level": "debug",
+        "engine.dtype": "float32",
+        "engine.async_scheduling": True,
+        "engine.enforce_eager": True,
+        "engine.gpu_memory_utilization": 0.99,
+        "completion.enabled": True,
+        "completion.warm_up": True,
+        "completion.speculate": True,
+        "completion.in_comments": True,
+        "completion.least_confidence": 0.1,
+        "completion.candidates": 8,
+        "completion.max_lines": 200,
+    }
+    section, _, name = key.rpartition(".")
+    value = others.get(key, 4000)
+    user: dict[str, object] = {"completion": {"enabled": False, "warm_up": False, "in_comments": False}}
+    expected, _ = load_settings([Layer("user", user)])
+    settings, problems = untrusted({section: {name: value}} if section else {name: value}, user)
+    assert settings == expected
+    assert len(problems) == 1
+    assert key in problems[0]
+
+
+def test_what_a_repository_may_not_set_is_named_in_one_message_however_much_it_is(user_file: Path) -> None:
+    wrong = {f"unknown_{number}": number for number in range(100)}
+    values = {"model": "x", "engine": {"threads": 64, "dtype": "float32"}, "sla": {"completion_ttft_ms": 1}, **wrong}
+    _, (problem,) = untrusted(values)
+    assert "model, engine.threads, engine.dtype, sla.completion_ttft_ms are ignored" in problem
+    assert str(user_file) in problem
+    assert "99 more are not valid" in problem
+    assert len(problem) < 600
+
+
+def test_exclusions_of_all_layers_hold_together() -> None:
+    settings, _ = load_settings(
+        [
+            Layer("user", {"disabled_globs": ["a", "b"], "disabled_languages": ["c"]}),
+            Layer("client", {"disabled_globs": ["b", "d"], "disabled_languages": []}),
+        ]
+    )
+    assert settings.disabled_globs == ("a", "b", "d")
+    assert settings.disabled_languages == ("c",)
+
+
+@pytest.mark.parametrize("hostile", ["device", "pipe", "large", "deep"])
+def test_a_hostile_settings_file_is_a_problem_and_not_a_hang(tmp_path: Path, hostile: str) -> None:
+    file = tmp_path / "cato.toml"
+    match hostile:
+        case "device":
+            file.symlink_to("/dev/zero")
+        case "pipe":
+            os.mkfifo(file)
+        case "large":
+            file.write_text("#" * 100_000)
+        case _:
+            file.write_text("x = " + "[" * 20_000)
+    layers, problems = read_settings_files([file])
+    assert layers == []
+    assert [problem.source for problem in problems] == [str(file)]
 
 
 def test_a_broken_settings_file_is_a_problem_and_the_others_are_read(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from cato_lsp.doctor import hardware, project, software
 from cato_lsp.doctor.deep import check_engine, judge
 from cato_lsp.doctor.finding import Finding, Level
 from cato_lsp.engine.launch import GIB
-from cato_lsp.orchestrator.pace import Pace
+from cato_lsp.scheduling.cost import StepCosts
 
 
 def levels(findings: Iterable[Finding]) -> list[str]:
@@ -239,7 +239,7 @@ def test_the_deep_check_completes_and_says_which_promise_cannot_be_kept_even_alo
     assert re.search(r"Set `sla.translation_token_ms = \d+`", warned.remedy)
 
 
-SLOW = Pace(prompt_token=2e-3, answer_token=0.2)
+SLOW = StepCosts(fixed=0.2, per_token=2e-3, per_sequence=0.0, per_context=0.0)
 
 
 def test_a_promise_that_was_set_and_cannot_be_kept_is_named_with_what_to_set() -> None:
@@ -258,4 +258,4 @@ def test_a_usual_promise_that_cannot_be_kept_is_told_with_the_one_that_holds_her
 
 
 def test_on_a_fast_machine_every_promise_can_be_kept() -> None:
-    assert [each.level for each in judge(Settings(), Pace(prompt_token=2e-5, answer_token=5e-3))] == [Level.OK]
+    assert [each.level for each in judge(Settings(), StepCosts(fixed=5e-3, per_token=2e-5))] == [Level.OK]

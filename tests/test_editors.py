@@ -31,6 +31,13 @@ def test_no_extension_polls(source: Path) -> None:
     assert not REPEATING.findall(source.read_text(encoding="utf-8"))
 
 
+def test_neovim_runs_no_program_that_comes_with_the_project() -> None:
+    server = (ROOT / "editors/neovim/lua/cato/server.lua").read_text(encoding="utf-8")
+    programs = re.findall(r"(\S+) \.\. \"[^\"]*/bin/cato-lsp\"", server)
+    assert sorted(programs) == ["checkout", "vim.env.VIRTUAL_ENV"]
+    assert not re.findall(r"cwd\(|fs\.root\(", server)
+
+
 def test_vs_code_loads_the_client_library_only_when_the_server_is_started() -> None:
     folder = ROOT / "editors/vscode/src"
     texts = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.ts")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,13 +14,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ROOT / "scripts" / "locks"
+LOCKS = ROOT / "cato_lsp" / "install" / "locks"
+LOCK_FILES = (LOCKS / "core.txt", LOCKS / "cpu.txt", ROOT / "scripts" / "locks" / "dev.txt")
+TORCH = (LOCKS / "torch.txt").read_text(encoding="utf-8").strip()
 
 STAND_IN = """\
 #!/bin/sh
 here=$(cd "$(dirname "$0")" && pwd)
 case "$*" in
-    *importlib.metadata*) cat "$here/torch" 2>/dev/null || exit 1 ;;
     -c*) exit 0 ;;
     *) echo "$@" >>"$here/calls"; if [ -s "$here/fails" ] && echo "$*" | grep -Eqf "$here/fails"; then exit 1; fi ;;
 esac
@@ -32,6 +34,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         shutil.copytree(ROOT / "scripts", folder / "scripts", ignore=shutil.ignore_patterns("training"))
+        shutil.copytree(LOCKS, folder / "cato_lsp" / "install" / "locks")
         shutil.copy(ROOT / "pyproject.toml", folder)
         self.bin = folder / ".venv" / "bin"
         self.bin.mkdir(parents=True)
@@ -40,10 +43,10 @@ class Project:
             (self.bin / name).chmod(0o755)
 
     def fail(self, pattern: str) -> None:
-        """Let pip fail when its arguments match; an empty pattern lets it work again."""
+        """Let calls that match fail; an empty pattern lets all work again."""
         (self.bin / "fails").write_text(f"{pattern}\n" if pattern else "", encoding="utf-8")
 
-    def run(self, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def run(self, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.folder / "scripts" / "setup"],
             cwd=cwd or self.folder,
@@ -52,13 +55,14 @@ class Project:
             stdin=subprocess.DEVNULL,
             timeout=60,
             check=False,
+            env=os.environ | variables,
         )
 
     def calls(self) -> list[str]:
         file = self.bin / "calls"
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         file.unlink(missing_ok=True)
-        return [line.partition(" install ")[2] for line in lines]
+        return [line.partition(" install ")[2] or line for line in lines]
 
 
 @pytest.fixture
@@ -66,17 +70,34 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path / "a folder")
 
 
-TORCH = (LOCKS / "torch.txt").read_text(encoding="utf-8").strip()
-
-
-def test_the_locked_packages_are_installed_without_dependencies_and_with_hashes(project: Project) -> None:
+def test_the_machine_is_checked_before_the_engine_and_the_tools_are_downloaded(project: Project) -> None:
     result = project.run()
     assert result.returncode == 0, result.stderr
     assert project.calls() == [
-        f"--no-deps {TORCH}",
-        "--no-deps --require-hashes --requirement scripts/locks/cpu.txt",
+        "--no-deps --require-hashes --requirement cato_lsp/install/locks/core.txt",
+        "-m cato_lsp setup --engine cpu --no-check",
+        "--no-deps --require-hashes --requirement scripts/locks/dev.txt",
         "--no-deps --no-build-isolation --editable .",
     ]
+
+
+def test_a_machine_that_cannot_run_the_engine_downloads_no_more(project: Project) -> None:
+    project.fail("cato_lsp setup")
+    assert project.run().returncode == 1
+    assert len(project.calls()) == 2
+
+
+def test_without_a_python_that_has_pip_it_says_what_to_install(project: Project, tmp_path: Path) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("bash", "dirname", "cksum", "env", "cat", "rm"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    (programs / "python3").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    (programs / "python3").chmod(0o755)
+    shutil.rmtree(project.folder / ".venv")
+    result = project.run(PATH=str(programs))
+    assert result.returncode == 1
+    assert "sudo apt install python3-venv" in result.stderr
 
 
 def test_a_second_run_does_nothing_from_whatever_folder(project: Project, tmp_path: Path) -> None:
@@ -86,34 +107,14 @@ def test_a_second_run_does_nothing_from_whatever_folder(project: Project, tmp_pa
     assert (result.returncode, result.stdout, project.calls()) == (0, "", [])
 
 
-@pytest.mark.parametrize("changed", ["pyproject.toml", "scripts/locks/cpu.txt", "scripts/locks/torch.txt"])
+@pytest.mark.parametrize("changed", ["pyproject.toml", "cato_lsp/install/locks/cpu.txt", "scripts/locks/dev.txt"])
 def test_a_change_of_the_pins_installs_again(project: Project, changed: str) -> None:
     project.run()
     project.calls()
     with (project.folder / changed).open("a", encoding="utf-8") as file:
         file.write("\n")
     assert project.run().returncode == 0
-    assert len(project.calls()) == 3
-
-
-def test_an_installed_torch_is_not_fetched_again(project: Project) -> None:
-    (project.bin / "torch").write_text(f"{TORCH}\n", encoding="utf-8")
-    project.run()
-    assert not any(TORCH in call for call in project.calls())
-
-
-def test_torch_is_looked_for_at_pytorch_when_pip_has_no_cpu_build(project: Project) -> None:
-    project.fail(f"^-m pip .* install --no-deps {re.escape(TORCH)}".replace(r"\+", "[+]"))
-    assert project.run().returncode == 0
-    assert f"--no-deps --index-url https://download.pytorch.org/whl/cpu {TORCH}" in project.calls()
-
-
-def test_without_a_cpu_build_of_torch_it_stops_and_says_what_to_do(project: Project) -> None:
-    project.fail("torch")
-    result = project.run()
-    assert result.returncode == 1
-    assert "PIP_FIND_LINKS" in result.stderr
-    assert len(project.calls()) == 2
+    assert len(project.calls()) == 4
 
 
 def test_a_failed_installation_is_told_and_the_next_run_goes_on(project: Project) -> None:
@@ -132,28 +133,41 @@ def test_ci_installs_the_editors_and_runs_the_test_command() -> None:
     assert lines[-2:] == ["scripts/editors || scripts/editors", "exec scripts/test"]
 
 
-def locked() -> dict[str, list[str]]:
+def locked(*files: Path) -> dict[str, list[str]]:
     """The pinned versions of each distribution; several when they differ by Python version."""
     found: dict[str, list[str]] = {}
-    text = (LOCKS / "cpu.txt").read_text(encoding="utf-8")
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
     for name, version in re.findall(r"^([\w.-]+)(?:\[[^\]]*\])?==([^\s;]+)", text, flags=re.MULTILINE):
         found.setdefault(canonicalize_name(name), []).append(version)
     return found
 
 
-def test_the_lock_has_every_dependency_in_a_version_that_is_allowed() -> None:
+@pytest.mark.parametrize(
+    ("extras", "files"),
+    [((), LOCK_FILES[:1]), (("cpu", "server"), LOCK_FILES[:2]), (("cpu", "server", "dev"), LOCK_FILES)],
+    ids=["light package", "engine and team server", "developer tools"],
+)
+def test_the_locks_have_every_dependency_in_a_version_that_is_allowed(
+    extras: tuple[str, ...], files: tuple[Path, ...]
+) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"]
-    pins = locked() | {"torch": [TORCH.partition("==")[2]]}
-    for text in [*project["dependencies"], *extras["cpu"], *extras["dev"], *extras["server"]]:
+    pins = locked(*files) | {"torch": [TORCH.partition("==")[2]]}
+    needed = [*project["dependencies"], *(each for extra in extras for each in project["optional-dependencies"][extra])]
+    for text in needed:
         wanted = Requirement(text)
         versions = pins.get(canonicalize_name(wanted.name), [])
         assert versions, f"{text} is not in the lock: run scripts/lock"
         assert all(wanted.specifier.contains(version) for version in versions), text
 
 
-def test_every_pin_of_the_lock_has_hashes_and_none_brings_cuda_or_torch() -> None:
-    blocks = re.split(r"\n(?=[\w])", (LOCKS / "cpu.txt").read_text(encoding="utf-8"))[1:]
+@pytest.mark.parametrize("file", LOCK_FILES, ids=lambda file: file.name)
+def test_every_pin_of_a_lock_has_hashes_and_none_brings_cuda_or_torch(file: Path) -> None:
+    blocks = re.split(r"\n(?=[\w])", file.read_text(encoding="utf-8"))[1:]
     assert blocks
     assert all("--hash=sha256:" in block for block in blocks)
-    assert not [name for name in locked() if re.match(r"torch|cuda|nvidia-(?!ml-py)|triton", name)]
+    assert not [name for name in locked(file) if re.match(r"torch|cuda|nvidia-(?!ml-py)|triton", name)]
+
+
+def test_no_distribution_is_in_two_locks() -> None:
+    names = [name for file in LOCK_FILES for name in locked(file)]
+    assert len(names) == len(set(names))

@@ -17,11 +17,11 @@ given within [s, t])` over the intervals from an arrival s to a deadline t that 
 from __future__ import annotations
 
 from cato_lsp.bench.hardware import HardwareProfile
-from cato_lsp.bench.workload import Call, Workload
+from cato_lsp.bench.workload import Workload, WorkloadCall
 from cato_lsp.scheduling.slo import ServiceClass, TaskKind
 
 
-def least_work(call: Call, workload: Workload, profile: HardwareProfile) -> float:
+def least_work(call: WorkloadCall, workload: Workload, profile: HardwareProfile) -> float:
     """Seconds that no schedule can save on a kept call, fixed costs of steps aside."""
     token, context = profile.seconds_per_token, profile.seconds_per_context_token
     if workload.slo(call, 0.0).service is ServiceClass.TTFT:

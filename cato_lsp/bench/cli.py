@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from cato_lsp.bench.hardware import HardwareProfile
-    from cato_lsp.bench.outcome import Run
+    from cato_lsp.bench.result import Run
     from cato_lsp.bench.workload import Workload
 
 app = typer.Typer(help="Measure scheduling policies.", no_args_is_help=True)

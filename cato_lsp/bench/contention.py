@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 from cato_lsp.bench.poisson import KindMix, mix_calls
-from cato_lsp.bench.workload import Call, Workload
+from cato_lsp.bench.workload import Workload, WorkloadCall
 from cato_lsp.scheduling.slo import TaskKind
 
 _COMPLETIONS = KindMix(TaskKind.COMPLETION, 1.0, 300, 0.5, 8, 0.5, (64, 1200), (1, 24))
@@ -20,7 +20,7 @@ def contention(
     alone = Workload("alone", completions, duration, sla_scale)
     rng = random.Random(f"{seed}/background")
     jobs = [
-        Call(i / background, TaskKind.WARMUP, "background", rng.randint(800, 1200), rng.randint(32, 64))
+        WorkloadCall(i / background, TaskKind.WARMUP, "background", rng.randint(800, 1200), rng.randint(32, 64))
         for i in range(int(duration * background))
     ]
     calls = sorted([*completions, *jobs], key=lambda call: call.time)

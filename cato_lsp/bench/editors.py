@@ -20,7 +20,7 @@ import random
 from collections.abc import Iterator
 
 from cato_lsp.bench.poisson import MIX
-from cato_lsp.bench.workload import Call, Workload, clip
+from cato_lsp.bench.workload import Workload, WorkloadCall, clip
 from cato_lsp.scheduling.slo import TaskKind
 
 KEY_GAP_MEAN, KEY_GAP_DEVIATION = 0.239, 0.112
@@ -39,14 +39,14 @@ def editors(
     count: int, *, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duration: float = 120.0
 ) -> Workload:
     """`count` editors; `rate` scales how fast everybody types."""
-    calls: list[Call] = []
+    calls: list[WorkloadCall] = []
     for number in range(count):
         calls += _editor(number, random.Random(f"{seed}/editor/{number}"), rate, duration)
     calls.sort(key=lambda call: call.time)
     return Workload(f"editors:{count}", calls, duration, sla_scale, shares_prefixes=True)
 
 
-def _editor(number: int, rng: random.Random, rate: float, duration: float) -> Iterator[Call]:
+def _editor(number: int, rng: random.Random, rate: float, duration: float) -> Iterator[WorkloadCall]:
     client = f"editor-{number}"
     time = rng.uniform(0.0, PAUSE_MEAN)
     document, opened = number * 1000, _document_tokens(rng)
@@ -58,13 +58,13 @@ def _editor(number: int, rng: random.Random, rate: float, duration: float) -> It
             if time >= duration:
                 return
             if rng.random() < DELETIONS:
-                yield Call(time, TaskKind.COMPLETION, client, 0, 0, supersedes=True)
+                yield WorkloadCall(time, TaskKind.COMPLETION, client, 0, 0, supersedes=True)
                 following = 0
                 continue
             typed += TOKENS_PER_KEY
             if not following and rng.random() < ACCEPTANCE:
                 following = 1 + int(rng.expovariate(0.2))
-            yield Call(
+            yield WorkloadCall(
                 time,
                 TaskKind.COMPLETION,
                 client,
@@ -89,9 +89,9 @@ def _document_tokens(rng: random.Random) -> int:
     return clip(rng.lognormvariate(math.log(1500), 0.8), 100, 7500)
 
 
-def _longer_task(rng: random.Random, time: float, client: str) -> Call:
+def _longer_task(rng: random.Random, time: float, client: str) -> WorkloadCall:
     kinds = [mix for mix in MIX if mix.kind is not TaskKind.COMPLETION]
     mix = rng.choices(kinds, [m.per_second for m in kinds])[0]
     prompt = clip(rng.lognormvariate(math.log(mix.prompt_median), mix.prompt_sigma), *mix.prompt_bounds)
     answer = clip(rng.lognormvariate(math.log(mix.answer_median), mix.answer_sigma), *mix.answer_bounds)
-    return Call(time, mix.kind, client, prompt, answer)
+    return WorkloadCall(time, mix.kind, client, prompt, answer)

@@ -8,22 +8,22 @@ from typing import Any
 
 from cato_lsp.bench.hardware import HardwareProfile
 from cato_lsp.bench.live import LiveEngine, LiveOptions, LivePlayer
-from cato_lsp.bench.policies import PolicySpec
-from cato_lsp.bench.workload import Call, Workload
-from cato_lsp.scheduling.baselines import EarliestDeadlineFirst
+from cato_lsp.bench.policies import POLICIES
+from cato_lsp.bench.workload import Workload, WorkloadCall
+from cato_lsp.scheduling.cost import StepCost, StepCostModel
 from cato_lsp.scheduling.slo import TaskKind
-from cato_lsp.scheduling.view import StepCost
 
 CALLS = 96
 WARMUP_STEPS = 32
 
 
-class _Recorder(EarliestDeadlineFirst):
+class _Recorder(StepCostModel):
     def __init__(self) -> None:
-        self.costs: list[StepCost] = []
+        super().__init__()
+        self.seen: list[StepCost] = []
 
     def learn(self, cost: StepCost) -> None:
-        self.costs.append(cost)
+        self.seen.append(cost)
 
 
 def fit_profile(name: str, source: str, options: LiveOptions, *, seed: int = 0) -> HardwareProfile:
@@ -33,14 +33,15 @@ def fit_profile(name: str, source: str, options: LiveOptions, *, seed: int = 0) 
     """
     options = replace(options, length_scale=1.0)
     recorder = _Recorder()
-    engine = LiveEngine(PolicySpec("edf", "records what steps cost", lambda: recorder), options)
+    engine = LiveEngine(POLICIES["edf"], options)
+    engine.scheduler.cost_model = recorder
     try:
         LivePlayer(engine, "edf", _mixture(options, random.Random(seed))).play()
         blocks = engine.scheduler.kv_cache_manager.block_pool.num_gpu_blocks
         kv_tokens = int(blocks * engine.scheduler.block_size)
     finally:
         engine.close()
-    fixed, token, sequence, context = _least_squares(recorder.costs[WARMUP_STEPS:])
+    fixed, token, sequence, context = _least_squares(recorder.seen[WARMUP_STEPS:])
     return HardwareProfile(
         name=name,
         source=source,
@@ -58,7 +59,7 @@ def fit_profile(name: str, source: str, options: LiveOptions, *, seed: int = 0) 
 def _mixture(options: LiveOptions, rng: random.Random) -> Workload:
     longest = options.max_model_len // 2
     calls = [
-        Call(
+        WorkloadCall(
             i * 0.02,
             TaskKind.TRANSLATION,
             f"client-{i}",

@@ -15,9 +15,9 @@ from typing import Any
 
 from anyio.from_thread import start_blocking_portal
 
-from cato_lsp.bench.outcome import Outcome, Run, TimelineStep
 from cato_lsp.bench.policies import POLICIES, PolicySpec
-from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY, Call, Workload, token_ids
+from cato_lsp.bench.result import CallResult, Run, TimelineStep
+from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY, Workload, WorkloadCall, token_ids
 from cato_lsp.engine.telemetry import MachineMonitor, MachineSample, summarize_samples
 from cato_lsp.scheduling.slo import TaskKind
 
@@ -84,7 +84,9 @@ class LiveEngine:
         """vLLM's scheduler."""
         return self._core.scheduler
 
-    def add(self, name: str, ids: list[int], answer: int, workload: Workload, call: Call, arrival: float) -> None:
+    def add(
+        self, name: str, ids: list[int], answer: int, workload: Workload, call: WorkloadCall, arrival: float
+    ) -> None:
         """Submit a call; its answer has exactly `answer` tokens."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
@@ -131,7 +133,7 @@ class LivePlayer:
         self.engine = engine
         self.policy = policy
         self.workload = workload
-        self.outcomes: list[Outcome] = []
+        self.results: list[CallResult] = []
         self.steps: list[TimelineStep] = []
         self._live: dict[str, int] = {}
         self._start = 0.0
@@ -160,18 +162,18 @@ class LivePlayer:
             if progress is not None and len(self.steps) % 32 == 0:
                 progress(min(end, self.workload.duration))
         makespan = time.monotonic() - self._start
-        for outcome in self.outcomes:
-            outcome.slo = replace(
-                outcome.slo,
-                arrival=outcome.slo.arrival - self._start,
-                deadline=outcome.slo.deadline - self._start,
+        for result in self.results:
+            result.slo = replace(
+                result.slo,
+                arrival=result.slo.arrival - self._start,
+                deadline=result.slo.deadline - self._start,
             )
         errors = getattr(engine.scheduler, "policy_errors", 0)
-        return Run(self.policy, self.workload.duration, makespan, busy, self.outcomes, self.steps, errors)
+        return Run(self.policy, self.workload.duration, makespan, busy, self.results, self.steps, errors)
 
-    def _arrive(self, index: int, call: Call) -> None:
+    def _arrive(self, index: int, call: WorkloadCall) -> None:
         live = self._live.get(call.client)
-        if call.follows and live is not None and not math.isnan(self.outcomes[live].first):
+        if call.follows and live is not None and not math.isnan(self.results[live].first):
             return
         if (call.supersedes or call.follows) and live is not None:
             self._cancel(live, call.time)
@@ -181,30 +183,30 @@ class LivePlayer:
         prompt = max(1, min(int(call.prompt * scale), limit * 3 // 4))
         answer = max(1, min(int(call.answer * scale), MAX_ANSWER[call.kind], limit - prompt - 1))
         arrival = self._start + call.time
-        position = len(self.outcomes)
-        self.outcomes.append(Outcome(self.workload.slo(call, arrival), prompt))
+        position = len(self.results)
+        self.results.append(CallResult(self.workload.slo(call, arrival), prompt))
         if call.kind is TaskKind.COMPLETION:
             self._live[call.client] = position
         ids = token_ids(replace(call, prompt=prompt), index)
         self.engine.add(str(position), ids, answer, self.workload, call, arrival)
 
     def _cancel(self, position: int, when: float) -> None:
-        del self._live[self.outcomes[position].slo.client]
-        outcome = self.outcomes[position]
-        if math.isnan(outcome.last):
-            outcome.cancelled = when
+        del self._live[self.results[position].slo.client]
+        result = self.results[position]
+        if math.isnan(result.last):
+            result.cancelled = when
             self.engine.abort(str(position))
 
     def _take(self, position: int, count: int, cached: int, ended: bool, now: float) -> int:
-        outcome = self.outcomes[position]
+        result = self.results[position]
         computed = count
-        if math.isnan(outcome.first):
-            outcome.first = now
-            computed = outcome.prompt - cached
-        outcome.computed += computed
-        outcome.generated += count
+        if math.isnan(result.first):
+            result.first = now
+            computed = result.prompt - cached
+        result.computed += computed
+        result.generated += count
         if ended:
-            outcome.last = now
+            result.last = now
         return computed
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cato_lsp.bench.outcome import Outcome, Run
+from cato_lsp.bench.result import CallResult, Run
 from cato_lsp.scheduling.slo import ServiceClass, TaskKind
 
 KINDS = (TaskKind.COMPLETION, TaskKind.GENERATION, TaskKind.SUMMARIZATION, TaskKind.TRANSLATION)
@@ -22,9 +22,9 @@ def quantile(values: Sequence[float], q: float) -> float:
     return values[low] + (values[high] - values[low]) * (place - low)
 
 
-def kind_summary(outcomes: Iterable[Outcome]) -> dict[str, float]:
+def kind_summary(results: Iterable[CallResult]) -> dict[str, float]:
     """Attainment and latencies of calls of one kind. Cancelled calls count only if they were answered before."""
-    judged = [o for o in outcomes if math.isnan(o.cancelled) or o.kept]
+    judged = [o for o in results if math.isnan(o.cancelled) or o.kept]
     ttft = sorted(o.ttft for o in judged if not math.isnan(o.first))
     e2e = sorted(o.e2e for o in judged if not math.isnan(o.last))
     summary: dict[str, float] = {
@@ -38,9 +38,9 @@ def kind_summary(outcomes: Iterable[Outcome]) -> dict[str, float]:
 
 def run_summary(run: Run) -> dict[str, Any]:
     """All figures of a run, ready for JSON (see `docs/benchmarks.md` for their meaning)."""
-    outcomes = run.outcomes
-    computed = sum(o.computed for o in outcomes)
-    promised = [o for o in outcomes if o.slo.service is not ServiceClass.BACKGROUND]
+    results = run.results
+    computed = sum(o.computed for o in results)
+    promised = [o for o in results if o.slo.service is not ServiceClass.BACKGROUND]
     background = computed - sum(o.computed for o in promised)
     kept = sum(o.kept for o in promised)
     return {
@@ -50,11 +50,11 @@ def run_summary(run: Run) -> dict[str, Any]:
         "makespan_s": run.makespan,
         "utilization": run.busy / run.makespan,
         "background_tokens_per_s": background / run.makespan,
-        "wasted_tokens": sum(o.wasted for o in outcomes),
+        "wasted_tokens": sum(o.wasted for o in results),
         "computed_tokens": computed,
-        "cancelled": sum(not math.isnan(o.cancelled) for o in outcomes),
+        "cancelled": sum(not math.isnan(o.cancelled) for o in results),
         "steps": len(run.steps),
         "policy_errors": run.policy_errors,
         "machine": run.machine,
-        "kinds": {kind.value: kind_summary([o for o in outcomes if o.slo.kind is kind]) for kind in KINDS},
+        "kinds": {kind.value: kind_summary([o for o in results if o.slo.kind is kind]) for kind in KINDS},
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from cato_lsp.bench.workload import Call, Workload, clip
+from cato_lsp.bench.workload import Workload, WorkloadCall, clip
 from cato_lsp.scheduling.slo import TaskKind
 
 
@@ -32,16 +32,18 @@ MIX = (
 """The mix at rate 1. Prompts of completions have the shape of the Azure code trace (2023)."""
 
 
-def mix_calls(kinds: tuple[KindMix, ...], *, rate: float, seed: int, duration: float, clients: int = 16) -> list[Call]:
+def mix_calls(
+    kinds: tuple[KindMix, ...], *, rate: float, seed: int, duration: float, clients: int = 16
+) -> list[WorkloadCall]:
     """Poisson arrivals of `kinds` during `duration` seconds, from `clients` editor windows at random."""
-    calls: list[Call] = []
+    calls: list[WorkloadCall] = []
     for mix in kinds:
         rng = random.Random(f"{seed}/{mix.kind}")
         time = rng.expovariate(mix.per_second * rate)
         while time < duration:
             prompt = clip(rng.lognormvariate(0, mix.prompt_sigma) * mix.prompt_median, *mix.prompt_bounds)
             answer = clip(rng.lognormvariate(0, mix.answer_sigma) * mix.answer_median, *mix.answer_bounds)
-            calls.append(Call(time, mix.kind, f"client-{rng.randrange(clients)}", prompt, answer))
+            calls.append(WorkloadCall(time, mix.kind, f"client-{rng.randrange(clients)}", prompt, answer))
             time += rng.expovariate(mix.per_second * rate)
     return sorted(calls, key=lambda call: call.time)
 

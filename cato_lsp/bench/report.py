@@ -11,7 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from cato_lsp.bench.metrics import KINDS
-from cato_lsp.bench.outcome import Run
+from cato_lsp.bench.result import Run
 from cato_lsp.scheduling.slo import TaskKind
 
 TIMELINE_SECONDS = 4.0
@@ -149,12 +149,12 @@ def _latency_plots(runs: Sequence[Run]) -> str:
     for axis, kind in zip(axes, KINDS, strict=True):
         first_token = kind in (TaskKind.COMPLETION, TaskKind.GENERATION)
         for run in runs:
-            seconds = sorted(o.ttft if first_token else o.e2e for o in run.outcomes if o.slo.kind is kind)
+            seconds = sorted(o.ttft if first_token else o.e2e for o in run.results if o.slo.kind is kind)
             seconds = [s for s in seconds if not math.isnan(s)]
             if seconds:
                 share = [(i + 1) / len(seconds) for i in range(len(seconds))]
                 axis.plot(seconds, share, label=run.policy, linewidth=3 if run.policy == "cato" else 1)
-        slos = [o.slo for run in runs[:1] for o in run.outcomes if o.slo.kind is kind]
+        slos = [o.slo for run in runs[:1] for o in run.results if o.slo.kind is kind]
         if slos:
             axis.axvline(slos[0].deadline - slos[0].arrival, color="k", linestyle=":")
         axis.set(title=f"{kind.value}: {'TTFT' if first_token else 'E2E'} (s)", xscale="log")
@@ -172,7 +172,7 @@ def _timeline(run: Run) -> str:
             continue
         floor = 0
         for kind in TaskKind:
-            tokens = sum(n for i, n in step.tokens.items() if run.outcomes[i].slo.kind is kind)
+            tokens = sum(n for i, n in step.tokens.items() if run.results[i].slo.kind is kind)
             axis.bar(step.start, tokens, step.end - step.start, floor, align="edge", color=COLORS[kind], linewidth=0)
             floor += tokens
     handles = [axis.bar(start, 0, color=COLORS[kind], label=kind.value) for kind in KINDS]
@@ -183,7 +183,7 @@ def _timeline(run: Run) -> str:
 
 def _busiest(run: Run) -> float:
     arrivals: dict[int, int] = {}
-    for outcome in run.outcomes:
-        slot = int(outcome.slo.arrival / TIMELINE_SECONDS)
-        arrivals[slot] = arrivals.get(slot, 0) + outcome.prompt
+    for result in run.results:
+        slot = int(result.slo.arrival / TIMELINE_SECONDS)
+        arrivals[slot] = arrivals.get(slot, 0) + result.prompt
     return max(arrivals, key=lambda slot: arrivals[slot]) * TIMELINE_SECONDS

@@ -11,8 +11,8 @@ from typing import Any
 from cato_lsp.bench.clairvoyant import clairvoyant_kept
 from cato_lsp.bench.hardware import HardwareProfile
 from cato_lsp.bench.metrics import KINDS, run_summary
-from cato_lsp.bench.outcome import Run
 from cato_lsp.bench.policies import CLAIRVOYANT, POLICIES
+from cato_lsp.bench.result import Run
 from cato_lsp.bench.workload import Workload
 
 Progress = Callable[[str, float], None]

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cato_lsp.bench.poisson import MIX, mix_calls
-from cato_lsp.bench.workload import Call, Workload
+from cato_lsp.bench.workload import Workload, WorkloadCall
 from cato_lsp.scheduling.slo import TaskKind
 
 
@@ -46,7 +46,7 @@ def trace(
     rows = [(time / rate, prompt, answer) for time, prompt, answer in read_trace(path)]
     duration = min(duration, rows[-1][0])
     completions = [
-        Call(time, TaskKind.COMPLETION, f"client-{i % clients}", max(1, prompt), max(1, answer))
+        WorkloadCall(time, TaskKind.COMPLETION, f"client-{i % clients}", max(1, prompt), max(1, answer))
         for i, (time, prompt, answer) in enumerate(rows)
         if time <= duration
     ]

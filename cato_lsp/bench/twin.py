@@ -10,9 +10,9 @@ from typing import Any
 from cato_lsp.bench.core import start_core, step
 from cato_lsp.bench.executor import STOP_TOKEN, VirtualClock, make_executor_cls
 from cato_lsp.bench.hardware import HardwareProfile
-from cato_lsp.bench.outcome import Outcome, Run, TimelineStep
 from cato_lsp.bench.policies import PolicySpec
-from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY, Call, Workload, token_ids
+from cato_lsp.bench.result import CallResult, Run, TimelineStep
+from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY, Workload, WorkloadCall, token_ids
 from cato_lsp.scheduling.slo import TaskKind
 
 MAX_EMPTY_STEPS = 1000
@@ -25,7 +25,7 @@ class Twin:
         self.workload = workload
         self.policy = policy
         self.clock = VirtualClock()
-        self.outcomes: list[Outcome] = []
+        self.results: list[CallResult] = []
         self.steps: list[TimelineStep] = []
         self._answer_lengths: dict[str, int] = {}
         self._live: dict[str, int] = {}  # client to its completion in flight or last answered
@@ -66,22 +66,22 @@ class Twin:
             duration=self.workload.duration,
             makespan=clock.now,
             busy=sum(step.end - step.start for step in self.steps),
-            outcomes=self.outcomes,
+            results=self.results,
             steps=self.steps,
             policy_errors=getattr(scheduler, "policy_errors", 0),
         )
 
-    def _arrive(self, index: int, call: Call) -> None:
+    def _arrive(self, index: int, call: WorkloadCall) -> None:
         live = self._live.get(call.client)
-        if call.follows and live is not None and not math.isnan(self.outcomes[live].first):
+        if call.follows and live is not None and not math.isnan(self.results[live].first):
             return
         if (call.supersedes or call.follows) and live is not None:
             self._cancel(live, call.time)
         if not call.prompt:
             return
-        position = len(self.outcomes)
+        position = len(self.results)
         slo = self.workload.slo(call, call.time)
-        self.outcomes.append(Outcome(slo, call.prompt))
+        self.results.append(CallResult(slo, call.prompt))
         if call.kind is TaskKind.COMPLETION:
             self._live[call.client] = position
         self._answer_lengths[str(position)] = call.answer
@@ -99,30 +99,30 @@ class Twin:
         self.core.add_request(request)
 
     def _cancel(self, position: int, time: float) -> None:
-        del self._live[self.outcomes[position].slo.client]
-        outcome = self.outcomes[position]
-        if not math.isnan(outcome.last):
+        del self._live[self.results[position].slo.client]
+        result = self.results[position]
+        if not math.isnan(result.last):
             return
-        outcome.cancelled = time
+        result.cancelled = time
         if self.steps and self.steps[-1].end > time:
-            outcome.wasted = self.steps[-1].tokens.get(position, 0)
+            result.wasted = self.steps[-1].tokens.get(position, 0)
         self.core.abort_requests([str(position)])
 
     def _take(self, outputs: list[Any]) -> None:
-        outcomes, now = self.outcomes, self.clock.now
+        results, now = self.results, self.clock.now
         for output in outputs:
-            outcome = outcomes[int(output.request_id)]
-            if not outcome.generated:
-                outcome.first = now
-            outcome.generated += len(output.new_token_ids)
+            result = results[int(output.request_id)]
+            if not result.generated:
+                result.first = now
+            result.generated += len(output.new_token_ids)
             if output.finish_reason is not None:
-                outcome.last = now
+                result.last = now
 
     def _executed(self, start: float, end: float, tokens: dict[str, int]) -> None:
-        outcomes = self.outcomes
+        results = self.results
         by_position: dict[int, int] = {}
         for name, count in tokens.items():
             position = int(name)
             by_position[position] = count
-            outcomes[position].computed += count
+            results[position].computed += count
         self.steps.append(TimelineStep(start, end, by_position))

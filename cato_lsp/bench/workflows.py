@@ -24,14 +24,15 @@ from cato_lsp.bench.hardware import HardwareProfile
 from cato_lsp.bench.poisson import MIX, mix_calls
 from cato_lsp.bench.policies import PolicySpec
 from cato_lsp.bench.workload import SLA_SECONDS
-from cato_lsp.bench.workload import Call as Completion
+from cato_lsp.bench.workload import WorkloadCall as Completion
 from cato_lsp.engine.api import Call, Delta, EngineStats
 from cato_lsp.engine.stream import ThreadCallStream
-from cato_lsp.orchestrator.pace import WIDEST, Pace
+from cato_lsp.orchestrator.call_times import MOST_CALLS
 from cato_lsp.orchestrator.record import TaskRecord
-from cato_lsp.orchestrator.workflow import TaskCalls
+from cato_lsp.orchestrator.task_calls import TaskCalls
+from cato_lsp.scheduling.cost import StepCostModel, StepCosts
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
-from cato_lsp.tasks.calls import ModelCall, Work
+from cato_lsp.tasks.calls import Answer, ModelCall, OnText
 from cato_lsp.tasks.prompts import Prompt
 
 TURNS = 8
@@ -108,12 +109,6 @@ def play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: HardwarePr
 
 async def _play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: HardwareProfile) -> WorkflowRun:
     engine = VirtualEngine(policy, profile)
-    pace = Pace(
-        prompt_token=2 * profile.seconds_per_token,
-        answer_token=2 * profile.step_seconds,
-        batching_slowdown=0.02,
-        calls=1,
-    )
     lateness: dict[int, float] = {}
     in_time: list[bool] = []
 
@@ -122,9 +117,9 @@ async def _play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: Har
         end = task.arrival + task.promised
         slo = Slo(task.kind, ServiceClass.E2E, task.arrival, end, f"editor-{number % 20}")
         record = TaskRecord(task.kind, slo.client, task.promised, e2e_promised=True)
-        calls = _CALLS[deadlines](engine, slo, record, pace, engine.clock)
+        calls = _CALLS[deadlines](engine, slo, record, engine.clock)
         last = None if task.last is None else _call(*task.last)
-        await calls.map([_call(*part) for part in task.parts], then=[] if last is None else [last.work])
+        await calls.map([_call(*part) for part in task.parts], then=[] if last is None else [last.estimate])
         if last is not None:
             await calls.call(last)
         lateness[number] = engine.clock.now - end
@@ -198,6 +193,11 @@ class VirtualEngine:
         """Nothing is counted here."""
         return EngineStats()
 
+    def cost(self) -> StepCosts:
+        """Return what the scheduler has learned, or the defaults under stock vLLM."""
+        model: StepCostModel | None = getattr(self._core.scheduler, "cost_model", None)
+        return StepCosts() if model is None else model.costs
+
     async def sleep_until(self, time: float) -> None:
         """Wait until the virtual clock has come to ``time``."""
         reached = anyio.Event()
@@ -245,37 +245,38 @@ class VirtualEngine:
 
 
 class _TaskDeadlines(TaskCalls):
-    def _slo_of(self, call: ModelCall, then: Sequence[Work]) -> Slo:
-        del call, then
+    def _slo_of_call(self) -> Slo:
         return self._slo
 
 
 class _Shares(TaskCalls):
-    def _slo_of(self, call: ModelCall, then: Sequence[Work]) -> Slo:
+    async def _ask(self, call: ModelCall, on_text: OnText | None) -> Answer:
+        self._asked = call.estimate
+        return await super()._ask(call, on_text)
+
+    def _slo_of_call(self) -> Slo:
         now, deadline = self._clock(), self._slo.deadline
-        mine, after = self._pace.seconds(call.work), sum(map(self._pace.seconds, then))
-        beside = sum(map(self._pace.seconds, self._left)) - after
-        whole = max(mine, beside / WIDEST) + after
+        times = self._times
+        mine, after = times.seconds(self._asked), sum(map(times.seconds, self._then))
+        beside = sum(map(times.seconds, self._left)) - after
+        whole = max(mine, beside / MOST_CALLS) + after
         due = now + (deadline - now) * min(1.0, mine / whole) if deadline > now else deadline
         return replace(self._slo, deadline=due)
 
 
 class _PerCall(TaskCalls):
-    def _slo_of(self, call: ModelCall, then: Sequence[Work]) -> Slo:
-        del call, then
+    def _slo_of_call(self) -> Slo:
         return replace(self._slo, deadline=self._clock() + self._slo.deadline - self._slo.arrival)
 
 
 class _PerStage(TaskCalls):
-    def _slo_of(self, call: ModelCall, then: Sequence[Work]) -> Slo:
-        del call
-        part = (self._slo.deadline - self._slo.arrival) / (self._stage + 1 + len(then))
+    def _slo_of_call(self) -> Slo:
+        part = (self._slo.deadline - self._slo.arrival) / (self._rounds + 1 + len(self._then))
         return replace(self._slo, deadline=self._clock() + part)
 
 
 class _NoDeadlines(TaskCalls):
-    def _slo_of(self, call: ModelCall, then: Sequence[Work]) -> Slo:
-        del call, then
+    def _slo_of_call(self) -> Slo:
         return replace(self._slo, deadline=math.inf)
 
 

@@ -41,7 +41,7 @@ PRIORITY = {kind: rank for rank, kind in enumerate(TaskKind)}
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class WorkloadCall:
     """One thing an editor does at one moment: usually a model call, or only the end of one."""
 
     time: float
@@ -67,14 +67,14 @@ class Workload:
     """A sequence of calls in order of time, with the promises made to them."""
 
     name: str
-    calls: Sequence[Call]
+    calls: Sequence[WorkloadCall]
     duration: float
     """Seconds during which calls arrive."""
     sla_scale: float = 1.0
     shares_prefixes: bool = False
     sla_seconds: dict[TaskKind, float] = field(default_factory=lambda: dict(SLA_SECONDS))
 
-    def slo(self, call: Call, arrival: float) -> Slo:
+    def slo(self, call: WorkloadCall, arrival: float) -> Slo:
         """The promise made to `call` when it arrives at `arrival` (on the clock of the run)."""
         seconds = self.sla_seconds[call.kind] * self.sla_scale
         return Slo(call.kind, SERVICE[call.kind], arrival, arrival + seconds, call.client)
@@ -104,14 +104,14 @@ class Workload:
         """
         head, *lines = [json.loads(line) for line in path.read_text().splitlines()]
         try:
-            calls = [replace(Call(**line), kind=TaskKind(line["kind"])) for line in lines]
+            calls = [replace(WorkloadCall(**line), kind=TaskKind(line["kind"])) for line in lines]
             sla = {TaskKind(kind): float(seconds) for kind, seconds in head.pop("sla_seconds").items()}
             return Workload(calls=calls, sla_seconds=sla, **head)
         except (KeyError, TypeError) as error:
             raise ValueError(f"{path} is not a saved workload: {error}") from error
 
 
-def token_ids(call: Call, index: int) -> list[int]:
+def token_ids(call: WorkloadCall, index: int) -> list[int]:
     """Made-up token ids of a call's prompt: siblings of a document share the beginning, others share nothing.
 
     `index` is the call's position in its workload.

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from cato_lsp.doctor.finding import Finding, Level, fail
 from cato_lsp.doctor.hardware import check_cpu, check_disk, check_gpu, check_memory
 from cato_lsp.doctor.project import check_editors, check_model, check_settings, settings_here
-from cato_lsp.doctor.software import check_python, check_torch, check_vllm
+from cato_lsp.doctor.software import check_extension, check_python, check_torch, check_vllm
 
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
@@ -36,11 +36,12 @@ def run_doctor(*, model: str | None = None, deep: bool = False, as_json: bool = 
 
 
 def examine(model: str | None = None) -> Iterator[Finding]:
-    """The findings of all quick checks; none of them imports vllm or torch."""
+    """The findings of all quick checks; none of them imports vllm or torch in this process."""
     checks: dict[str, Callable[[], Iterable[Finding]]] = {
         "Python": check_python,
         "vLLM": check_vllm,
         "torch": check_torch,
+        "extension": check_extension,
         "GPU": check_gpu,
         "CPU": check_cpu,
         "memory": check_memory,

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 import anyio
 import psutil
@@ -21,9 +22,9 @@ from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.model_folder import inspect_model_folder
 from cato_lsp.engine.thread import EngineThread
 from cato_lsp.models.catalog import resolve_model
-from cato_lsp.orchestrator.calibration import alone_ms, measure, suited
-from cato_lsp.orchestrator.pace import Pace
-from cato_lsp.orchestrator.prompters import Prompters
+from cato_lsp.orchestrator.call_times import CallTimes
+from cato_lsp.orchestrator.deadlines import alone_ms, relaxed
+from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 
 PROMPT = "def add(a, b):\n    return"
@@ -41,21 +42,33 @@ _PROMISES = {
 
 
 def check_engine(settings: Settings) -> list[Finding]:
+    """Start the engine, complete a line, and judge which deadlines this machine can meet."""
+    answer = _ask_child(settings)
+    if isinstance(answer, Finding):
+        return [answer]
+    return [ok("engine", answer["detail"]), *_check_quiet(), *judge(settings, StepCosts(**answer["costs"]))]
+
+
+def check_completion(settings: Settings) -> Finding:
+    """Start the engine and complete a line."""
+    answer = _ask_child(settings)
+    return answer if isinstance(answer, Finding) else ok("engine", answer["detail"])
+
+
+def _ask_child(settings: Settings) -> dict[str, Any] | Finding:
     """Run this module in a child process, so that a crash in native code is a finding too."""
     request = json.dumps([settings.model, settings.engine.model_dump()])
     command = [sys.executable, "-m", "cato_lsp.doctor.deep", request]
     try:
         result = subprocess.run(command, capture_output=True, timeout=LIMIT, check=False, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
-        return [fail("engine", f"not ready after {LIMIT:.0f} s", "Try a smaller model.")]
+        return fail("engine", f"not ready after {LIMIT:.0f} s", "Try a smaller model.")
     try:
         answer = json.loads(result.stdout)
     except ValueError:
         lines = result.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-        return [fail("engine", f"ended with code {result.returncode}: {lines[-1]}", "Report this with the log.")]
-    if "error" in answer:
-        return [fail("engine", answer["error"], answer["remedy"])]
-    return [ok("engine", answer["detail"]), *_check_quiet(), *judge(settings, Pace(**answer["pace"]))]
+        return fail("engine", f"ended with code {result.returncode}: {lines[-1]}", "Report this with the log.")
+    return fail("engine", answer["error"], answer["remedy"]) if "error" in answer else answer
 
 
 def _check_quiet() -> Iterator[Finding]:
@@ -66,13 +79,13 @@ def _check_quiet() -> Iterator[Finding]:
         yield warn("promise", detail, "Measure again when it is quiet.")
 
 
-def judge(settings: Settings, pace: Pace) -> list[Finding]:
+def judge(settings: Settings, costs: StepCosts) -> list[Finding]:
     """Whether the promises can be kept with nothing else running, and what to set where they cannot.
 
-    :param pace: as measured on an engine that does nothing else.
+    :param costs: as learned by an engine that does nothing else.
     """
-    hold, findings = suited(settings, pace).sla, list[Finding]()
-    for name, alone in alone_ms(pace, settings.completion.prompt_tokens).items():
+    hold, findings = relaxed(settings, costs).sla, list[Finding]()
+    for name, alone in alone_ms(costs, settings.completion.prompt_tokens).items():
         set_to = getattr(settings.sla, name)
         if alone <= set_to:
             continue
@@ -84,11 +97,12 @@ def judge(settings: Settings, pace: Pace) -> list[Finding]:
             told = f"usually {_ms(set_to)} are promised (here {_ms(getattr(hold, name))}, as nothing is set)"
             remedy = f"Choose a smaller model, or set `sla.{name}` to what you find bearable."
         findings.append(warn("promise", f"{_PROMISES[name]} takes {_ms(alone)} here even alone; {told}", remedy))
-    return findings or [ok("promise", f"all can be kept here: {_speed(pace)}")]
+    return findings or [ok("promise", f"all can be kept here: {_speed(costs)}")]
 
 
-def _speed(pace: Pace) -> str:
-    return f"{1 / pace.prompt_token:.0f} prompt tokens and {1 / pace.answer_token:.0f} answer tokens a second, alone"
+def _speed(costs: StepCosts) -> str:
+    answer = CallTimes(costs).next_token(0)
+    return f"{1 / costs.per_token:.0f} prompt tokens and {1 / answer:.0f} answer tokens a second, alone"
 
 
 def _ms(milliseconds: float) -> str:
@@ -103,7 +117,7 @@ def _rounded(milliseconds: float) -> int:
     return math.ceil(milliseconds / step) * step
 
 
-async def _complete(launch: Launch) -> tuple[str, Pace]:
+async def _complete(launch: Launch) -> dict[str, Any]:
     from tokenizers import Tokenizer
 
     inspect_model_folder(launch.model)
@@ -113,30 +127,30 @@ async def _complete(launch: Launch) -> tuple[str, Pace]:
     await engine.start()
     ready = time.monotonic()
     slo = Slo(TaskKind.COMPLETION, ServiceClass.TTFT, ready, math.inf, client="doctor")
-    tokens, first = 0, math.nan
+    text, tokens, first = "", 0, math.nan
     async with engine.submit(Call(tuple(prompt), slo, max_tokens=TOKENS)) as stream:
         async for delta in stream:
             if math.isnan(first):
                 first = time.monotonic()
             tokens += delta.tokens
+            text += delta.text
     end = time.monotonic()
-    prompter = await Prompters().coding(engine.folder, engine.context_length)
-    pace = await measure(engine, prompter, time.monotonic)
+    costs = engine.cost()
     engine.stop()
     await engine.wait_closed()
+    line = (PROMPT.splitlines()[-1] + text).strip().partition("\n")[0]
     detail = (
         f"ready in {ready - begin:.1f} s; first token after {1000 * (first - ready):.0f} ms, "
-        f"{tokens} tokens in {1000 * (end - ready):.0f} ms"
+        f"{tokens} tokens in {1000 * (end - ready):.0f} ms; completed `{line}`"
     )
-    return detail, pace
+    return {"detail": detail, "costs": asdict(costs)}
 
 
 def _main(request: str) -> None:
     setting, engine = json.loads(request)
     try:
         launch = Launch(resolve_model(setting).path, EngineSettings.model_validate(engine))
-        detail, pace = anyio.run(_complete, launch)
-        answer = {"detail": detail, "pace": asdict(pace)}
+        answer = anyio.run(_complete, launch)
     except EngineError as error:
         answer = {"error": str(error), "remedy": error.remedy}
     json.dump(answer, sys.stdout)

@@ -42,7 +42,7 @@ def check_gpu() -> Iterator[Finding]:
             yield fail(
                 "GPU",
                 f"none ({reason}), but vLLM is the CUDA build",
-                "Install the NVIDIA driver, or cato-lsp[cpu] in an environment of its own.",
+                "Install the NVIDIA driver, or run `cato-lsp setup --engine cpu`.",
             )
         else:
             yield ok("GPU", f"none ({reason}); the model runs on the CPU")
@@ -51,7 +51,7 @@ def check_gpu() -> Iterator[Finding]:
         if wants_gpu:
             yield ok("GPU", gpu)
         else:
-            yield warn("GPU", f"{gpu}: not used", "Install cato-lsp[gpu] in an environment of its own to use it.")
+            yield warn("GPU", f"{gpu}: not used", "Run `cato-lsp setup --engine gpu` to use it.")
 
 
 def cpu_flags() -> frozenset[str]:
@@ -81,7 +81,7 @@ def check_cpu() -> Iterator[Finding]:
         yield fail(
             "CPU",
             detail,
-            "vLLM's CPU build needs AVX2: use a newer machine, or an NVIDIA GPU with cato-lsp[gpu].",
+            "vLLM's CPU build needs AVX2: use a newer machine, or an NVIDIA GPU.",
         )
     elif cores < 2:
         yield warn("CPU", detail, "Give it two CPUs or more: the engine and the editor share one now.")
@@ -115,7 +115,16 @@ def check_memory() -> Iterator[Finding]:
 
 def check_disk() -> Iterator[Finding]:
     """Whether there is room for caches and temporary files."""
-    for folder in dict.fromkeys((Path.home(), Path(tempfile.gettempdir()))):
+    try:
+        folders = [Path.home(), Path(tempfile.gettempdir())]
+    except RuntimeError:  # no HOME, and no such user
+        folders = [Path(tempfile.gettempdir())]
+    for folder in dict.fromkeys(folders):
+        if not folder.exists():
+            yield warn(
+                "disk", f"{folder} does not exist", "Set HOME to a folder of yours, so that files can be cached."
+            )
+            continue
         free = shutil.disk_usage(folder).free
         detail = f"{free / GIB:.0f} GiB free in {folder}"
         if free < LEAST_DISK:

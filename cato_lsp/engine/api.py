@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
+from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.slo import Slo
 
 FinishReason = Literal["stop", "length", "abort"]
@@ -144,4 +145,8 @@ class Engine(Protocol):
 
     def stats(self) -> EngineStats:
         """Return the counters as of the last step."""
+        ...
+
+    def cost(self) -> StepCosts:
+        """Return the learned cost of a step on this machine, as of the last step; any thread may call it."""
         ...

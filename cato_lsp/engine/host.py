@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -14,14 +15,12 @@ from cato_lsp.engine.api import Engine, EngineError, EngineUnavailableError
 from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.model_folder import ModelFolder
 from cato_lsp.engine.thread import EngineThread
+from cato_lsp.supervise import FIRST_BACK_OFF, LONGEST_BACK_OFF, traceback_of
 
 logger = logging.getLogger(__name__)
 
-FIRST_BACK_OFF = 1.0
-LONGEST_BACK_OFF = 60.0
-"""Seconds between two starts after a failure: doubled from the first to the longest."""
 LONGEST_RECONNECT = 5.0
-"""The longest for a server, which costs little to ask."""
+"""Seconds between two tries to reach a server, at most: to ask costs little."""
 
 
 class EnginePhase(Enum):
@@ -74,6 +73,11 @@ class RunningEngine(Engine, Protocol):
 
 class RemoteSource(Protocol):
     """A server to connect to: what a `RunningEngine` is made of where it is not a `Launch`."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        ...
 
     @property
     def name(self) -> str:
@@ -143,9 +147,11 @@ class EngineHost:
                     continue
                 self._changed = anyio.Event()
                 launch = self._launch
+                started = time.monotonic()
                 error = await self._live(launch)
-                if error is None:
+                if error is None or time.monotonic() - started > LONGEST_BACK_OFF:
                     back_off = FIRST_BACK_OFF
+                if error is None:
                     continue
                 logger.error("%s %s", error, error.remedy)
                 if not isinstance(launch, Launch) and launch.fallback is not None:
@@ -161,18 +167,18 @@ class EngineHost:
             self._engine = None
 
     async def _live(self, launch: Launch | RemoteSource, instead_of: EngineStatus | None = None) -> EngineError | None:
-        """Start an engine and wait until it dies (the error) or another launch is wanted (``None``).
+        """Run an engine until it fails (the error) or another launch is wanted (``None``).
 
         :param instead_of: what a person is told of the server that it stands in for.
         """
+        engine = EngineThread(launch, self._loading) if isinstance(launch, Launch) else launch.connect(self._loading)
         self._loading("Starting")
         try:
-            engine = self._make(launch)
             await engine.start()
         except EngineError as error:
             return error
         self._engine = engine
-        name = launch.model.name if isinstance(launch, Launch) else f"{engine.folder.path.name} at {launch.name}"
+        name = launch.model_name if isinstance(launch, Launch) else f"{engine.folder.path.name} at {launch.name}"
         message = name if instead_of is None else f"{name}. {instead_of.message}"
         self._tell(EngineStatus(EnginePhase.READY, message, instead_of.remedy if instead_of else ""))
         error: EngineError | None = None
@@ -221,13 +227,13 @@ class EngineHost:
             finally:
                 probe.stop()
 
-    def _make(self, launch: Launch | RemoteSource) -> RunningEngine:
-        return EngineThread(launch, self._loading) if isinstance(launch, Launch) else launch.connect(self._loading)
-
     def _loading(self, stage: str) -> None:
         self._tell(EngineStatus(EnginePhase.LOADING, stage))
 
     def _tell(self, status: EngineStatus) -> None:
         self.status = status
         for watcher in tuple(self._watchers):
-            watcher(status)
+            try:
+                watcher(status)
+            except Exception as error:  # a watcher that fails must not keep the others or the engine from going on
+                logger.error("A watcher of the engine failed\n%s", traceback_of(error))

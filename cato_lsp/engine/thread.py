@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVarTuple
@@ -26,6 +26,8 @@ from cato_lsp.engine.api import (
 from cato_lsp.engine.launch import Launch, prepare_environment, vllm_distribution
 from cato_lsp.engine.model_folder import ModelFolder, inspect_model_folder
 from cato_lsp.engine.stream import ThreadCallStream
+from cato_lsp.scheduling.cost import StepCosts
+from cato_lsp.supervise import traceback_of
 
 if TYPE_CHECKING:
     from cato_lsp.engine.scheduler import StepRecord
@@ -39,6 +41,8 @@ SWITCH_INTERVAL = 0.001
 """Seconds that the engine's Python code may keep the event loop waiting for the interpreter (default 5 ms)."""
 
 REMEMBERED_ABORTS = 256
+_LONGEST_CAUSE = 200
+"""Characters of an error's cause that a person is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class EngineThread:
         """Rounds of taking commands and running a step."""
         self._tokens_wasted = 0
         self._stats = EngineStats()
+        self._cost = StepCosts()
         self.context_length = 0
         """Tokens of prompt and answer together that one call may have; known once started."""
         self.forces_prefixes = False
@@ -135,6 +140,10 @@ class EngineThread:
         """Return the counters as of the last step."""
         return self._stats
 
+    def cost(self) -> StepCosts:
+        """Return the learned cost of a step, as of the last step."""
+        return self._cost
+
     def _cancel(self, stream: ThreadCallStream) -> None:
         stream.steps_at_cancel = self._steps
         self._inbox.put(_Cancel(stream))
@@ -142,16 +151,15 @@ class EngineThread:
         stream.turn_at_cancel = self._turn
 
     def _finish(self) -> None:
-        """Fail what is open. The thread has ended, so its side is this side's now."""
+        """Fail what is open. The thread has ended, so its fields are the event loop's now."""
         error = self._error or EngineUnavailableError("The engine has stopped.")
         streams = list(self._streams.values())
         while (command := self._next_command()) is not None:
             if isinstance(command, _Submit):
                 streams.append(command.stream)
-        for stream in streams:
-            stream.push(error)
         self._ready.set()
         self._closed.set()
+        _push_all([(stream, error) for stream in streams])
 
     # The engine thread's side.
 
@@ -161,27 +169,35 @@ class EngineThread:
             core = self._load()
             self.context_length = core.context_length
             self.forces_prefixes = core.forces_prefixes
+            self._cost = core.cost()
             self._post(self._ready.set)
             self._serve(core)
         except EngineError as error:
             self._error = error
-        except Exception as error:  # whatever vLLM raises, this process and its other sessions live on
-            logger.exception("The engine died")
+        except BaseException as error:  # vLLM may raise anything, SystemExit too; the process must live on
+            logger.exception("The engine failed")
             self._error = EngineUnavailableError(
-                f"The engine died: {type(error).__name__}: {error}",
-                "It is restarted; see the log for the cause.",
+                f"The engine failed: {cause_of(error)}",
+                "It restarts by itself; details are in the log.",
             )
         finally:
+            self._close(core)
+            self._post(self._finish)
+
+    def _close(self, core: VllmCore | None) -> None:
+        """Free the core. After a GPU fault this may fail too; the thread ends all the same."""
+        try:
             if core is not None:
                 core.close()
-            self._post(self._finish)
+        except BaseException:
+            logger.exception("The engine could not be closed")
 
     def _load(self) -> VllmCore:
         folder = self.folder = inspect_model_folder(self._launch.model)
         if vllm_distribution() is None:
             raise EngineUnavailableError(
                 "vLLM is not installed.",
-                "Install it: `pip install cato-lsp[cpu]`, or `[gpu]` with an NVIDIA GPU.",
+                "Run `cato-lsp setup`, which installs the engine that fits this machine.",
             )
         prepare_environment(self._launch)
         sys.setswitchinterval(SWITCH_INTERVAL)
@@ -191,12 +207,12 @@ class EngineThread:
             from cato_lsp.scheduling.cato import CatoPolicy
 
             policy = CatoPolicy()
-            self._post(self._on_stage, f"Loading {folder.path.name}")
+            self._post(self._on_stage, f"Loading {self._launch.model_name}")
             return VllmCore(self._launch, folder, policy, self._count)
         except Exception as error:
             logger.exception("The engine could not start")
             raise EngineUnavailableError(
-                f"vLLM could not start {folder.path.name}: {type(error).__name__}: {error}",
+                f"vLLM could not start {self._launch.model_name}: {cause_of(error)}",
                 "Run `cato-lsp doctor`, or choose another model in the settings.",
             ) from error
 
@@ -205,6 +221,7 @@ class EngineThread:
         while self._take_commands(core):
             deltas = core.step() if core.busy else []
             self._stats = replace(core.stats(), tokens_wasted=self._tokens_wasted)
+            self._cost = core.cost()
             self._deliver(deltas)
             self._turn += 1
 
@@ -237,6 +254,10 @@ class EngineThread:
             core.add(stream.call_id, stream.call)
         except CallRejectedError as error:
             self._post(stream.push, error)
+        except Exception as error:  # a call that vLLM stumbles over must not cost the others the engine
+            logger.error("The engine could not add a call\n%s", traceback_of(error))
+            core.abort([stream.call_id])
+            self._post(stream.push, _cannot_add(error))
         else:
             stream.usage.added = time.monotonic()
             self._streams[stream.call_id] = stream
@@ -279,6 +300,20 @@ class EngineThread:
             logger.debug("The event loop has ended before the engine")
 
 
-def _push_all(batch: list[tuple[ThreadCallStream, Delta]]) -> None:
-    for stream, delta in batch:
-        stream.push(delta)
+def _cannot_add(error: Exception) -> CallRejectedError:
+    return CallRejectedError(f"The engine could not add the call: {type(error).__name__}.", "Details are in the log.")
+
+
+def cause_of(error: BaseException) -> str:
+    """An error in one line for a person: its type and the first line of its message. The rest is for the log."""
+    first = str(error).strip().partition("\n")[0].strip()
+    shown = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return shown if len(shown) <= _LONGEST_CAUSE else f"{shown[: _LONGEST_CAUSE - 3]}..."
+
+
+def _push_all(batch: Sequence[tuple[ThreadCallStream, Delta | EngineError]]) -> None:
+    for stream, item in batch:
+        try:
+            stream.push(item)
+        except Exception as error:  # a stream that is broken must not keep the others from their answers
+            logger.error("A stream could not be fed\n%s", traceback_of(error))

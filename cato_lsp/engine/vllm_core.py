@@ -18,6 +18,8 @@ from cato_lsp.engine.forced_prefix import EXTRA_ARGUMENT, ForcedPrefixProcessor,
 from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.model_folder import ModelFolder
 from cato_lsp.engine.scheduler import StepRecord, make_scheduler_cls
+from cato_lsp.engine.topology import tolerate_missing_topology
+from cato_lsp.scheduling.cost import StepCostModel, StepCosts
 from cato_lsp.scheduling.policy import Policy
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 
@@ -25,6 +27,8 @@ MAX_SEQUENCES = 64
 CPU_CHUNK = 512
 """Most tokens in a step on a CPU: a cancel waits for the step that runs, so a step must stay short."""
 WARM_UP_TOKENS = 256
+WARM_UP_ANSWER = 6
+WARM_UP_SEQUENCES = 4
 CPU_BLOCK = 32
 """Tokens in a KV block, the unit of prefix reuse: the smallest that vLLM's CPU attention takes."""
 
@@ -125,12 +129,32 @@ class VllmCore:
             step_seconds=self._step_seconds,
         )
 
+    def cost(self) -> StepCosts:
+        """Return what the scheduler has learned of the machine's speed."""
+        costs: StepCosts = self._scheduler.cost_model.costs
+        return costs
+
     def _warm_up(self) -> None:
-        """Run one prompt, so that the first person does not wait for what is set up on first use."""
+        """Run a few prompts: what is set up on first use is set up, and the cost of a step is learned.
+
+        The first prompt is left out of the learned costs, since its steps are slower than all that follow.
+        """
+        self._run_prompts(1)
+        self._scheduler.cost_model = StepCostModel()
+        self._run_prompts(1, first=1)
+        self._run_prompts(WARM_UP_SEQUENCES, first=2)
+
+    def _run_prompts(self, count: int, first: int = 0) -> None:
+        """Run prompts of `WARM_UP_TOKENS` in all at the same time.
+
+        :param first: tells these prompts from others, so that they share no prefix with them.
+        """
         slo = Slo(TaskKind.WARMUP, ServiceClass.BACKGROUND, 0.0, math.inf, client="")
-        length = min(WARM_UP_TOKENS, self.context_length // 2)
-        # Scored, since vLLM compiles a function at the first probability that somebody asks for.
-        self.add("warm-up", Call((0,) * length, slo, max_tokens=4, scored=True))
+        length = min(WARM_UP_TOKENS, self.context_length // 2) // count
+        for number in range(first, first + count):
+            # Scored, since vLLM compiles a function when a log-probability is first asked for.
+            call = Call((number,) * length, slo, max_tokens=WARM_UP_ANSWER, scored=True)
+            self.add(f"warm-up-{number}", call)
         while self.busy:
             self.step()
 
@@ -186,6 +210,7 @@ def _engine_args(launch: Launch, folder: ModelFolder) -> EngineArgs:
         generation_config="vllm",
     )
     if on_cpu:
+        tolerate_missing_topology()
         import_model(folder.architecture)
         args.max_model_len = launch.context_length(folder)
         args.kv_cache_memory_bytes = launch.kv_cache_bytes(folder)

@@ -71,9 +71,8 @@ def serve(
     try:
         choice = resolve_model(settings.model)
         options = ServeOptions(
-            Launch(choice.path, settings.engine),
+            Launch(choice.path, settings.engine, choice.name),
             keys or default_key_file(),
-            choice.name,
             host,
             port,
             tls_cert,

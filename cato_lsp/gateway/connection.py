@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import asdict
 
 import anyio
 import anyio.abc
@@ -186,6 +187,7 @@ class Connection:
                 stats.calls_running,
                 stats.calls_waiting,
                 stats.kv_cache_usage,
+                asdict(self._service.cost()),
             )
         )
 

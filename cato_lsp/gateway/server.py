@@ -38,7 +38,6 @@ class ServeOptions:
 
     launch: Launch
     keys: Path
-    model_name: str
     host: str = "127.0.0.1"
     port: int = 8765
     tls_cert: Path | None = None
@@ -54,9 +53,9 @@ class RefusedError(Exception):
 class HostedEngine:
     """The `EngineSide` of an engine in this process."""
 
-    def __init__(self, host: EngineHost, launch: Launch, name: str) -> None:
+    def __init__(self, host: EngineHost, launch: Launch) -> None:
         self._host = host
-        self._name = name
+        self._name = launch.model_name
         folder = inspect_tokenizer_folder(launch.model)
         self._vocabulary = folder.vocabulary
         self._files = describe(folder.path)
@@ -168,7 +167,7 @@ async def run_server(options: ServeOptions) -> None:
     if not keys.keys():
         raise RefusedError("Nobody has a key yet. Make one with `cato-lsp keys add NAME`.")
     host = EngineHost()
-    side = await anyio.to_thread.run_sync(HostedEngine, host, options.launch, options.model_name)
+    side = await anyio.to_thread.run_sync(HostedEngine, host, options.launch)
     gateway = Gateway(options, keys, side)
     async with anyio.create_task_group() as group:
         group.start_soon(host.run)

@@ -24,6 +24,7 @@ from cato_lsp.engine.api import (
 from cato_lsp.gateway.keys import KeyFile, KeyFileError, User
 from cato_lsp.gateway.limits import Allowance, LimitError, Limits
 from cato_lsp.gateway.metrics import Metrics
+from cato_lsp.scheduling.cost import StepCosts
 
 logger = logging.getLogger(__name__)
 
@@ -226,3 +227,10 @@ class Service:
             return self.side.engine.stats()
         except EngineError:
             return EngineStats()
+
+    def cost(self) -> StepCosts:
+        """The learned cost of a step; the usual one while no engine runs."""
+        try:
+            return self.side.engine.cost()
+        except EngineError:
+            return StepCosts()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import anyio
@@ -15,14 +14,15 @@ from lsprotocol import types
 from cato_lsp.engine.api import EngineError
 from cato_lsp.lsp.preview import Preview, show_document, shows_previews
 from cato_lsp.lsp.progress import Progress
-from cato_lsp.orchestrator.work import EndedError, RefusedError, Watcher
-from cato_lsp.scheduling.slo import TaskKind
+from cato_lsp.orchestrator.task_calls import TaskObserver
+from cato_lsp.orchestrator.task_runner import EndedError, RefusedError
 from cato_lsp.tasks.edit import Edit
-from cato_lsp.tasks.generation import generation_target
+from cato_lsp.tasks.generation import Generation, generation_target
 from cato_lsp.tasks.prompts import language_name
 from cato_lsp.tasks.snapshot import Snapshot
-from cato_lsp.tasks.summarization import documentable
-from cato_lsp.tasks.symbols import Span
+from cato_lsp.tasks.summarization import Explanation, Summarization, documentable
+from cato_lsp.tasks.task import TaskRequest, TaskResult
+from cato_lsp.tasks.translation import Translation
 
 if TYPE_CHECKING:
     from cato_lsp.lsp.documents import Document
@@ -41,14 +41,6 @@ class Assist(StrEnum):
     def edits(self) -> bool:
         """The result is a change to the document, as opposed to another document."""
         return self in (Assist.GENERATE, Assist.SUMMARIZE)
-
-
-_KINDS = {
-    Assist.GENERATE: TaskKind.GENERATION,
-    Assist.SUMMARIZE: TaskKind.SUMMARIZATION,
-    Assist.EXPLAIN: TaskKind.SUMMARIZATION,
-    Assist.TRANSLATE: TaskKind.TRANSLATION,
-}
 
 
 class NotPossibleError(Exception):
@@ -89,39 +81,41 @@ class Request:
                 return f"Translate {name} to {language_name(self.language)}"
 
 
-class _Work(Protocol):
-    async def __call__(self, preview: Callable[[str], None], watcher: Watcher) -> tuple[Edit | str | None, bool]: ...
-
-
 async def carry_out(session: Session, request: Request, token: str = "") -> Edit | None:
-    """Do what was asked, with progress and preview; return the edit, if that is what it gives.
+    """Do what was asked, with progress and preview; return the edit, if the result is one.
 
-    ``None``: there was nothing to write, the result went to another document, or a person cancelled it.
+    ``None``: there was nothing to write, the result went to another document, or the user cancelled.
 
     Raises:
         NotPossibleError: it was refused, or the engine failed.
     """
-    work = _work(session, request)
+    task = _task_request(request)
     with anyio.CancelScope() as scope:
         progress = Progress(session, request.title, scope, token)
         language = {Assist.TRANSLATE: request.language, Assist.EXPLAIN: "markdown"}.get(
             request.assist, request.snapshot.language
         )
-        kind = _KINDS[request.assist]
-        uri = request.snapshot.uri
-        preview = Preview(session, progress.token, kind, request.title, language, uri, request.where)
+        preview = Preview(session, progress.token, task.kind, request.title, language, task.uri, request.where)
         ending = "Cancelled"
         progress.begin()
         try:
-            result, unverified = await work(preview.show, Watcher(progress.note, progress.tokens))
-            ending = _ending(result, unverified)
-            if isinstance(result, str) and not shows_previews(session):
-                await show_document(session, scratch_name(request), language, result)
-            shown = result.text if isinstance(result, Edit) else result
-            preview.finish(shown, error="" if result else ending, unverified=unverified)
-            if unverified or not result:
+            result = await session.backend.orchestrator.run_task(
+                session.client, task, session.settings, TaskObserver(progress.note, progress.tokens, preview.show)
+            )
+            ending = _ending(result)
+            if result is None:
+                preview.finish(error=ending)
                 _warn(session, ending)
-            return result if isinstance(result, Edit) else None
+                return None
+            if isinstance(result.content, Edit):
+                preview.finish(result.content.text, unverified=result.unverified)
+            else:
+                if not shows_previews(session):
+                    await show_document(session, scratch_name(request), language, result.content)
+                preview.finish(result.content, unverified=result.unverified)
+            if result.unverified:
+                _warn(session, ending)
+            return result.content if isinstance(result.content, Edit) else None
         except (RefusedError, EngineError) as error:
             ending = f"{error} {getattr(error, 'remedy', '')}".strip()
             raise NotPossibleError(ending) from error
@@ -144,70 +138,38 @@ def workspace_edit(session: Session, document: Document, edit: Edit) -> types.Wo
     return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(text_document=identifier, edits=[change])])
 
 
-def _work(session: Session, request: Request) -> _Work:
-    """What has to be done, once it is clear that there is something to do."""
+def _task_request(request: Request) -> TaskRequest:
+    """The task that was asked for.
+
+    Raises:
+        NotPossibleError: there is nothing to do at this place.
+    """
+    snapshot, start, end = request.snapshot, request.start, request.end
     match request.assist:
         case Assist.GENERATE:
-            return _generate(session, request)
+            target = generation_target(snapshot, end)
+            if target is None:
+                raise NotPossibleError(
+                    "Put the cursor on a function without a body, or on a comment that says what to write."
+                )
+            return Generation.request(snapshot, target)
         case Assist.SUMMARIZE:
-            return _summarize(session, request)
+            symbol = documentable(snapshot, start, end)
+            if symbol is None:
+                raise NotPossibleError(
+                    "Put the cursor on a function or type; its language must have a known convention."
+                )
+            return Summarization.request(snapshot, symbol)
         case Assist.EXPLAIN:
-            return _explain(session, request)
+            return Explanation.request(snapshot, start, end)
         case Assist.TRANSLATE:
-            return _translate(session, request)
+            return Translation.request(snapshot, start, end, request.language)
 
 
-def _generate(session: Session, request: Request) -> _Work:
-    orchestrator, snapshot = session.backend.orchestrator, request.snapshot
-    target = generation_target(snapshot, request.end)
-    if target is None:
-        raise NotPossibleError("Put the cursor on a function without a body, or on a comment that says what to write.")
-
-    async def work(preview: Callable[[str], None], watcher: Watcher) -> tuple[Edit | None, bool]:
-        found = await orchestrator.generate(session.client, snapshot, target, session.settings, preview, watcher)
-        return (None, False) if found is None else (found.edit, found.unverified)
-
-    return work
-
-
-def _summarize(session: Session, request: Request) -> _Work:
-    orchestrator, snapshot = session.backend.orchestrator, request.snapshot
-    symbol = documentable(snapshot, request.start, request.end)
-    if symbol is None:
-        raise NotPossibleError("Put the cursor on a function or type; its language must have a known convention.")
-
-    async def work(preview: Callable[[str], None], watcher: Watcher) -> tuple[Edit | None, bool]:
-        del preview
-        return await orchestrator.summarize(session.client, snapshot, symbol, session.settings, watcher), False
-
-    return work
-
-
-def _explain(session: Session, request: Request) -> _Work:
-    orchestrator, span = session.backend.orchestrator, Span(request.start, request.end)
-
-    async def work(preview: Callable[[str], None], watcher: Watcher) -> tuple[str, bool]:
-        snapshot, settings = request.snapshot, session.settings
-        return await orchestrator.explain(session.client, snapshot, span, settings, preview, watcher), False
-
-    return work
-
-
-def _translate(session: Session, request: Request) -> _Work:
-    orchestrator, span = session.backend.orchestrator, Span(request.start, request.end)
-
-    async def work(preview: Callable[[str], None], watcher: Watcher) -> tuple[str, bool]:
-        snapshot, settings, language = request.snapshot, session.settings, request.language
-        done = await orchestrator.translate(session.client, snapshot, span, language, settings, preview, watcher)
-        return done.text, done.unverified
-
-    return work
-
-
-def _ending(result: Edit | str | None, unverified: bool) -> str:
-    if not result:
+def _ending(result: TaskResult | None) -> str:
+    if result is None:
         return "The model had nothing to say"
-    return "Done, but not verified: please check it" if unverified else "Done"
+    return "Done, but not verified: please check it" if result.unverified else "Done"
 
 
 def _warn(session: Session, text: str) -> None:

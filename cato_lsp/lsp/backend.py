@@ -3,21 +3,59 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
 import anyio
+import anyio.to_thread
 
+from cato_lsp.config import Settings
 from cato_lsp.engine.api import EngineError
-from cato_lsp.engine.host import EngineHost
-from cato_lsp.engine.launch import Launch
+from cato_lsp.engine.host import EngineHost, RemoteSource
+from cato_lsp.engine.launch import Launch, vllm_distribution
 from cato_lsp.engine.telemetry import MachineMonitor
-from cato_lsp.models.catalog import resolve_model
+from cato_lsp.models.catalog import ModelChoice, resolve_model
 from cato_lsp.orchestrator.orchestrator import Orchestrator
-
-if TYPE_CHECKING:
-    from cato_lsp.lsp.session import Session
+from cato_lsp.remote.engine import RemoteLaunch
+from cato_lsp.supervise import supervise
 
 logger = logging.getLogger(__name__)
+
+
+class WindowStatus(Protocol):
+    """Where a session's client is told how the engine is."""
+
+    def warn(self, text: str) -> None:
+        """Show a warning, once."""
+        ...
+
+    def refresh(self) -> None:
+        """Tell again what depends on the settings."""
+        ...
+
+
+class Window(Protocol):
+    """A session, as far as the backend knows it."""
+
+    @property
+    def client(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """Those that hold for it."""
+        ...
+
+    @property
+    def status(self) -> WindowStatus:
+        """Where its client is told of problems."""
+        ...
+
+    @property
+    def root(self) -> Path:
+        """The folder that relative paths in its settings start from."""
+        ...
 
 
 class Backend:
@@ -27,16 +65,16 @@ class Backend:
         self.host = EngineHost()
         self.orchestrator = Orchestrator(self.host)
         self.machine = MachineMonitor(lambda: self.orchestrator.engine_stats().kv_cache_usage)
-        self._sessions: list[Session] = []
+        self._sessions: list[Window] = []
 
     async def run(self) -> None:
-        """Keep the engine going, and know it."""
+        """Run the engine and what belongs to it, until cancelled."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self.host.run)
+            group.start_soon(supervise, "The engine's host", self.host.run)
             group.start_soon(self.orchestrator.run)
-            group.start_soon(self.machine.run)
+            group.start_soon(supervise, "The telemetry", self.machine.run)
 
-    def use(self, session: Session) -> None:
+    async def use(self, session: Window) -> None:
         """Act on a session's settings.
 
         Engine and log follow the first session. A later one cannot change them, and is told what differs; only where
@@ -45,19 +83,21 @@ class Backend:
         if session not in self._sessions:
             self._sessions.append(session)
         settings = session.settings
-        is_first = session is self._sessions[0]
-        if is_first:
+        if session is self._sessions[0]:
             logging.getLogger().setLevel(settings.log_level.upper())
         try:
-            choice = resolve_model(settings.model, session.root)
+            choice = await anyio.to_thread.run_sync(resolve_model, settings.model, session.root)
         except EngineError as error:
             self.host.refuse(error)
             session.status.warn(f"{error} {error.remedy}")
             return
-        launch = Launch(choice.path, settings.engine)
-        running = self.host.launch
+        if session not in self._sessions:
+            return  # it has left meanwhile
+        launch = _launch(settings, choice)
+        running, is_first = self.host.launch, session is self._sessions[0]
         if is_first or running is None:
-            logger.info("The model is %s: %s", choice.name, choice.why)
+            if isinstance(launch, Launch):
+                logger.info("The model is %s: %s", choice.name, choice.why)
             self.host.configure(launch)
         elif launch != running:
             session.status.warn(
@@ -66,15 +106,27 @@ class Backend:
             )
         session.status.refresh()
 
-    def leave(self, session: Session) -> None:
+    def leave(self, session: Window) -> None:
         """Free all that a session owned."""
         self.orchestrator.close_client(session.client)
         if session in self._sessions:
             self._sessions.remove(session)
 
 
-def _differences(running: Launch, wanted: Launch) -> str:
+def _launch(settings: Settings, choice: ModelChoice) -> Launch | RemoteLaunch:
+    """What a session's settings ask for: an engine here, or a server, for which the bundled model stands in."""
+    if settings.engine.url is None:
+        return Launch(choice.path, settings.engine, choice.name)
+    bundled = resolve_model("bundled")
+    fallback = Launch(bundled.path, settings.engine, bundled.name) if vllm_distribution() is not None else None
+    return RemoteLaunch(settings.engine.url, fallback)
+
+
+def _differences(running: Launch | RemoteSource, wanted: Launch | RemoteLaunch) -> str:
     """What the running engine was started with that a session has otherwise, by the names of the settings."""
+    if not isinstance(running, Launch) or not isinstance(wanted, Launch):
+        urls = (None if isinstance(each, Launch) else each.url for each in (running, wanted))
+        return "engine.url is {}, not {}".format(*map(_shown, urls))
     pairs: dict[str, tuple[object, object]] = {"model": (running.model, wanted.model)}
     for name in type(wanted.settings).model_fields:
         pairs[f"engine.{name}"] = getattr(running.settings, name), getattr(wanted.settings, name)

@@ -1,24 +1,30 @@
-"""Keeps user code out of the log: pygls writes message bodies at INFO, and parameters beside errors."""
+"""Keeps user code out of the log: pygls writes message bodies at INFO, and parameters next to errors."""
 
 from __future__ import annotations
 
 import logging
 
-_TALKATIVE = ("pygls.protocol.json_rpc", "pygls.protocol.language_server", "pygls.io_", "pygls.workspace.text_document")
+_TALKATIVE = (
+    "pygls.feature_manager",
+    "pygls.protocol.json_rpc",
+    "pygls.protocol.language_server",
+    "pygls.workspace.text_document",
+)
 
 
 class _WithoutBodies(logging.Filter):
-    """Leaves a record its format and the type of its error, and takes what they were about."""
+    """At DEBUG everything is shown. Else warnings are shown without their arguments, and nothing else is.
+
+    pygls reports what it logs as an error to the server too, which logs it without user code
+    (`SessionServer.report_server_error`).
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno <= logging.DEBUG:
+        if logging.getLogger(record.name).isEnabledFor(logging.DEBUG):
             return True
-        if record.levelno <= logging.INFO:
+        if record.levelno != logging.WARNING or record.msg.startswith("Failed to handle request"):
             return False
-        error = record.exc_info[0] if record.exc_info else None
-        record.msg = f"{record.msg.splitlines()[0]} [{error.__name__ if error else 'no details'}]"
-        record.args = None
-        record.exc_info = record.exc_text = None
+        record.msg, record.args = record.msg.splitlines()[0], None
         return True
 
 

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.protocol import LanguageServerProtocol
 
-from cato_lsp.lsp.documents import UnknownDocumentError
+from cato_lsp.lsp.documents import Document, Documents, UnknownDocumentError
+from cato_lsp.lsp.messages import brief
 
 if TYPE_CHECKING:
     from cattrs import Converter
-
-    from cato_lsp.lsp.session import SessionServer
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +41,69 @@ def snapshot_first(handler: _Handler) -> _Handler:
     return handler
 
 
+class Owner(Protocol):
+    """The session, as far as the protocol knows it."""
+
+    documents: Documents
+    ended: threading.Event
+
+    def opened(self, document: Document) -> None:
+        """A document was opened."""
+        ...
+
+    def typed(self) -> None:
+        """A document was edited."""
+        ...
+
+    def closed(self, uri: str) -> None:
+        """A document was closed."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """Show a warning."""
+        ...
+
+    def end(self, exit_code: int) -> None:
+        """The client has left."""
+        ...
+
+
+class OwnedServer(Protocol):
+    """The pygls server of a session."""
+
+    session: Owner
+
+
 class SessionProtocol(LanguageServerProtocol):
     """The protocol of one session."""
 
-    def __init__(self, server: SessionServer, converter: Converter) -> None:
+    def __init__(self, server: OwnedServer, converter: Converter) -> None:
         self.session = server.session
-        super().__init__(server, converter)
+        super().__init__(cast("Any", server), converter)
+
+    def receive(self, data: object) -> None:
+        """Act on a message as JSON has it. Whatever it is, it ends nothing, and costs at most one line in the log."""
+        message = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
+        if message.get("jsonrpc") != self.VERSION:
+            self.refuse_message("A message without `jsonrpc` 2.0 is not JSON-RPC.")
+        elif not isinstance(message.get("id"), str | int | None):
+            self.refuse_message("The `id` of a message is a number or a string.")
+        elif not isinstance(message.get("method", ""), str):
+            self.refuse_message("The `method` of a message is a string.", message.get("id"))
+        else:
+            try:
+                self.handle_message(self.structure_message(message))
+            except Exception as error:  # a message must not end the connection
+                logger.warning("A message was not understood: %s", type(error).__name__)
+                self._give_up(message, error)
+
+    def _give_up(self, message: dict[str, Any], error: Exception) -> None:
+        """Answer a request that could not be handled; end our own request whose answer could not be read."""
+        number = message.get("id")
+        if number is not None and "method" in message:
+            self._send_response(number, error=types.ResponseError(types.ErrorCodes.InternalError, ""))
+        elif number is not None and (future := self._request_futures.pop(number, None)) is not None:
+            future.set_exception(JsonRpcInvalidParams(f"The client's answer is not valid: {type(error).__name__}."))
 
     def structure_message(self, data: dict[str, Any]) -> Any:
         """Give a message its types; one that cannot have them is answered here and becomes ``None``."""
@@ -68,8 +125,6 @@ class SessionProtocol(LanguageServerProtocol):
         request = hasattr(message, "id") and hasattr(message, "method")
         if request and (refusal := self._refusal(message.method)) is not None:
             self._send_response(message.id, error=refusal)
-        elif isinstance(message, dict):
-            self.refuse_message("A message without `jsonrpc` is not JSON-RPC.")
         else:
             super().handle_message(message)
 
@@ -77,10 +132,19 @@ class SessionProtocol(LanguageServerProtocol):
         """A JSON value as a type of the protocol."""
         return self._converter.structure(value, kind)
 
-    def refuse_message(self, why: str) -> None:
+    def refuse_message(self, why: str, number: int | str | None = None) -> None:
         """Answer what could not be read as a message (JSON-RPC 2.0, "Response object")."""
+        logger.warning("Refused a message: %s", why)
         error = types.ResponseError(code=types.ErrorCodes.ParseError, message=why)
-        self._send_response(cast("int", None), error=error)
+        self._send_response(number, error=error)
+
+    def _send_response(self, msg_id: Any, result: Any | None = None, error: types.ResponseError | None = None) -> None:
+        """Send an answer. An error is shown to a person: it is short, and has no traceback."""
+        if error is not None:
+            internal = error.code == types.ErrorCodes.InternalError.value
+            text = "The request failed in the server; the cause is in its log." if internal else brief(error.message)
+            error = types.ResponseError(error.code, text)
+        super()._send_response(msg_id, result, error)
 
     async def answered(self) -> None:
         """Wait until all open requests of the client have been answered, those aside that wait for the client."""
@@ -119,9 +183,18 @@ class SessionProtocol(LanguageServerProtocol):
         else:
             super()._execute_handler(msg_id, handler, callback, args, kwargs)
 
+    def _run_generator(self, future: Any, *, gen: Any, result_future: Any) -> None:
+        if future is not None and future.cancelled():
+            gen.close()
+            result_future.cancel()
+        else:
+            super()._run_generator(future, gen=gen, result_future=result_future)
+
     def _register_builtin_features(self) -> None:
         super()._register_builtin_features()
         builtin = cast("dict[str, Callable[..., None]]", self.fm.builtin_features)
+        # pygls stumbles over tokens of the wrong type; ours looks after our own progress.
+        del builtin[types.WINDOW_WORK_DONE_PROGRESS_CANCEL]
         builtin[types.EXIT] = self._exit
         builtin[types.TEXT_DOCUMENT_DID_OPEN] = self._did_open
         builtin[types.TEXT_DOCUMENT_DID_CHANGE] = self._did_change
@@ -140,7 +213,13 @@ class SessionProtocol(LanguageServerProtocol):
         except UnknownDocumentError:
             logger.warning("didChange for a document that is not open")
             return
-        document.change(params.text_document.version, params.content_changes)
+        try:
+            document.change(params.text_document.version, params.content_changes)
+        except Exception:
+            # No completion at all is better than one for a text that the editor does not have.
+            self._did_close(types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(document.uri)))
+            self.session.warn("An edit could not be followed. Close the file and open it again for completions in it.")
+            raise
         self.session.typed()
 
     def _did_close(self, params: types.DidCloseTextDocumentParams) -> None:

@@ -7,17 +7,18 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 import anyio
-from pygls.io_ import run_async
 
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.lsp.features import register_features
 from cato_lsp.lsp.pipes import StreamWriter, open_pipes
-from cato_lsp.lsp.privacy import keep_bodies_out_of_the_log
+from cato_lsp.lsp.reader import read_messages
 from cato_lsp.lsp.session import Session
 from cato_lsp.lsp.status_socket import serve_status
+from cato_lsp.supervise import supervise
 
 if TYPE_CHECKING:
     from pygls.io_ import AsyncReader, Writer
@@ -42,7 +43,7 @@ def run_stdio(overrides: Layer | None = None) -> int:
         session = Session(backend, overrides)
         async with anyio.create_task_group() as group:
             group.start_soon(backend.run)
-            group.start_soon(serve_status, backend)
+            group.start_soon(supervise, "The status socket", partial(serve_status, backend))
             async with open_pipes(stdin, stdout) as (reader, writer):
                 await serve_connection(session, reader, writer)
             group.cancel_scope.cancel()
@@ -58,7 +59,7 @@ def run_tcp(host: str, port: int, overrides: Layer | None = None) -> None:
         backend = Backend()
         async with anyio.create_task_group() as group:
             group.start_soon(backend.run)
-            group.start_soon(serve_status, backend)
+            group.start_soon(supervise, "The status socket", partial(serve_status, backend))
             async with await listen(backend, host, port, overrides) as server:
                 addresses = ", ".join("{}:{}".format(*socket.getsockname()) for socket in server.sockets)
                 logger.warning("Listening on %s", addresses)
@@ -79,18 +80,14 @@ async def listen(backend: Backend, host: str, port: int, overrides: Layer | None
 async def serve_connection(session: Session, reader: AsyncReader, writer: Writer | StreamWriter) -> None:
     """Run one session until ``exit``, the end of its stream or the death of its client."""
     protocol = session.protocol
-    keep_bodies_out_of_the_log()
     protocol.set_writer(writer)
     register_features(session)
 
     async def read() -> None:
         try:
-            await run_async(session.ended, reader, protocol, logger, _refuse)
+            await read_messages(reader, protocol)
         except (asyncio.IncompleteReadError, ConnectionError, ValueError) as error:
             logger.warning("The connection broke: %s", type(error).__name__)
-
-    def _refuse(error: Exception, _source: type[Exception]) -> None:
-        protocol.refuse_message(f"The message could not be read: {type(error).__name__}.")
 
     try:
         async with anyio.create_task_group() as group:

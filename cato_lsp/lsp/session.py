@@ -5,33 +5,39 @@ from __future__ import annotations
 import itertools
 import logging
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
 
 from cato_lsp import __version__
-from cato_lsp.config import Layer, Settings, load_settings, read_settings_files, settings_files
+from cato_lsp.config import Layer, SettingProblem, Settings, load_settings, read_settings_files, settings_files
+from cato_lsp.lsp.backend import Backend
 from cato_lsp.lsp.documents import Document, Documents
+from cato_lsp.lsp.messages import brief
 from cato_lsp.lsp.positions import Encoding
+from cato_lsp.lsp.privacy import keep_bodies_out_of_the_log
 from cato_lsp.lsp.process import ClientProcess
 from cato_lsp.lsp.protocol import SessionProtocol
 from cato_lsp.lsp.status import StatusReporter
+from cato_lsp.supervise import traceback_of
 from cato_lsp.tasks.exclusion import Exclusion
-
-if TYPE_CHECKING:
-    from cato_lsp.lsp.backend import Backend
 
 logger = logging.getLogger(__name__)
 
 _numbers = itertools.count(1)
+_SHOWN_PROBLEMS = 3
+"""Problems of the settings that are shown one by one."""
 
 
 class SessionServer(LanguageServer):
@@ -39,13 +45,26 @@ class SessionServer(LanguageServer):
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        keep_bodies_out_of_the_log()
         super().__init__(  # pyright: ignore[reportUnknownMemberType]  pygls leaves *args untyped
             "cato-lsp", __version__, protocol_cls=SessionProtocol, max_workers=1
         )
 
     def report_server_error(self, error: Exception, source: Any) -> None:
-        """Log; pygls would show every slip of a client as a message box."""
-        logger.error("%s: %s", getattr(source, "__name__", source), error)
+        """Log; pygls would show every slip of a client as a message box.
+
+        What a client did wrong, or was refused, takes one line; an error of ours its traceback.
+        """
+        cause = sys.exception() or error
+        name = getattr(source, "__name__", source)
+        if isinstance(cause, JsonRpcException):
+            logger.warning("%s: %s", name, type(cause).__name__)
+        else:
+            logger.error("%s\n%s", name, traceback_of(cause))
+
+    def window_show_message(self, params: types.ShowMessageParams) -> None:
+        """Show a message of at most two lines."""
+        super().window_show_message(types.ShowMessageParams(params.type, brief(params.message)))
 
 
 class Session:
@@ -57,7 +76,7 @@ class Session:
         self.server = SessionServer(self)
         self.documents = Documents(Encoding(None))
         self.settings = Settings()
-        self.status = StatusReporter(self)
+        self.status = StatusReporter(self.server, backend.host)
         self.ended = threading.Event()
         """Set by ``exit``; the reading loop checks it."""
         self.exit_code = 1
@@ -72,6 +91,7 @@ class Session:
         self._options: object = None
         self._pulled: object = None
         self._overrides = overrides
+        self._applying = anyio.Lock()
 
     @property
     def capabilities(self) -> types.ClientCapabilities:
@@ -104,31 +124,47 @@ class Session:
         await self._process.ended()
         logger.info("The client's process has ended")
 
-    def change_roots(self, event: types.WorkspaceFoldersChangeEvent) -> None:
+    async def change_roots(self, event: types.WorkspaceFoldersChangeEvent) -> None:
         """Follow the workspace's folders; their ``cato.toml`` come and go with them."""
         removed = {to_fs_path(folder.uri) for folder in event.removed}
         kept = [root for root in self._roots if str(root) not in removed]
         added = [Path(path) for folder in event.added if (path := to_fs_path(folder.uri))]
         self._roots = [*kept, *added]
-        self.apply_settings()
+        await self.apply_settings()
 
-    def apply_settings(self, pulled: object = None) -> None:
-        """Read all layers again and act on them; ``pulled`` is what the client's configuration says now."""
+    async def apply_settings(self, pulled: object = None) -> None:
+        """Read all layers again and act on them; ``pulled`` is what the client's configuration says now.
+
+        Calls that overlap take effect one after the other, the last one with what is known by then.
+        """
         if pulled is not None:
             self._pulled = pulled
-        files, problems = read_settings_files(settings_files(self._roots))
-        layers = [
-            *files,
-            Layer("initializationOptions", self._options),
-            Layer("workspace/configuration", self._pulled),
-        ]
-        if self._overrides is not None:
-            layers.append(self._overrides)
-        self.settings, found = load_settings(layers)
-        self.backend.orchestrator.open_folders(self.client, self._roots)
-        for problem in [*problems, *found]:
+        async with self._applying:
+            files, problems = await anyio.to_thread.run_sync(read_settings_files, settings_files(self._roots))
+            if self.ended.is_set():
+                return
+            layers = [
+                *files,
+                Layer("initializationOptions", self._options),
+                Layer("workspace/configuration", self._pulled),
+            ]
+            if self._overrides is not None:
+                layers.append(self._overrides)
+            self.settings, found = load_settings(layers)
+            self.status.completion_enabled = self.settings.completion.enabled
+            self.backend.orchestrator.open_folders(self.client, self._roots)
+            self._show_problems([*problems, *found])
+            await self.backend.use(self)
+
+    def _show_problems(self, problems: list[SettingProblem]) -> None:
+        for problem in problems[:_SHOWN_PROBLEMS]:
             self.status.warn(f"cato settings: {problem}")
-        self.backend.use(self)
+        if len(problems) > _SHOWN_PROBLEMS:
+            self.status.warn(f"cato settings: {len(problems)} problems in all; `cato-lsp settings` lists them.")
+
+    def warn(self, text: str) -> None:
+        """Show a warning."""
+        self.status.warn(f"Cato: {text}")
 
     @property
     def exclusion(self) -> Exclusion:
@@ -142,7 +178,7 @@ class Session:
             try:
                 await work()
             except Exception as error:  # whatever goes wrong in it, the session lives on
-                logger.error("Work failed: %s", type(error).__name__)
+                logger.error("A task of the session failed\n%s", traceback_of(error))
 
         if self.group is not None:
             self.group.start_soon(guarded)

@@ -8,6 +8,7 @@ import logging
 import os
 import select
 import socket
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -21,6 +22,7 @@ from cato_lsp.lsp.server import serve_connection
 from cato_lsp.lsp.session import Session
 from cato_lsp.lsp.shared_client import STOP, locked
 from cato_lsp.lsp.status_socket import serve_status
+from cato_lsp.supervise import supervise, traceback_of
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ def run_shared(listener: int) -> None:
         backend = Backend()
         async with anyio.create_task_group() as group:
             group.start_soon(backend.run)
-            group.start_soon(serve_status, backend)
+            group.start_soon(supervise, "The status socket", partial(serve_status, backend))
             await Windows(backend, socket.socket(fileno=listener)).serve()
             group.cancel_scope.cancel()
 
@@ -114,7 +116,7 @@ class Windows:
                 else:
                     await self._serve_editor(stream, greeting, descriptors)
         except Exception as error:  # whatever happens to one window, the others live on
-            logger.warning("A window was lost: %s", type(error).__name__)
+            logger.warning("A window was lost\n%s", traceback_of(error))
         finally:
             self._count(-1)
 

@@ -9,7 +9,11 @@ import platformdirs
 
 
 def socket_folder() -> Path:
-    """The folder; in the temporary folder where the system gives its users none for such things."""
+    """The folder; in the temporary folder where the system has no runtime folder for this user.
+
+    Raises:
+        OSError: no folder is private to this user, for example because another user made it first.
+    """
     with warnings.catch_warnings(category=platformdirs.RuntimeDirWarning, action="ignore"):
         return platformdirs.user_runtime_path("cato-lsp", appauthor=False)
 

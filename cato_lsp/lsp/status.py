@@ -5,14 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from lsprotocol import types
+from pygls.lsp.server import LanguageServer
 
-from cato_lsp.engine.host import EnginePhase, EngineStatus
-
-if TYPE_CHECKING:
-    from cato_lsp.lsp.session import Session
+from cato_lsp.engine.host import EngineHost, EnginePhase, EngineStatus
+from cato_lsp.lsp.messages import brief
 
 DID_CHANGE_STATUS = "cato/didChangeStatus"
 """Notification ``{busy, message, kind}``; the fields are those of GitHub Copilot's ``didChangeStatus``."""
@@ -30,8 +28,11 @@ class StatusKind(StrEnum):
 class StatusReporter:
     """Tells one client how the engine is. Nothing is sent twice."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, server: LanguageServer, host: EngineHost) -> None:
+        self._server = server
+        self._host = host
+        self.completion_enabled = True
+        """Whether the settings have completion on."""
         self._last: tuple[bool, str, StatusKind] | None = None
         self._token: str | None = None
         self._begun = False
@@ -42,7 +43,7 @@ class StatusReporter:
     def open(self) -> None:
         """Start telling; call it once the client is initialized."""
         if self._unwatch is None:
-            self._unwatch = self._session.backend.host.watch(self.engine_changed)
+            self._unwatch = self._host.watch(self.engine_changed)
 
     def close(self) -> None:
         """Stop telling."""
@@ -60,20 +61,22 @@ class StatusReporter:
                 self._report_progress(status.message)
             case EnginePhase.READY:
                 self._end_progress(f"{status.message} is ready")
-                if self._session.settings.completion.enabled:
-                    self._tell(False, f"Ready: {status.message}", StatusKind.NORMAL)
+                if self.completion_enabled:
+                    # With a remedy, the engine only stands in for another one.
+                    kind = StatusKind.WARNING if status.remedy else StatusKind.NORMAL
+                    self._tell(False, f"Ready: {status.message}", kind)
                 else:
                     self._tell(False, "Completion is switched off", StatusKind.INACTIVE)
             case EnginePhase.FAILED:
                 self._end_progress("The engine could not start")
-                text = f"{status.message} {status.remedy}".strip()
+                text = brief(f"{status.message}\n{status.remedy}")
                 self._tell(False, text, StatusKind.ERROR)
                 self._show(text, types.MessageType.Error)
 
     def refresh(self) -> None:
         """Tell again what depends on the settings."""
         if self._unwatch is not None:
-            self.engine_changed(self._session.backend.host.status)
+            self.engine_changed(self._host.status)
 
     def warn(self, text: str) -> None:
         """Show a warning, once."""
@@ -88,36 +91,36 @@ class StatusReporter:
         if (busy, message, kind) != self._last:
             self._last = (busy, message, kind)
             params = {"busy": busy, "message": message, "kind": kind.value}
-            self._session.protocol.notify(DID_CHANGE_STATUS, params)
+            self._server.protocol.notify(DID_CHANGE_STATUS, params)
 
     def _show(self, text: str, kind: types.MessageType) -> None:
         if text not in self._warned:
             self._warned.add(text)
-            self._session.server.window_show_message(types.ShowMessageParams(kind, text))
+            self._server.window_show_message(types.ShowMessageParams(kind, text))
 
     def _report_progress(self, stage: str) -> None:
-        window = self._session.capabilities.window
+        window = self._server.client_capabilities.window
         if window is None or not window.work_done_progress:
             return
         self._stage = stage
         if self._token is None:
             token = self._token = str(uuid.uuid4())
             created = types.WorkDoneProgressCreateParams(token=token)
-            self._session.protocol.send_request(
+            self._server.protocol.send_request(
                 types.WINDOW_WORK_DONE_PROGRESS_CREATE, created, lambda _result: self._begin_progress(token)
             )
         elif self._begun:
             report = types.WorkDoneProgressReport(message=stage)
-            self._session.server.work_done_progress.report(self._token, report)
+            self._server.work_done_progress.report(self._token, report)
 
     def _begin_progress(self, token: str) -> None:
         if token == self._token:
             self._begun = True
             begin = types.WorkDoneProgressBegin(title="Cato", message=self._stage, cancellable=False)
-            self._session.server.work_done_progress.begin(token, begin)
+            self._server.work_done_progress.begin(token, begin)
 
     def _end_progress(self, message: str) -> None:
         if self._token is not None and self._begun:
             end = types.WorkDoneProgressEnd(message=message)
-            self._session.server.work_done_progress.end(self._token, end)
+            self._server.work_done_progress.end(self._token, end)
         self._token, self._begun = None, False

@@ -19,6 +19,7 @@ from anyio.abc import SocketStream
 
 from cato_lsp.lsp.methods.status import backend_status
 from cato_lsp.lsp.sockets import make_private, socket_folder
+from cato_lsp.supervise import traceback_of
 
 if TYPE_CHECKING:
     from cato_lsp.lsp.backend import Backend
@@ -31,19 +32,25 @@ _PATIENCE = 2.0
 
 async def serve_status(backend: Backend, folder: Path | None = None) -> None:
     """Answer until cancelled. A server that cannot have a socket does without."""
-    path = (folder or socket_folder()) / f"{os.getpid()}.sock"
     if not hasattr(socket, "AF_UNIX"):
         return
     try:
+        path = (folder or socket_folder()) / f"{os.getpid()}.sock"
         make_private(path.parent)
+        path.unlink(missing_ok=True)  # left behind by a process of the same number, or by a run that failed
         listener = await anyio.create_unix_listener(path, mode=0o600)
     except OSError as error:
         logger.info("No status socket: %s", error)
         return
 
     async def answer(stream: SocketStream) -> None:
-        async with stream:
-            await stream.send(json.dumps({"pid": os.getpid(), **backend_status(backend)}).encode())
+        try:
+            async with stream:
+                await stream.send(json.dumps({"pid": os.getpid(), **backend_status(backend)}).encode())
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            logger.debug("A client of the status socket left before it was answered")
+        except Exception as error:  # one answer that fails must not end the socket
+            logger.error("The status could not be told\n%s", traceback_of(error))
 
     try:
         async with listener:
@@ -55,7 +62,12 @@ async def serve_status(backend: Backend, folder: Path | None = None) -> None:
 def ask_servers(folder: Path | None = None) -> list[dict[str, Any]]:
     """The status of every server of this user; what dead servers left behind is removed."""
     found: list[dict[str, Any]] = []
-    for path in sorted((folder or socket_folder()).glob("*.sock")):
+    try:
+        paths = sorted((folder or socket_folder()).glob("*.sock"))
+    except OSError as error:
+        logger.warning("The servers cannot be asked: %s", error)
+        return found
+    for path in paths:
         try:
             found.append(_ask(path))
         except ConnectionRefusedError:

@@ -33,8 +33,8 @@ class Verdict(StrEnum):
     NO = "no"
 
 
-class Ahead(Protocol):
-    """A task that runs already."""
+class RunningTask(Protocol):
+    """An admitted task that has not ended."""
 
     @property
     def kind(self) -> TaskKind: ...
@@ -44,7 +44,7 @@ class Ahead(Protocol):
 
     @property
     def load(self) -> float:
-        """Predicted seconds by which what is left of it holds up others."""
+        """Predicted seconds by which the calls that are left delay other tasks."""
         ...
 
 
@@ -59,7 +59,7 @@ class Admission:
     """For a person; empty with `Verdict.YES`."""
 
 
-def admit(client: str, own: float, load: float, promised: float, ahead: Collection[Ahead]) -> Admission:
+def admit(client: str, own: float, load: float, promised: float, ahead: Collection[RunningTask]) -> Admission:
     """Decide on a task.
 
     Clients share the engine fairly: another one's tasks hold this one up for no longer than the client's own do
@@ -84,7 +84,7 @@ def admit(client: str, own: float, load: float, promised: float, ahead: Collecti
     return Admission(Verdict.NO, expected, f"{told} {advice}")
 
 
-def overfull(client: str, ahead: Collection[Ahead]) -> str:
+def overfull(client: str, ahead: Collection[RunningTask]) -> str:
     """Why no further task of a client is taken on, whatever it is; empty if it can be."""
     own = [task.kind for task in ahead if task.client == client]
     if len(own) >= MOST_OF_ONE:

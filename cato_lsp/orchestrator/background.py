@@ -1,4 +1,4 @@
-"""Work that nobody waits for, one piece at a time, in the engine's background class."""
+"""The queue of prefetch jobs, which run one at a time in the engine's background class."""
 
 from __future__ import annotations
 
@@ -10,91 +10,108 @@ from dataclasses import dataclass, replace
 
 import anyio
 
-from cato_lsp.engine.api import EngineError
+from cato_lsp.config import Settings
+from cato_lsp.engine.api import Call, Engine, EngineError
 from cato_lsp.orchestrator.answer_stream import AnswerStream, completion_call
-from cato_lsp.orchestrator.completion import Prepare
+from cato_lsp.orchestrator.prompt_source import PromptSource
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
-from cato_lsp.tasks.completion import CompletionRequest
+from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
 from cato_lsp.tasks.typethrough import TypeThroughCache
 
 logger = logging.getLogger(__name__)
 
 _MOST = 8
-"""Pieces of work that wait; the oldest is forgotten first."""
+"""Jobs in the queue; the oldest is dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
-    """One piece of work."""
+class PrefetchJob:
+    """A completion request that is likely to come."""
 
     client: str
     request: CompletionRequest
-    prepare: Prepare
+    settings: Settings
     cache: TypeThroughCache | None = None
-    """Where the completion goes; ``None``: only the prompt is read."""
-    least: float = 0.0
-    """Confidence below which the completion is forgotten."""
-    done: Callable[[], None] = lambda: None
-    """Called when the prompt has been read."""
+    """Where the completion is stored; ``None``: only the prompt is prefilled, with newly gathered context."""
 
 
 class Background:
-    """Runs such work until cancelled.
+    """Runs prefetch jobs until cancelled.
 
     :param ready: waits for an engine.
     """
 
-    def __init__(self, clock: Callable[[], float], ready: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, prompts: PromptSource, clock: Callable[[], float], ready: Callable[[], Awaitable[None]]) -> None:
+        self._prompts = prompts
         self._clock = clock
         self._ready = ready
-        self._waiting: deque[Ahead] = deque(maxlen=_MOST)
+        self._waiting: deque[PrefetchJob] = deque(maxlen=_MOST)
         self._arrived = anyio.Event()
-        self._running: tuple[Ahead, anyio.CancelScope] | None = None
+        self._running: tuple[PrefetchJob, anyio.CancelScope] | None = None
         self.done = 0
-        """Pieces finished."""
+        """Jobs finished."""
 
-    def put(self, work: Ahead) -> None:
-        """Do ``work`` when there is time."""
-        self._waiting.append(work)
+    def put(self, job: PrefetchJob) -> None:
+        """Add a job to the queue."""
+        self._waiting.append(job)
         self._arrived.set()
 
     def drop(self, client: str) -> None:
-        """Forget a client's work: it has gone on."""
-        for work in [each for each in self._waiting if each.client == client]:
-            self._waiting.remove(work)
+        """Drop a client's jobs, and cancel the one that runs."""
+        for job in [each for each in self._waiting if each.client == client]:
+            self._waiting.remove(job)
         if self._running is not None and self._running[0].client == client:
             self._running[1].cancel()
 
     async def run(self) -> None:
-        """Work."""
+        """Run jobs as they arrive."""
         while True:
             while self._waiting:
-                work = self._waiting.popleft()
+                job = self._waiting.popleft()
                 with anyio.CancelScope() as scope:
-                    self._running = (work, scope)
+                    self._running = (job, scope)
                     try:
-                        await self._do(work)
+                        await self._ready()
+                        await (self._warm_up(job) if job.cache is None else self._complete(job, job.cache))
                     except EngineError as error:
-                        logger.debug("Nothing was done ahead: %s", error)
-                self._running = None
+                        logger.debug("A prefetch job failed: %s", error)
+                    finally:
+                        self._running = None
             self._arrived = anyio.Event()
             await self._arrived.wait()
 
-    async def _do(self, work: Ahead) -> None:
-        await self._ready()
-        engine, plan = await work.prepare()
+    async def _warm_up(self, job: PrefetchJob) -> None:
+        """Prefill the prompt, then use its context."""
+        engine, plan, context = await self._prompts.plan_with_new_context(job.client, job.request, job.settings)
         if plan is None:
             return
-        slo = Slo(TaskKind.WARMUP, ServiceClass.BACKGROUND, self._clock(), math.inf, work.client)
-        call = completion_call(plan, slo, scored=work.least > 0)
-        stream = engine.submit(replace(call, max_tokens=1) if work.cache is None else call)
-        answer = AnswerStream(work.request, plan, stream, work.least)
+        await self._answer(job, engine, plan, replace(self._call(job, plan), max_tokens=1))
+        self._prompts.adopt(job.client, job.request.snapshot.uri, context)
+        self.done += 1
+
+    async def _complete(self, job: PrefetchJob, cache: TypeThroughCache) -> None:
+        """Compute the completion and store it."""
+        engine, plan = await self._prompts.plan(job.client, job.request, job.settings)
+        if plan is None:
+            return
+        least = job.settings.completion.least_confidence
+        call = self._call(job, plan, scored=least > 0)
+        completion = await self._answer(job, engine, plan, call, least)
+        if completion is not None:
+            cache.put_completion(job.request, completion)
+        self.done += 1
+
+    def _call(self, job: PrefetchJob, plan: CompletionPlan, *, scored: bool = False) -> Call:
+        slo = Slo(TaskKind.WARMUP, ServiceClass.BACKGROUND, self._clock(), math.inf, job.client)
+        return completion_call(plan, slo, scored=scored)
+
+    @staticmethod
+    async def _answer(
+        job: PrefetchJob, engine: Engine, plan: CompletionPlan, call: Call, least: float = 0.0
+    ) -> Completion | None:
+        answer = AnswerStream(job.request, plan, engine.submit(call), least)
         try:
-            await answer.read(work.request, lambda _delta, _first: None)
+            await answer.read(job.request, lambda _delta, _first: None)
         finally:
             await answer.close()
-        work.done()
-        completion = answer.completion(work.request)
-        if work.cache is not None and completion is not None:
-            work.cache.put_completion(work.request, completion)
-        self.done += 1
+        return answer.completion(job.request)

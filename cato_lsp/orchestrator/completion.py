@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from statistics import median
 
@@ -14,15 +14,13 @@ from cato_lsp.config import Settings
 from cato_lsp.engine.api import Delta, Engine, EngineError, EngineUnavailableError
 from cato_lsp.orchestrator.answer_stream import AnswerStream, completion_call
 from cato_lsp.orchestrator.live import LiveTask, LiveTasks, Slot
+from cato_lsp.orchestrator.prompt_source import PromptSource
 from cato_lsp.orchestrator.record import Outcome, Source, TaskLog, TaskRecord
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
 from cato_lsp.tasks.typethrough import TypeThroughCache
 
 logger = logging.getLogger(__name__)
-
-Prepare = Callable[[], Awaitable[tuple[Engine, CompletionPlan | None]]]
-"""Gives the engine and the plan when a request is due."""
 
 TEMPERATURE = 0.8
 """Of the candidates beside the first, which is the likeliest."""
@@ -32,19 +30,21 @@ _RECENT = 20
 class CompletionRunner:
     """Runs completions for all sessions; of one client and document only the newest."""
 
-    def __init__(self, live: LiveTasks, log: TaskLog, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, prompts: PromptSource, live: LiveTasks, log: TaskLog, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._prompts = prompts
         self._live = live
         self._log = log
         self._clock = clock
         self._ttfts: list[float] = []
 
-    async def run(
+    async def complete(
         self,
         client: str,
         request: CompletionRequest,
         settings: Settings,
         cache: TypeThroughCache,
-        prepare: Prepare,
     ) -> list[Completion]:
         """Answer a request.
 
@@ -60,7 +60,7 @@ class CompletionRunner:
         previous = self._live.at(slot)
         try:
             with self._live.take(slot) as task:
-                job = _Job(request, settings, slo, record, prepare, self._clock)
+                job = _Job(request, settings, slo, record, self._clock)
                 completions = await self._complete(job, task, previous, cache)
             record.outcome = task.ended_as or (Outcome.ANSWERED if completions else Outcome.EMPTY)
         except EngineUnavailableError:
@@ -91,7 +91,7 @@ class CompletionRunner:
                 if (completion := await job.follow(task)) is not None:
                     return [completion]
             await self._debounce(job.settings)
-        engine, plan = await job.prepare()
+        engine, plan = await self._prompts.plan(job.slo.client, request, job.settings)
         if plan is None:
             return []
         job.record.source = Source.MODEL
@@ -115,14 +115,12 @@ class _Job:
         settings: Settings,
         slo: Slo,
         record: TaskRecord,
-        prepare: Prepare,
         clock: Callable[[], float],
     ) -> None:
         self.request = request
         self.settings = settings
         self.record = record
-        self.prepare = prepare
-        self._slo = slo
+        self.slo = slo
         self._clock = clock
         self._limit = slo.arrival + settings.completion.answer_ms / 1000
 
@@ -132,7 +130,7 @@ class _Job:
         assert answer is not None
         self.record.source = Source.STREAM
         if answer.begun:
-            self.record.ttft = self._clock() - self._slo.arrival
+            self.record.ttft = self._clock() - self.slo.arrival
         return await self._read(answer, task)
 
     async def one(self, engine: Engine, plan: CompletionPlan, task: LiveTask) -> Completion | None:
@@ -170,7 +168,7 @@ class _Job:
     def _start(self, engine: Engine, plan: CompletionPlan, number: int = 0) -> AnswerStream:
         temperature, seed = (TEMPERATURE, number) if number else (0.0, None)
         least = 0.0 if self.request.invoked else self.settings.completion.least_confidence
-        call = completion_call(plan, self._slo, temperature=temperature, seed=seed, scored=least > 0)
+        call = completion_call(plan, self.slo, temperature=temperature, seed=seed, scored=least > 0)
         stream = engine.submit(call)
         self.record.prompt_tokens += len(plan.prompt_ids)
         self.record.calls.append(stream.usage)
@@ -194,7 +192,7 @@ class _Job:
 
     def _count(self, on_first: Callable[[], None], delta: Delta, is_first: bool) -> None:
         if self.record.ttft is None:
-            self.record.ttft = self._clock() - self._slo.arrival
+            self.record.ttft = self._clock() - self.slo.arrival
         self.record.answer_tokens += delta.tokens
         if is_first:
             self.record.cached_tokens += delta.cached_prompt_tokens

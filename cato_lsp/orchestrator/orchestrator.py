@@ -5,39 +5,31 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
 
 from cato_lsp.config import Settings
-from cato_lsp.engine.api import Engine, EngineError, EngineStats
+from cato_lsp.engine.api import EngineError, EngineStats
 from cato_lsp.engine.host import EngineHost, EnginePhase, EngineStatus
-from cato_lsp.orchestrator.calibration import measure, suited
 from cato_lsp.orchestrator.completion import CompletionRunner
 from cato_lsp.orchestrator.counters import AcceptCounters
-from cato_lsp.orchestrator.live import LiveTasks, Slot
-from cato_lsp.orchestrator.pace import Pace
+from cato_lsp.orchestrator.deadlines import relaxed
+from cato_lsp.orchestrator.live import LiveTasks
 from cato_lsp.orchestrator.prefetch import Prefetcher
+from cato_lsp.orchestrator.prompt_source import PromptSource, exclusion_of
 from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.orchestrator.record import TaskLog
-from cato_lsp.orchestrator.work import Plan, Watcher, WorkRunner
-from cato_lsp.scheduling.slo import TaskKind
+from cato_lsp.orchestrator.task_calls import TaskObserver
+from cato_lsp.orchestrator.task_runner import TaskRunner
+from cato_lsp.supervise import supervise
 from cato_lsp.tasks.completion import Completion, CompletionRequest
-from cato_lsp.tasks.edit import Edit
-from cato_lsp.tasks.exclusion import Exclusion
-from cato_lsp.tasks.generation import Generated, Generation, GenerationTarget
-from cato_lsp.tasks.prompts import Prompter
 from cato_lsp.tasks.snapshot import Snapshot
-from cato_lsp.tasks.summarization import Explanation, Summarization
-from cato_lsp.tasks.symbols import Span, Symbol
-from cato_lsp.tasks.translation import Translated, Translation, translations
+from cato_lsp.tasks.task import TaskRequest, TaskResult
+from cato_lsp.tasks.translation import translations
 from cato_lsp.tasks.typethrough import TypeThroughCache
 
 logger = logging.getLogger(__name__)
-
-Preview = Callable[[str], None]
-"""Is given the whole text so far."""
 
 TYPING_HINT = 1.0
 """Seconds after a keystroke in which the next request of that editor is likely."""
@@ -48,39 +40,36 @@ class Orchestrator:
 
     def __init__(self, host: EngineHost, clock: Callable[[], float] = time.monotonic) -> None:
         self.log = TaskLog()
-        self.acquainted = anyio.Event()
-        """Set when the first engine is known."""
+        self.prompts_loaded = anyio.Event()
+        """Set when the prompt formats of the first engine's model have been loaded."""
         self._host = host
         self._clock = clock
         self._live = LiveTasks()
-        self._completions = CompletionRunner(self._live, self.log, clock)
-        self._work = WorkRunner(self._live, self.log, clock)
-        self._alone: Pace | None = None
-        """The speed of the engine with nothing else to do, once it is known."""
         self._prompters = Prompters()
-        self._prefetcher = Prefetcher(host, self._prompters, clock, lambda: self._until(ready=True))
+        self._tasks = TaskRunner(host, self._prompters, self._live, self.log, clock)
+        self._prompts = PromptSource(host, self._prompters)
+        self._completions = CompletionRunner(self._prompts, self._live, self.log, clock)
+        self._prefetcher = Prefetcher(self._prompts, clock, lambda: self._until(ready=True))
         self._caches: dict[str, TypeThroughCache] = {}
         self._counters: dict[str, AcceptCounters] = {}
 
     async def run(self) -> None:
-        """Get to know every engine that is started, and do what nobody waits for; until cancelled."""
+        """Load what a started engine needs, and prefetch; until cancelled."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._prefetcher.run)
-            group.start_soon(self._get_acquainted)
+            group.start_soon(supervise, "The loading of prompt formats", self._load_prompts)
 
-    async def _get_acquainted(self) -> None:
-        """Load the formats of the prompts of each engine that is started, and measure how fast it answers."""
+    async def _load_prompts(self) -> None:
+        """Load the prompt formats of the model of each engine that is started."""
         while True:
             await self._until(ready=True)
             try:
-                engine, prompter = await self._prepare_work()
-                self._alone = await measure(engine, prompter, self._clock)
-                self._work.pace = replace(self._alone)
+                engine = self._host.engine
+                await self._prompters.coding(engine.folder, engine.context_length)
             except EngineError as error:
                 logger.warning("%s %s", error, error.remedy)
-            self.acquainted.set()
+            self.prompts_loaded.set()
             await self._until(ready=False)
-            self._alone = None
 
     async def _until(self, *, ready: bool) -> None:
         """Wait until the engine is ready, or is not."""
@@ -97,96 +86,38 @@ class Orchestrator:
             unwatch()
 
     async def complete(self, client: str, request: CompletionRequest, settings: Settings) -> list[Completion]:
-        """Complete at a position; see `CompletionRunner.run`. Documents that are excluded get nothing."""
+        """Complete at a position; see `CompletionRunner.complete`. Documents that are excluded get nothing."""
         snapshot = request.snapshot
-        exclusion = Exclusion(settings.disabled_languages, settings.disabled_globs)
-        if exclusion.forbids_completion(snapshot.uri, snapshot.language, snapshot.text):
+        if exclusion_of(settings).forbids_completion(snapshot.uri, snapshot.language, snapshot.text):
             return []
 
         self.counters(client).look(snapshot.uri, snapshot.text)
-        cache, settings = self.cache(client), self.suited(settings)
-        prepare = self._prefetcher.asked(client, request, settings)
-        completions = await self._completions.run(client, request, settings, cache, prepare)
+        cache, settings = self.cache(client), self.relaxed(settings)
+        self._prompts.move_to(client, snapshot, request.offset)
+        self._prefetcher.requested(client, settings)
+        completions = await self._completions.complete(client, request, settings, cache)
         if completions and settings.completion.speculate:
-            self._prefetcher.think_ahead(client, request, completions[0], settings, cache)
+            self._prefetcher.compute_follow_up(client, request, completions[0], settings, cache)
         return completions
 
     def opened(self, client: str, snapshot: Snapshot, settings: Settings) -> None:
-        """Read a document ahead: wherever the cursor will be, the text before it is in the prefix cache then."""
-        self._prefetcher.read_ahead(client, snapshot, len(snapshot.text), settings)
+        """Prefill a document that was opened: wherever the cursor goes, the text before it is in the prefix cache."""
+        self._prefetcher.warm_up(client, snapshot, len(snapshot.text), settings)
 
     def open_folders(self, client: str, roots: Sequence[Path]) -> None:
         """Say which folders a client works in."""
-        self._prefetcher.open_folders(client, roots)
+        self._prompts.open_folders(client, roots)
 
-    async def generate(
-        self,
-        client: str,
-        snapshot: Snapshot,
-        target: GenerationTarget,
-        settings: Settings,
-        preview: Preview,
-        watcher: Watcher,
-    ) -> Generated | None:
-        """Write the code that a target calls for. Raises what `WorkRunner.run` raises, as do the following."""
+    async def run_task(
+        self, client: str, request: TaskRequest, settings: Settings, observer: TaskObserver
+    ) -> TaskResult | None:
+        """Run a task to its end; see `TaskRunner.run_task`."""
+        return await self._tasks.run_task(client, request, self.relaxed(settings).sla, observer)
 
-        def plan(prompter: Prompter) -> Plan[Generated | None]:
-            task = Generation(snapshot, target, prompter)
-            return Plan([task.call().work], lambda calls: task.run(calls, preview))
-
-        slot = Slot(client, snapshot.uri, TaskKind.GENERATION, target.start)
-        return await self._work.run(slot, self.suited(settings).sla, self._prepare_work, plan, watcher)
-
-    async def summarize(
-        self, client: str, snapshot: Snapshot, symbol: Symbol, settings: Settings, watcher: Watcher
-    ) -> Edit | None:
-        """Document a function or type."""
-
-        def plan(prompter: Prompter) -> Plan[Edit | None]:
-            task = Summarization(snapshot, symbol, prompter)
-            return Plan(task.foresee(), task.run)
-
-        slot = Slot(client, snapshot.uri, TaskKind.SUMMARIZATION, symbol.span.start)
-        return await self._work.run(slot, self.suited(settings).sla, self._prepare_work, plan, watcher)
-
-    async def explain(
-        self, client: str, snapshot: Snapshot, span: Span, settings: Settings, preview: Preview, watcher: Watcher
-    ) -> str:
-        """Explain a part of a document, in Markdown."""
-
-        def plan(prompter: Prompter) -> Plan[str]:
-            task = Explanation(snapshot, span.start, span.end, prompter)
-            return Plan(task.foresee(), lambda calls: task.run(calls, preview))
-
-        slot = Slot(client, snapshot.uri, TaskKind.SUMMARIZATION, -1 - span.start)
-        return await self._work.run(slot, self.suited(settings).sla, self._prepare_work, plan, watcher)
-
-    async def translate(
-        self,
-        client: str,
-        snapshot: Snapshot,
-        span: Span,
-        language: str,
-        settings: Settings,
-        preview: Preview,
-        watcher: Watcher,
-    ) -> Translated:
-        """Translate a part of a document to a language (an LSP language id)."""
-
-        def plan(prompter: Prompter) -> Plan[Translated]:
-            task = Translation(snapshot, span.start, span.end, language, prompter)
-            return Plan(task.foresee(), lambda calls: task.run(calls, preview), task.note)
-
-        slot = Slot(client, snapshot.uri, TaskKind.TRANSLATION, span.start)
-        return await self._work.run(slot, self.suited(settings).sla, self._prepare_work, plan, watcher)
-
-    async def _prepare_work(self) -> tuple[Engine, Prompter]:
-        engine = self._host.engine
-        return engine, await self._prompters.coding(engine.folder, engine.context_length)
-
-    def suited(self, settings: Settings) -> Settings:
-        """The settings with the promises that hold here; see `calibration.suited`."""
-        return settings if self._alone is None else suited(settings, self._alone)
+    def relaxed(self, settings: Settings) -> Settings:
+        """The settings with the deadlines that this machine can meet; see `deadlines.relaxed`."""
+        ready = self._host.status.phase is EnginePhase.READY
+        return relaxed(settings, self._host.engine.cost()) if ready else settings
 
     def translations(self, language: str) -> list[str]:
         """The languages that the model at hand can translate to, as far as it is known already."""
@@ -213,19 +144,20 @@ class Orchestrator:
     def close_document(self, client: str, uri: str) -> None:
         """Abort what runs for a closed document."""
         self._live.end_document(client, uri)
-        self._prefetcher.close_document(client, uri)
+        self._prompts.close_document(client, uri)
         self.cache(client).forget(uri)
 
     def close_client(self, client: str) -> None:
         """Abort all that a client owns."""
         self._live.end_client(client)
         self._prefetcher.close_client(client)
+        self._prompts.close_client(client)
         self._caches.pop(client, None)
         self._counters.pop(client, None)
 
     @property
-    def done_ahead(self) -> int:
-        """Documents read ahead and completions thought of ahead."""
+    def prefetched(self) -> int:
+        """Prefetch jobs finished: documents prefilled and follow-up completions computed."""
         return self._prefetcher.done
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from functools import lru_cache
 
 import anyio
@@ -68,7 +69,7 @@ def _load_coding(folder: ModelFolder, context_length: int) -> Prompter:
     if form.family is CATO:
         return CatoPrompter(form.tokenizer, context_length, form.eos_token_ids)
     try:
-        template = read_chat_template(folder.path, form.tokenizer)
+        template = read_chat_template(folder.path, form.tokenizer, datetime.now().astimezone())
     except ChatTemplateError as error:
         logger.warning("%s: its chat template is not used: %s", folder.path.name, error)
         template = None

@@ -8,7 +8,7 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -45,8 +45,11 @@ from cato_lsp.remote.messages import (
 )
 from cato_lsp.remote.model_files import FileCache, check_names
 from cato_lsp.remote.open_call import OpenCall
+from cato_lsp.scheduling.cost import StepCosts
 
 logger = logging.getLogger(__name__)
+
+COST_FIELDS = tuple(field.name for field in fields(StepCosts))
 
 AWAY = 3.0
 """Seconds without a connection after which the server counts as away."""
@@ -102,6 +105,7 @@ class RemoteEngine:
         self._spellings: dict[int, tuple[int, Levels]] = {}
         """Slots of spellings on this connection, by the object's `id`; oldest first."""
         self._stats = EngineStats()
+        self._cost = StepCosts()
         self._draining = False
         self._stopped = anyio.Event()
         self._error: EngineError | None = None
@@ -176,6 +180,10 @@ class RemoteEngine:
     def stats(self) -> EngineStats:
         """Return the server's counters as of the last ping."""
         return self._stats
+
+    def cost(self) -> StepCosts:
+        """Return the server's learned cost of a step as of the last ping."""
+        return self._cost
 
     @property
     def round_trip(self) -> float:
@@ -330,6 +338,8 @@ class RemoteEngine:
                     message.calls_waiting,
                     message.kv_cache_usage,
                 )
+                known = {name: message.cost[name] for name in COST_FIELDS if name in message.cost}
+                self._cost = replace(self._cost, **known)
             case Draining():
                 self._draining = True
             case _:

@@ -188,6 +188,8 @@ class Pong(Message, tag="pong"):
     calls_running: int = 0
     calls_waiting: int = 0
     kv_cache_usage: float = 0.0
+    cost: dict[str, float] = {}
+    """The learned cost of a step: the fields of `StepCosts`, in seconds."""
 
 
 class Draining(Message, tag="draining"):

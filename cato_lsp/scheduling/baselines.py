@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cato_lsp.scheduling.plan import Plan
+from cato_lsp.scheduling.plan import StepPlan
 from cato_lsp.scheduling.queues import DECODE_TOKENS
-from cato_lsp.scheduling.view import RequestView, StepCost, StepView
+from cato_lsp.scheduling.view import RequestView, StepView
 
 
-def serve_in_order(view: StepView, order: Iterable[RequestView], budget: int) -> Plan:
+def serve_in_order(view: StepView, order: Iterable[RequestView], budget: int) -> StepPlan:
     """Give every request all that it can use, in order, until the budget is spent; new ones need a free slot."""
-    plan = Plan()
+    plan = StepPlan()
     slots = view.max_slots - len(view.running)
     for request in order:
         tokens = min(request.todo, budget)
@@ -30,9 +30,6 @@ def serve_in_order(view: StepView, order: Iterable[RequestView], budget: int) ->
 class _Stateless:
     """A policy that learns nothing."""
 
-    def learn(self, cost: StepCost) -> None:
-        """See `Policy.learn`."""
-
     def ended(self, request: RequestView, *, finished: bool) -> None:
         """See `Policy.ended`."""
 
@@ -42,7 +39,7 @@ class EarliestDeadlineFirst(_Stateless):
 
     name = "edf"
 
-    def plan(self, view: StepView) -> Plan:
+    def plan(self, view: StepView) -> StepPlan:
         """See `Policy.plan`."""
         everyone = [*view.running, *view.waiting]
         everyone.sort(key=lambda r: (r.slo.deadline, r.order))
@@ -61,7 +58,7 @@ class PressureAdaptive(_Stateless):
         self.capped = capped
         self.long_prefill = long_prefill
 
-    def plan(self, view: StepView) -> Plan:
+    def plan(self, view: StepView) -> StepPlan:
         """See `Policy.plan`."""
         prefills = [r for r in view.running if r.todo > DECODE_TOKENS]
         decodes = len(view.running) - len(prefills)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from cato_lsp.scheduling.plan import Plan
+from cato_lsp.scheduling.plan import StepPlan
 from cato_lsp.scheduling.queues import Queues
 from cato_lsp.scheduling.slo import ServiceClass
 from cato_lsp.scheduling.view import RequestView, StepView
@@ -90,7 +90,7 @@ class BatchBuilder:
                 return
             tokens -= math.ceil(self.used - before)
 
-    def finish(self, queues: Queues) -> Plan:
+    def finish(self, queues: Queues) -> StepPlan:
         """The plan. Somebody is granted something, if anybody can run at all."""
         if not self.grants:
             everyone = (queues.urgent, queues.e2e, queues.late, queues.background)
@@ -101,7 +101,7 @@ class BatchBuilder:
         held = [r for r in self.view.running if r.id not in grants and r.id not in self.victims]
         if len(held) > 1:
             held.sort(key=_keeps_blocks)
-        return Plan(grants, [r.id for r in held], list(self.victims))
+        return StepPlan(grants, [r.id for r in held], list(self.victims))
 
     def waits(self, requests: Iterable[RequestView]) -> bool:
         """Whether some of these requests did not get all that they can use."""

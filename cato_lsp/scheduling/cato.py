@@ -19,14 +19,13 @@ from __future__ import annotations
 
 import math
 
-from cato_lsp.scheduling.cost import StepCostModel
 from cato_lsp.scheduling.fairness import ClientShares
 from cato_lsp.scheduling.lengths import AnswerLengths
 from cato_lsp.scheduling.options import CatoOptions
-from cato_lsp.scheduling.plan import Plan
+from cato_lsp.scheduling.plan import StepPlan
 from cato_lsp.scheduling.planner import StepPlanner
 from cato_lsp.scheduling.slo import ServiceClass
-from cato_lsp.scheduling.view import RequestView, StepCost, StepView
+from cato_lsp.scheduling.view import RequestView, StepView
 
 _PRESSURE_SECONDS = 20.0
 
@@ -40,11 +39,8 @@ class CatoPolicy:
     def __init__(self, options: CatoOptions | None = None, name: str = "cato") -> None:
         self.name = name
         self.options = options or CatoOptions()
-        self.cost = StepCostModel()
         self.lengths = AnswerLengths()
         self.shares = ClientShares()
-        self.step_seconds = 0.02
-        """Mean length of the last steps."""
         self.tightest_ttft = 0.2
         """The tightest first-token promise seen lately, seconds."""
         self.pressure = 0.0
@@ -54,7 +50,7 @@ class CatoPolicy:
         self._backlog = False
         self._planned_at = 0.0
 
-    def plan(self, view: StepView) -> Plan:
+    def plan(self, view: StepView) -> StepPlan:
         """See `Policy.plan`."""
         elapsed = max(0.0, view.now - self._planned_at)
         self._planned_at = view.now
@@ -64,11 +60,6 @@ class CatoPolicy:
                 self._meet(request)
         plan, self._backlog = StepPlanner(self, view).plan()
         return plan
-
-    def learn(self, cost: StepCost) -> None:
-        """See `Policy.learn`."""
-        self.cost.learn(cost)
-        self.step_seconds += 0.05 * (cost.seconds - self.step_seconds)
 
     def ended(self, request: RequestView, *, finished: bool) -> None:
         """See `Policy.ended`."""

@@ -1,43 +1,86 @@
-"""How long a step takes, learned from the engine's own steps."""
+"""The time of an engine step, learned from the engine's own steps."""
 
 from __future__ import annotations
 
-from cato_lsp.scheduling.view import StepCost
+from dataclasses import dataclass
 
 _SCALE = (1.0, 1e3, 1e2, 1e5)
 _PRIOR = (5e-3, 25e-3, 1e-3, 1.5e-3)
 _WINDUP = 1e6
 
 
-class StepCostModel:
-    """Step time as `fixed + per_token·tokens + per_sequence·sequences + per_context·context`, never negative.
+@dataclass(frozen=True, slots=True)
+class StepCost:
+    """What one finished step computed and how long it took; what the cost model learns from."""
 
-    Fitted by recursive least squares with exponential forgetting (Haykin, Adaptive Filter Theory, ch. 10). Steps that
-    took many times longer than predicted (a pause of the process, a compilation) count only in part.
+    tokens: int
+    """Tokens computed."""
+    sequences: int
+    """Requests that took part."""
+    context: int
+    """Sum over those requests of the tokens attended to (their length at the end of the step)."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepCosts:
+    """What this machine needs for a step, in seconds: a linear model of the step's contents.
+
+    The defaults are a guess for a machine of which nothing is known yet.
+    """
+
+    fixed: float = 5e-3
+    """Cost of a step however little it computes."""
+    per_token: float = 25e-6
+    """Cost of each token computed, prefill or decode."""
+    per_sequence: float = 1e-5
+    """Cost of each request that takes part."""
+    per_context: float = 1.5e-8
+    """Cost of each token of context attended to."""
+    recent_step: float = 0.02
+    """Mean length of the recent steps under the load of the moment: the time between two tokens of an answer."""
+    steps: int = 0
+    """How many steps these figures were learned from; 0 for the defaults."""
+
+    def seconds(self, tokens: int, sequences: int, context: int) -> float:
+        """Predicted seconds of a step.
+
+        :param tokens: tokens computed, over all requests.
+        :param sequences: requests that take part.
+        :param context: sum over those requests of the tokens attended to.
+        """
+        return self.fixed + self.per_token * tokens + self.per_sequence * sequences + self.per_context * context
+
+
+class StepCostModel:
+    """Learns `StepCosts` by recursive least squares with exponential forgetting.
+
+    Haykin, Adaptive Filter Theory, ch. 10. No cost is ever negative. A step that took many times longer than predicted
+    (a pause of the process, a compilation) counts only in part.
     """
 
     def __init__(self, forgetting: float = 0.998) -> None:
         self._forgetting = forgetting
         self._weights = list(_PRIOR)
         self._covariance = [[1e2 if i == j else 0.0 for j in range(4)] for i in range(4)]
-        self._seen = 0
-        self._publish()
+        self.costs = StepCosts()
+        """What is known now. Replaced after each step, never changed: any thread may read it."""
 
     def learn(self, cost: StepCost) -> None:
         """Take in one finished step."""
         # Written out, since it runs in every step: x is 1, x1, x2, x3.
         x1, x2, x3 = cost.tokens / _SCALE[1], cost.sequences / _SCALE[2], cost.context / _SCALE[3]
-        covariance = self._covariance
+        known, covariance = self.costs, self._covariance
         w0, w1, w2, w3 = self._weights
         predicted = w0 + w1 * x1 + w2 * x2 + w3 * x3
         seconds = cost.seconds
-        if self._seen > 32:
-            seconds = min(seconds, 4.0 * max(predicted, self.fixed))
+        if known.steps > 32:
+            seconds = min(seconds, 4.0 * max(predicted, known.fixed))
         p0, p1, p2, p3 = px = [r0 + r1 * x1 + r2 * x2 + r3 * x3 for r0, r1, r2, r3 in covariance]
         gain_of = self._forgetting + (p0 + x1 * p1 + x2 * p2 + x3 * p3)
         gains = [p / gain_of for p in px]
         error = seconds - predicted
-        self._weights = [w + gain * error for w, gain in zip((w0, w1, w2, w3), gains, strict=True)]
+        w0, w1, w2, w3 = self._weights = [w + g * error for w, g in zip((w0, w1, w2, w3), gains, strict=True)]
         grow = 1.0 / self._forgetting
         if covariance[0][0] + covariance[1][1] + covariance[2][2] + covariance[3][3] > _WINDUP:
             grow = 1.0
@@ -45,17 +88,11 @@ class StepCostModel:
             [(r0 - gain * p0) * grow, (r1 - gain * p1) * grow, (r2 - gain * p2) * grow, (r3 - gain * p3) * grow]
             for gain, (r0, r1, r2, r3) in zip(gains, covariance, strict=True)
         ]
-        self._seen += 1
-        self._publish()
-
-    def _publish(self) -> None:
-        w0, w1, w2, w3 = self._weights
-        self.fixed = max(w0 / _SCALE[0], 1e-5)
-        """Seconds of a step however little it computes."""
-        self.per_token = max(w1 / _SCALE[1], 1e-8)
-        self.per_sequence = max(w2, 0.0) / _SCALE[2]
-        self.per_context = max(w3, 0.0) / _SCALE[3]
-
-    def seconds(self, tokens: int, sequences: int, context: int) -> float:
-        """Predicted seconds of a step."""
-        return self.fixed + self.per_token * tokens + self.per_sequence * sequences + self.per_context * context
+        self.costs = StepCosts(
+            fixed=max(w0 / _SCALE[0], 1e-5),
+            per_token=max(w1 / _SCALE[1], 1e-8),
+            per_sequence=max(w2, 0.0) / _SCALE[2],
+            per_context=max(w3, 0.0) / _SCALE[3],
+            recent_step=known.recent_step + 0.05 * (cost.seconds - known.recent_step),
+            steps=known.steps + 1,
+        )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Plan:
+class StepPlan:
     """Who runs in the next step, in which order, with how many tokens.
 
     A running request without a grant is left out of the step and keeps its KV: a pause that costs nothing.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cato_lsp.scheduling.batch import BatchBuilder
 from cato_lsp.scheduling.feasible import Job, keep_most
-from cato_lsp.scheduling.plan import Plan
+from cato_lsp.scheduling.plan import StepPlan
 from cato_lsp.scheduling.queues import sort_requests
 from cato_lsp.scheduling.slo import ServiceClass
 from cato_lsp.scheduling.view import RequestView, StepView
@@ -45,7 +45,7 @@ class StepPlanner:
         self.view = view
         self.queues = sort_requests(chain(view.running, view.waiting), view.now)
         self.decodes = self.queues.decoding + self.queues.yielding
-        cost = policy.cost
+        cost = view.costs
         self.per_token = cost.per_token
         self.base = cost.seconds(
             sum([r.todo for r in self.decodes]), len(self.decodes), sum([r.computed for r in self.decodes])
@@ -60,7 +60,7 @@ class StepPlanner:
         first = 0 if self.overdue is None else min(self.overdue.todo, self.options.reserve)
         self.before = (self.reserved + first) * self.per_token
 
-    def plan(self) -> tuple[Plan, bool]:
+    def plan(self) -> tuple[StepPlan, bool]:
         """The plan, and whether prefill has to wait for a later step."""
         queues, options = self.queues, self.options
         kept, late = self._keep()
@@ -74,7 +74,7 @@ class StepPlanner:
             self.view,
             base=self.base,
             per_token=self.per_token,
-            per_sequence=self.policy.cost.per_sequence,
+            per_sequence=self.view.costs.per_sequence,
             length=length,
         )
         batch.add_decodes(self.decodes)
@@ -149,7 +149,7 @@ class StepPlanner:
 
     def _urgent_job(self, request: RequestView, *, aim: bool = True) -> Job[RequestView]:
         slo, options, tightest_ttft = request.slo, self.options, self.policy.tightest_ttft
-        cost = self.policy.cost
+        cost = self.view.costs
         work = cost.per_sequence + cost.per_token * request.todo
         work += cost.per_context * (request.computed + request.todo)
         due = slo.deadline - self.view.now - options.safety * tightest_ttft
@@ -184,7 +184,7 @@ class StepPlanner:
 
     def _e2e_job(self, request: RequestView) -> Job[RequestView]:
         """Due when the prompt must be done for a long answer to be on time; at once, if only for a usual one."""
-        slo, lengths, step = request.slo, self.policy.lengths, self.policy.step_seconds
+        slo, lengths, step = request.slo, self.policy.lengths, self.view.costs.recent_step
         work, left = self.per_token * request.todo, slo.deadline - self.view.now
         due = left - step * lengths.remaining(slo.kind, request.generated, self.options.long_answer)
         usual = left - step * lengths.remaining(slo.kind, request.generated)
@@ -195,7 +195,7 @@ class StepPlanner:
         """Planned prompts: those that can be on time by slack, then the others as they came."""
         if len(e2e) < 2:
             return e2e
-        now, step = self.view.now, self.policy.step_seconds
+        now, step = self.view.now, self.view.costs.recent_step
         rate = self.options.e2e_rate if self.overloaded else 1.0
         lengths, weights = self.policy.lengths, self.weights
         jobs: Kept = []
@@ -252,7 +252,7 @@ class StepPlanner:
         )
         return min(passed_over, key=lambda r: r.order, default=None)
 
-    def _charge(self, plan: Plan) -> None:
+    def _charge(self, plan: StepPlan) -> None:
         if not self.options.fairness:
             return
         grants = plan.grants

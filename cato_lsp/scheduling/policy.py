@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from cato_lsp.scheduling.plan import Plan
-from cato_lsp.scheduling.view import RequestView, StepCost, StepView
+from cato_lsp.scheduling.plan import StepPlan
+from cato_lsp.scheduling.view import RequestView, StepView
 
 
 class Policy(Protocol):
@@ -17,12 +17,8 @@ class Policy(Protocol):
 
     name: str
 
-    def plan(self, view: StepView) -> Plan:
+    def plan(self, view: StepView) -> StepPlan:
         """The plan for the next step. Every plan grants a token to somebody if anybody can use one."""
-        ...
-
-    def learn(self, cost: StepCost) -> None:
-        """A step ended. Called once per step, before the plan of the next."""
         ...
 
     def ended(self, request: RequestView, *, finished: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.slo import Slo
 
 
@@ -60,16 +61,5 @@ class StepView:
     """Tokens per KV block."""
     typing_until: float = -math.inf
     """Until when an urgent arrival is likely, because somebody is typing."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepCost:
-    """What one finished step computed and how long it took; food for the cost model."""
-
-    tokens: int
-    """Tokens computed."""
-    sequences: int
-    """Requests that took part."""
-    context: int
-    """Sum over those requests of the tokens attended to (their length at the end of the step)."""
-    seconds: float
+    costs: StepCosts = field(default_factory=StepCosts)
+    """What a step costs on this machine, as learned so far."""

@@ -1,4 +1,4 @@
-"""How the kinds of task ask the model. The orchestrator is behind it: deadlines, streams, counts."""
+"""How tasks call the model. The orchestrator implements `Calls` with deadlines, streams and counters."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from cato_lsp.tasks.prompts import Prompt
 
 
 class CannotDoError(Exception):
-    """The model at hand cannot do what was asked; the message says why, to a person."""
+    """The model cannot do the task. The message tells the user why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What a call will probably cost, in tokens."""
+class CallEstimate:
+    """The expected cost of a call, in tokens."""
 
     prompt_tokens: int
     answer_tokens: int
@@ -23,40 +23,43 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """One question to the model."""
+    """A prompt, and how long its answer may be."""
 
     prompt: Prompt
     max_tokens: int
     expected_tokens: int
-    """How long the answer will probably be."""
+    """Expected length of the answer."""
     temperature: float = 0.0
 
     @property
-    def work(self) -> Work:
-        """What it will probably cost."""
-        return Work(len(self.prompt.ids), min(self.expected_tokens, self.max_tokens))
+    def estimate(self) -> CallEstimate:
+        """The expected cost."""
+        return CallEstimate(len(self.prompt.ids), min(self.expected_tokens, self.max_tokens))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model said."""
+    """The answer to a call."""
 
     text: str
     complete: bool
-    """The model ended it, as opposed to its longest length."""
+    """Whether the model ended the answer itself; false if it reached ``max_tokens`` or was stopped."""
 
 
 OnText = Callable[[str], bool]
-"""Is given the answer so far; true ends the call."""
+"""Is given the answer so far; returns true to end the call."""
 
 
 class Calls(Protocol):
-    """The calls of one task, which share its promise."""
+    """The calls of one task, which share its deadline."""
 
-    async def call(self, call: ModelCall, *, then: Sequence[Work] = (), on_text: OnText | None = None) -> Answer:
-        """Ask the model.
+    async def call(
+        self, call: ModelCall, *, then: Sequence[CallEstimate] = (), on_text: OnText | None = None
+    ) -> Answer:
+        """Call the model.
 
-        :param then: what the task will have to do afterwards: the call's deadline leaves time for it.
+        :param then: the calls that follow in this task; the scheduler is told of them.
+        :param on_text: is given the answer so far, and ends the call by returning true.
         :raises cato_lsp.engine.api.EngineError: if the engine cannot answer.
         """
         ...
@@ -65,27 +68,31 @@ class Calls(Protocol):
         self,
         calls: Sequence[ModelCall],
         *,
-        then: Sequence[Work] = (),
+        then: Sequence[CallEstimate] = (),
         on_text: Callable[[int, str], bool] | None = None,
     ) -> list[Answer]:
-        """Ask all of these, as many at once as the promise needs; the answers in the order of the calls."""
+        """Make several calls at the same time; return the answers in the order of the calls."""
         ...
 
-    def has_time_for(self, work: Work) -> bool:
-        """Whether the promise would probably be kept with this on top."""
+    def has_time_for(self, extra: CallEstimate) -> bool:
+        """Whether the task would probably still meet its deadline with one more call."""
+        ...
+
+    def show(self, text: str) -> None:
+        """Show the user the result so far, all of it."""
         ...
 
 
 def call_for(prompt: Prompt, context_tokens: int, expected_tokens: int, most_tokens: int) -> ModelCall | None:
-    """A call with room for its answer; ``None`` if the context holds no answer of half the expected length."""
-    room = context_tokens - len(prompt.ids)
-    if room < max(16, expected_tokens // 2):
+    """A call whose answer fits the context window; ``None`` if not even half the expected answer fits."""
+    left = context_tokens - len(prompt.ids)
+    if left < max(16, expected_tokens // 2):
         return None
-    return ModelCall(prompt, min(most_tokens, room), expected_tokens)
+    return ModelCall(prompt, min(most_tokens, left), expected_tokens)
 
 
 def is_stuck(text: str) -> bool:
-    """Whether an answer goes in circles: its last lines, or a piece of its last line, come again and again."""
+    """Whether an answer repeats itself: its last lines, or a piece of its last line, over and over."""
     tail = text[-400:]
     lines = [line for line in tail.split("\n")[1:-1] if len(line.strip()) > 2]
     if len(lines) >= 4 and len(set(lines[-4:])) == 1:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,23 +31,31 @@ class ChatTemplate:
 
     :param source: the jinja2 template (``chat_template`` of ``tokenizer_config.json``).
     :param tokens: ``bos_token``, ``eos_token``... as the template may name them.
+    :param now: what `strftime_now` formats, as Hugging Face's templates call it. The same for every prompt, so that
+        prompts have a common prefix; ``None``: the template has no such function.
     :raises ChatTemplateError: if it is no template.
     """
 
-    def __init__(self, tokenizer: Tokenizer, source: str, tokens: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        source: str,
+        tokens: Mapping[str, str] | None = None,
+        now: datetime | None = None,
+    ) -> None:
         self._tokenizer = tokenizer
         self._tokens = dict(tokens or {})
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
         )
-        cast("dict[str, Any]", environment.globals)["raise_exception"] = _raise
+        functions = cast("dict[str, Any]", environment.globals)
+        functions["raise_exception"] = _raise
+        if now is not None:
+            functions["strftime_now"] = now.strftime
         try:
             self._template = environment.from_string(source)
         except TemplateError as error:
             raise ChatTemplateError(f"not a template: {error}") from error
-        spellings = [name for name in tokenizer.vocabulary if tokenizer.token_id(name) in tokenizer.control_ids]
-        spellings.sort(key=len, reverse=True)
-        self._control = re.compile("(" + "|".join(map(re.escape, spellings)) + ")") if spellings else None
 
     def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
         """The prompt's tokens for messages ``(role, content)``, up to where the answer begins.
@@ -79,24 +88,14 @@ class ChatTemplate:
             if number % 2:
                 ids += self._tokenizer.encode(messages[int(piece)][1].strip(), continues=bool(ids))
             else:
-                ids += self._encode_template(piece, begins=not ids)
-        return ids
-
-    def _encode_template(self, text: str, *, begins: bool) -> list[int]:
-        ids: list[int] = []
-        for piece in self._control.split(text) if self._control is not None else [text]:
-            number = self._tokenizer.token_id(piece)
-            if number is not None and number in self._tokenizer.control_ids:
-                ids.append(number)
-            else:
-                ids += self._tokenizer.encode(piece, continues=not begins or bool(ids))
+                ids += self._tokenizer.encode_template(piece, begins=not ids)
         return ids
 
 
-def read_chat_template(folder: Path, tokenizer: Tokenizer) -> ChatTemplate | None:
+def read_chat_template(folder: Path, tokenizer: Tokenizer, now: datetime | None = None) -> ChatTemplate | None:
     """The template of a model folder; ``None`` if it has none.
 
-    :raises ChatTemplateError: if it has one that cannot be used.
+    :raises ChatTemplateError: if it has one that cannot be used: it is rendered once to see.
     """
     config = _read(folder / "tokenizer_config.json")
     source: object = config.get("chat_template")
@@ -112,7 +111,9 @@ def read_chat_template(folder: Path, tokenizer: Tokenizer) -> ChatTemplate | Non
         value: object = config.get(name)
         spelled = cast("dict[str, Any]", value).get("content") if isinstance(value, dict) else value
         tokens[name] = spelled if isinstance(spelled, str) else ""
-    return ChatTemplate(tokenizer, source, tokens)
+    template = ChatTemplate(tokenizer, source, tokens, now)
+    template.encode([("system", "Be brief."), ("user", "Hello")])
+    return template
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -8,12 +8,13 @@ from urllib.parse import unquote, urlsplit
 
 from cato_lsp.tasks.context import FileContext
 from cato_lsp.tasks.cursor import Cursor, Mode
-from cato_lsp.tasks.families import FimFamily
 from cato_lsp.tasks.fim import NO_CONTEXT, FimPromptBuilder
+from cato_lsp.tasks.fim_family import FimFamily
 from cato_lsp.tasks.healing import CutWord
 from cato_lsp.tasks.indentation import leading_blanks
 from cato_lsp.tasks.postprocess import ShapingContext, shape
 from cato_lsp.tasks.postprocess.closers import closers_to_replace
+from cato_lsp.tasks.prompts import language_name
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.stop import StopReason, StopRules
 from cato_lsp.tasks.tokenizer import Tokenizer
@@ -144,7 +145,10 @@ class CompletionPrompter:
         cursor = Cursor.at(target.text, target.offset, language)
         if not (self.limits.in_comments or request.invoked) and cursor.in_comment:
             return None
-        prompt = self._builder.build(target.text, target.offset, path=_path(request.snapshot.uri), context=context)
+        path = _path(request.snapshot.uri)
+        prompt = self._builder.build(
+            target.text, target.offset, path=path, language=language_name(language), context=context
+        )
         tokens = self.limits.line_tokens if cursor.mode is Mode.LINE else self.limits.block_tokens
         return CompletionPlan(
             prompt_ids=prompt.ids,

@@ -73,12 +73,6 @@ class ChunkRing:
         self._chunks.clear()
         self._chunks.extend([*kept, chunk])
 
-    def forget(self, uri: str) -> None:
-        """Forget what a document held."""
-        kept = [each for each in self._chunks if each.uri != uri]
-        self._chunks.clear()
-        self._chunks.extend(kept)
-
     def __iter__(self) -> Iterator[Chunk]:
         """The chunks, oldest first."""
         return iter(tuple(self._chunks))

@@ -1,92 +1,19 @@
-"""How each family of code models wants a fill-in-the-middle (FIM) prompt written.
-
-A family is data: the control tokens, their order, whether the sequence begins with a BOS token, and what
-ends an answer. Which family a model folder belongs to is decided by the control tokens its vocabulary
-really holds, then by ``model_type`` and name, because several families share the same spelling.
+"""How each family of code models wants a fill-in-the-middle (FIM) prompt written: the formats, as data.
 
 Sources: Bavarian et al. 2022 (arXiv:2207.14255) for PSM and SPM; StarCoder2 (arXiv:2402.19173, section 5.2);
 Code Llama (arXiv:2308.12950, section 2.3, and its reference ``infilling_prompt_tokens``); DeepSeek-Coder
 README, "Code Insertion"; Qwen2.5-Coder technical report (arXiv:2409.12186, figures 2 and 4); CodeGemma
 prompt structure (ai.google.dev); Mistral's ``mistral-common`` tokenizer v3 for Codestral; Granite 3.3
-tokens as listed in ggml-org/llama.cpp#12988.
+tokens as listed in ggml-org/llama.cpp#12988; model card of JetBrains/Mellum-4b-base; Seed-Coder (arXiv:2506.03524,
+section 3.1); Zed's ``crates/edit_prediction/src/fim.rs`` for GLM-4; CodeGeeX4 README, "infilling", and Continue's
+``AutocompleteTemplate.ts`` for its other files and for Codestral's; Qwen3-Coder README, "Fill in the middle".
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import replace
 
-_RARE_CHARACTERS = frozenset("|｜▁")
-
-
-class Order(StrEnum):
-    """In which order a family's prompt holds the text before (prefix) and after (suffix) the gap."""
-
-    PSM = "prefix-suffix-middle"
-    SPM = "suffix-prefix-middle"
-    PLAIN = "prefix only"
-    """No control tokens: the model simply continues the text before the cursor."""
-
-
-@dataclass(frozen=True, slots=True)
-class FimFamily:
-    """The FIM format of one family of models. Tokens are spelled as in the vocabulary."""
-
-    name: str
-    order: Order
-    prefix: str = ""
-    suffix: str = ""
-    middle: str = ""
-    """Empty for a family whose answer simply follows the prefix (Codestral)."""
-    bos: str = ""
-    """Token every sequence begins with; empty when the family was trained without one."""
-    stop: tuple[str, ...] = ()
-    """Tokens that end an answer, besides the control tokens themselves and the model's own
-    ``eos_token_id``.
-    """
-    file_separator: str = ""
-    """Token that begins a file, followed by the file's path and a line feed."""
-    names_file: bool = False
-    """The prompt of a single file begins with the separator and its path."""
-    prompt_tokens: int = 0
-    """Tokens of a prompt above which the family's models do no better, as measured; 0: unknown."""
-    heals: bool = False
-    """A word that the cursor cuts is written anew (:mod:`cato_lsp.tasks.healing`)."""
-    repository: str = ""
-    """Token that begins a repository of several files, followed by its name."""
-    repository_end: str = "\n"
-    """What follows the name."""
-    path_in_prefix: bool = False
-    """With other files before it, the path of the file stands behind the prefix token."""
-    learned_files: bool = False
-    """Trained on several files in a row, so that it makes use of others."""
-    model_types: frozenset[str] = frozenset()
-    """``model_type`` values of ``config.json`` the family is published under."""
-    names: tuple[str, ...] = ()
-    """Lower-case parts of folder names that mean this family."""
-    telling: tuple[str, ...] = ()
-    """Tokens that families with the same FIM spelling lack."""
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        """The tokens a vocabulary must hold for this format to be usable."""
-        return tuple(token for token in (self.prefix, self.suffix, self.middle) if token)
-
-    @property
-    def control(self) -> tuple[str, ...]:
-        """Every token that must never arise from a person's text and never be shown."""
-        tokens = (*self.required, *self.stop, self.file_separator, self.bos)
-        return tuple(dict.fromkeys(token for token in tokens if token))
-
-    @property
-    def markers(self) -> tuple[str, ...]:
-        """The control tokens whose spelling no program would hold: an answer that shows one ends there.
-
-        ``</s>``, say, is left out: it is HTML too.
-        """
-        return tuple(token for token in self.control if "fim" in token or not _RARE_CHARACTERS.isdisjoint(token))
-
+from cato_lsp.tasks.fim_family import FimFamily, Order
 
 _ENDOFTEXT = "<|endoftext|>"
 
@@ -116,6 +43,29 @@ QWEN_CODER = FimFamily(
     model_types=frozenset({"qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next"}),
     names=("qwen",),
     telling=("<|fim_pad|>", "<|repo_name|>"),
+)
+QWEN3_CODER_INSTRUCT = replace(
+    QWEN_CODER,
+    name="qwen3-coder-instruct",
+    begin="<|im_start|>system\nYou are a code completion assistant.<|im_end|>\n<|im_start|>user\n",
+    end="<|im_end|>\n<|im_start|>assistant\n",
+    names=(r"qwen3-coder(?!.*base)",),
+    by_name=True,
+)
+"""The line typed so far begins the answer, so that typing only appends."""
+GRANITE_4 = FimFamily(
+    name="granite-4",
+    order=Order.PSM,
+    prefix="<|fim_prefix|>",
+    suffix="<|fim_suffix|>",
+    middle="<|fim_middle|>",
+    stop=("<|end_of_text|>", "<|fim_pad|>", "<|reponame|>", "<|start_of_role|>"),
+    file_separator="<|filename|>",
+    repository="<|reponame|>",
+    repository_end="",
+    model_types=frozenset({"granitemoehybrid"}),
+    names=(r"granite-?4",),
+    telling=("<|filename|>", "<|reponame|>"),
 )
 CODEGEMMA = FimFamily(
     name="codegemma",
@@ -169,6 +119,19 @@ GRANITE = FimFamily(
     model_types=frozenset({"granite", "granitemoe", "granitemoehybrid"}),
     names=("granite",),
 )
+MELLUM = FimFamily(
+    name="mellum",
+    order=Order.SPM,
+    prefix="<fim_prefix>",
+    suffix="<fim_suffix>",
+    middle="<fim_middle>",
+    stop=(_ENDOFTEXT, "<fim_pad>", "<reponame>"),
+    file_separator="<filename>",
+    names_file=True,
+    learned_files=True,
+    model_types=frozenset({"mellum"}),
+    names=("mellum",),
+)
 CODELLAMA = FimFamily(
     name="codellama",
     order=Order.PSM,
@@ -190,6 +153,46 @@ DEEPSEEK_CODER = FimFamily(
     stop=("<｜end▁of▁sentence｜>", "<|EOT|>"),
     names=("deepseek",),
 )
+SEED_CODER = FimFamily(
+    name="seed-coder",
+    order=Order.SPM,
+    prefix="<[fim-prefix]>",
+    suffix="<[fim-suffix]>",
+    middle="<[fim-middle]>",
+    tokenizer_begins=True,
+    stop=("<[end▁of▁sentence]>",),
+    names=("seed-coder",),
+)
+GLM_4 = FimFamily(
+    name="glm-4",
+    order=Order.PSM,
+    prefix="<|code_prefix|>",
+    suffix="<|code_suffix|>",
+    middle="<|code_middle|>",
+    tokenizer_begins=True,
+    stop=(_ENDOFTEXT, "<|user|>", "<|assistant|>"),
+    model_types=frozenset({"glm", "glm4", "glm4_moe"}),
+    names=("glm",),
+)
+CODEGEEX_4 = FimFamily(
+    name="codegeex-4",
+    order=Order.SPM,
+    prefix="<|code_prefix|>",
+    suffix="<|code_suffix|>",
+    middle="<|code_middle|>",
+    tokenizer_begins=True,
+    begin="<|user|>\n",
+    end="<|assistant|>\n",
+    stop=(_ENDOFTEXT, "<|user|>", "<|assistant|>"),
+    file_separator="###REFERENCE:\n###PATH:",
+    own_separator="###PATH:",
+    own_end="\n###LANGUAGE:{language}\n###MODE:BLOCK\n",
+    names_file=True,
+    learned_files=True,
+    model_types=frozenset({"chatglm"}),
+    names=("codegeex",),
+    by_name=True,
+)
 CODESTRAL = FimFamily(
     name="codestral",
     order=Order.SPM,
@@ -197,8 +200,14 @@ CODESTRAL = FimFamily(
     suffix="[SUFFIX]",
     bos="<s>",
     stop=("</s>", "[MIDDLE]"),
+    file_separator="+++++ ",
+    file_end="\n\n",
+    files_in_prefix=True,
+    learned_files=True,
     model_types=frozenset({"mistral"}),
     names=("codestral",),
+    # Mistral's Tekken vocabularies reserve [PREFIX] and [SUFFIX] for every model.
+    reserved_by=("<SPECIAL_20>", "<SPECIAL_100>", "<SPECIAL_999>"),
 )
 PLAIN = FimFamily(name="plain", order=Order.PLAIN)
 """The fall-back for a model without FIM tokens: continue the text before the cursor, blind to what follows
@@ -208,43 +217,19 @@ it.
 FAMILIES = (
     CATO,
     QWEN_CODER,
+    QWEN3_CODER_INSTRUCT,
+    GRANITE_4,
     CODEGEMMA,
     STARCODER2,
     STARCODER,
     GRANITE,
+    MELLUM,
     CODELLAMA,
     DEEPSEEK_CODER,
+    SEED_CODER,
+    GLM_4,
+    CODEGEEX_4,
     CODESTRAL,
 )
 CONTROL_TOKENS = frozenset(token for family in FAMILIES for token in family.control)
 """Every control token of every family, whatever the model at hand."""
-
-
-class FimUnsupportedError(ValueError):
-    """The vocabulary holds no family's FIM tokens; the message lists what was looked for."""
-
-
-def detect_family(vocabulary: Collection[str], *, model_type: str = "", name: str = "") -> FimFamily:
-    """The family whose FIM tokens the vocabulary holds.
-
-    :param vocabulary: every token of the model, added tokens included.
-    :param model_type: ``model_type`` of the model's ``config.json``.
-    :param name: name of the model or of its folder.
-    :raises FimUnsupportedError: if the vocabulary holds no known family's tokens.
-    """
-    usable = [family for family in FAMILIES if all(token in vocabulary for token in family.required)]
-    if not usable:
-        looked_for = "; ".join(f"{family.name}: {' '.join(family.required)}" for family in FAMILIES)
-        described = f" (model_type {model_type!r})" if model_type else ""
-        raise FimUnsupportedError(
-            f"the model {name or 'given'}{described} has no fill-in-the-middle tokens; looked for {looked_for}"
-        )
-    return max(usable, key=lambda family: _likeness(family, vocabulary, model_type, name.lower()))
-
-
-def _likeness(family: FimFamily, vocabulary: Collection[str], model_type: str, name: str) -> tuple[int, int, int]:
-    """How well a usable family fits, compared in order: telling tokens, then ``model_type``, then name."""
-    telling = 0
-    if family.telling:
-        telling = 1 if any(token in vocabulary for token in family.telling) else -1
-    return telling, int(model_type in family.model_types), sum(part in name for part in family.names)

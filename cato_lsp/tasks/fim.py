@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cato_lsp.tasks.context import FileContext
-from cato_lsp.tasks.families import FimFamily, Order
+from cato_lsp.tasks.fim_family import FimFamily, Order
 from cato_lsp.tasks.healing import CutWord, Healer
 from cato_lsp.tasks.tokenizer import Tokenizer
 from cato_lsp.tasks.window import MAX_CHARACTERS_PER_TOKEN, end_after, plain, start_before
@@ -62,11 +62,15 @@ class FimPromptBuilder:
         self._tokenizer = tokenizer
         self._family = family
         self._ids = {token: self._require(token) for token in (*family.required, family.bos) if token}
+        begin = [self._ids[family.bos]] if family.bos else tokenizer.begin_ids if family.tokenizer_begins else []
+        self._begin = [*begin, *tokenizer.encode_template(family.begin, begins=not begin)]
+        self._end = tokenizer.encode_template(family.end, begins=False)
         if context_tokens is None:
             context_tokens = prompt_tokens // _CONTEXT_SHARE if family.learned_files else 0
         self._context_tokens = min(context_tokens, prompt_tokens // 2)
-        if prompt_tokens < 32:
-            raise ValueError(f"a prompt of {prompt_tokens} tokens holds no useful text; at least 32 are needed")
+        least = 32 + len(self._begin) - len(begin) + len(self._end)
+        if prompt_tokens < least:
+            raise ValueError(f"a prompt of {prompt_tokens} tokens holds no useful text; at least {least} are needed")
         self._prompt_tokens = prompt_tokens
         # The line stands at the end of the prompt in one order only.
         self._healer = Healer(tokenizer) if family.heals and family.order is Order.PSM else None
@@ -74,16 +78,20 @@ class FimPromptBuilder:
     @property
     def reads_other_files(self) -> bool:
         """Whether there is room for other files, and a way to name them."""
-        return self._context_tokens > 0 and self._tokenizer.token_id(self._family.file_separator) is not None
+        return self._context_tokens > 0 and bool(self._separator(self._family.file_separator))
 
-    def build(self, text: str, offset: int, *, path: str = "", context: FileContext = NO_CONTEXT) -> FimPrompt:
+    def build(
+        self, text: str, offset: int, *, path: str = "", language: str = "", context: FileContext = NO_CONTEXT
+    ) -> FimPrompt:
         """The prompt for a gap at ``offset``. Cost is bounded by the budget, not by the length of ``text``.
 
         :param path: the file's name, told to families that know file separators.
+        :param language: the file's language as people write it, told to families that ask for it.
         :param context: what of other files goes before it, for those families.
         """
-        header, named = self._header(path, context)
-        room = self._prompt_tokens - len(self._ids) - len(header) - len(named)
+        header, named = self._header(path, language, context)
+        frame = len(self._family.required) + len(self._begin) + len(self._end)
+        room = self._prompt_tokens - frame - len(header) - len(named)
         line_start = text.rfind("\n", 0, offset) + 1
         line_room = room // _LINE_SHARE
         line_cut = self._line_cut(text, line_start, offset, line_room)
@@ -97,15 +105,16 @@ class FimPromptBuilder:
 
     def _assemble(self, header: list[int], named: list[int], before: str, line: str, after: str) -> list[int]:
         family, ids, encode = self._family, self._ids, self._tokenizer.encode
-        bos = [ids[family.bos]] if family.bos else []
+        begin, end = self._begin, self._end
         if family.order is Order.PLAIN:
-            return [*bos, *header, *encode(before, continues=False), *encode(line, continues=bool(before))]
-        prefix = [ids[family.prefix], *named, *encode(before, continues=False)]
+            return [*begin, *header, *encode(before, continues=False), *encode(line, continues=bool(before))]
+        prefix = [ids[family.prefix], *named, *encode(before, continues=bool(named))]
         suffix = [ids[family.suffix], *encode(after)]
         if family.order is Order.SPM:
             middle = [ids[family.middle]] if family.middle else []
-            return [*bos, *header, *suffix, *prefix, *encode(line, continues=bool(before)), *middle]
-        return [*bos, *header, *prefix, *suffix, ids[family.middle], *encode(line)]
+            continued = encode(line, continues=bool(before or named))
+            return [*begin, *header, *suffix, *prefix, *continued, *middle, *end]
+        return [*begin, *header, *prefix, *suffix, ids[family.middle], *end, *encode(line)]
 
     def _windows(self, text: str, cut: int, offset: int, room: int) -> tuple[int, int]:
         """Where the windows before and after the cursor start and end: three quarters and one quarter of
@@ -142,37 +151,45 @@ class FimPromptBuilder:
     def _count(self, text: str, *, continues: bool = True) -> int:
         return len(self._tokenizer.encode(plain(text), continues=continues))
 
-    def _header(self, path: str, context: FileContext) -> tuple[list[int], list[int]]:
-        """What stands before the file, and what stands behind the prefix token: other files, and the file's name."""
-        family, encode = self._family, self._tokenizer.encode
-        separator = self._tokenizer.token_id(family.file_separator)
-        if separator is None or not path:
+    def _header(self, path: str, language: str, context: FileContext) -> tuple[list[int], list[int]]:
+        """The parts before the FIM part and behind the prefix token: other files, and the document's name."""
+        family = self._family
+        separator = self._separator(family.own_separator or family.file_separator)
+        if not separator or not path:
             return [], []
-        others = self._other_files(separator, context)
+        others = self._other_files(context)
         if not others and not family.names_file:
             return [], []
-        name = encode(path + "\n")
+        name = self._tokenizer.encode(path + family.own_end.format(language=language))
         if len(name) >= self._prompt_tokens // _LINE_SHARE:
             return [], []
+        if family.files_in_prefix:
+            return [], [*others, *separator, *name]
         if others and family.path_in_prefix:
-            return [*others, separator], name
-        return [*others, separator, *name], []
+            return [*others, *separator], name
+        return [*others, *separator, *name], []
 
-    def _other_files(self, separator: int, context: FileContext) -> list[int]:
+    def _other_files(self, context: FileContext) -> list[int]:
         """The repository's name and the other files, as far as they fit: the most telling, in the order given."""
-        encode, left = self._tokenizer.encode, self._context_tokens
-        repository = self._tokenizer.token_id(self._family.repository)
-        begin = (
-            [repository, *encode(context.repository + self._family.repository_end)] if repository is not None else []
-        )
+        family, encode, left = self._family, self._tokenizer.encode, self._context_tokens
+        separator = self._separator(family.file_separator)
+        repository = self._tokenizer.token_id(family.repository)
+        begin = [repository, *encode(context.repository + family.repository_end)] if repository is not None else []
         left -= len(begin)
         files: list[list[int]] = []
         for chunk in reversed(context.chunks):
-            ids = [separator, *encode(f"{chunk.path}\n{chunk.text}\n")]
+            ids = [*separator, *encode(f"{chunk.path}\n{chunk.text}{family.file_end}")]
             if len(ids) <= left:
                 files.append(ids)
                 left -= len(ids)
         return [*begin, *(number for ids in reversed(files) for number in ids)] if files else []
+
+    def _separator(self, spelling: str) -> list[int]:
+        """A separator of files: one token, or text. Empty for a token that the vocabulary lacks."""
+        number = self._tokenizer.token_id(spelling)
+        if number is not None:
+            return [number]
+        return [] if spelling in self._family.control else self._tokenizer.encode(spelling)
 
     def _require(self, token: str) -> int:
         number = self._tokenizer.token_id(token)

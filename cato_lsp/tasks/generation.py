@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
-from cato_lsp.tasks.calls import Calls, CannotDoError, ModelCall, call_for, is_stuck
+from cato_lsp.scheduling.slo import TaskKind
+from cato_lsp.tasks.calls import CallEstimate, Calls, CannotDoError, ModelCall, call_for, is_stuck
 from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.indentation import Indentation, detect_indentation, leading_blanks
 from cato_lsp.tasks.languages import DocumentLanguage, language_of
@@ -15,6 +16,7 @@ from cato_lsp.tasks.prompts import Prompter, code_of, generate
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.symbols import Outline, Symbol, SymbolKind, outline_of, syntax_errors
 from cato_lsp.tasks.syntax import has_errors_within
+from cato_lsp.tasks.task import TaskRequest, TaskResult
 
 EXPECTED_TOKENS = 120
 MOST_TOKENS = 512
@@ -47,15 +49,6 @@ class GenerationTarget:
     """Blanks of one level of indentation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Generated:
-    """What was written."""
-
-    edit: Edit
-    unverified: bool
-    """The grammar does not follow it; a person has to look."""
-
-
 def generation_target(snapshot: Snapshot, offset: int) -> GenerationTarget | None:
     """What could be generated for a cursor at ``offset``; ``None`` where there is nothing to write from."""
     outline = outline_of(snapshot.text, snapshot.language)
@@ -75,18 +68,42 @@ def generation_target(snapshot: Snapshot, offset: int) -> GenerationTarget | Non
 
 
 class Generation:
-    """One generation, from target to edit."""
+    """Writes the code of one target, with one call. The result is an edit.
+
+    :raises CannotDoError: if signature and documentation are too long for the model.
+    """
+
+    note = ""
 
     def __init__(self, snapshot: Snapshot, target: GenerationTarget, prompter: Prompter) -> None:
         self._snapshot = snapshot
         self._target = target
         self._prompter = prompter
+        self._call = self._prepare()
 
-    def call(self) -> ModelCall:
-        """The one call.
+    @classmethod
+    def request(cls, snapshot: Snapshot, target: GenerationTarget) -> TaskRequest:
+        """The request for this task."""
+        return TaskRequest(TaskKind.GENERATION, snapshot.uri, target.start, partial(cls, snapshot, target))
 
-        :raises CannotDoError: if signature and documentation are too long for the model.
-        """
+    def estimate(self) -> list[CallEstimate]:
+        """See `Task.estimate`."""
+        return [self._call.estimate]
+
+    async def run(self, calls: Calls) -> TaskResult | None:
+        """See `Task.run`."""
+
+        def on_text(text: str) -> bool:
+            calls.show(self._shaped(text))
+            return is_stuck(text)
+
+        answer = await calls.call(self._call, on_text=on_text)
+        lines = self._shaped(answer.text).split("\n")
+        if not answer.complete:
+            lines = lines[:-1]
+        return self._sound(lines)
+
+    def _prepare(self) -> ModelCall:
         budget = self._prompter.context_tokens // _CONTEXT_SHARE
         context = "" if self._prompter.one_function_only else self._code_above(budget)
         prompt = self._prompter.prompt(generate(self._target.head, self._snapshot.language, context))
@@ -95,28 +112,15 @@ class Generation:
             raise CannotDoError("The signature and its documentation are too long for the model.")
         return call
 
-    async def run(self, calls: Calls, preview: Callable[[str], None]) -> Generated | None:
-        """Ask, and shape the answer; ``None`` if it holds no code. ``preview`` is given the code so far."""
-
-        def on_text(text: str) -> bool:
-            preview(self._shaped(text))
-            return is_stuck(text)
-
-        answer = await calls.call(self.call(), on_text=on_text)
-        lines = self._shaped(answer.text).split("\n")
-        if not answer.complete:
-            lines = lines[:-1]
-        return self._sound(lines)
-
-    def _sound(self, lines: list[str]) -> Generated | None:
-        """The longest beginning that parses where it stands; all of it, marked, if none does."""
+    def _sound(self, lines: list[str]) -> TaskResult | None:
+        """The longest first part that parses in place; all of it, unverified, if none does."""
         whole = lines
         while any(line.strip() for line in lines):
             edit = self._edit(lines)
             if self._parses(edit):
-                return Generated(edit, unverified=False)
+                return TaskResult(edit, unverified=False)
             lines = lines[:-1]
-        return Generated(self._edit(whole), unverified=True) if any(line.strip() for line in whole) else None
+        return TaskResult(self._edit(whole), unverified=True) if any(line.strip() for line in whole) else None
 
     def _parses(self, edit: Edit) -> bool:
         """The document is free of errors with the edit; or had some before, and none are in the edit."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from cato_lsp.tasks.families import PLAIN, FimFamily, FimUnsupportedError, detect_family
+from cato_lsp.tasks.families import PLAIN
+from cato_lsp.tasks.family_detection import FimUnsupportedError, recognise_family
+from cato_lsp.tasks.fim_family import FimFamily
 from cato_lsp.tasks.tokenizer import Tokenizer
 
 
@@ -23,6 +25,8 @@ class ModelFormat:
     """Longest sequence the model was made for, ``None`` if its ``config.json`` does not say."""
     note: str = ""
     """What a person should know: why completion goes without fill-in-the-middle. Else empty."""
+    recognised: str = ""
+    """The family and what it was recognised by; empty for a model that cannot fill in the middle."""
 
 
 def read_model_format(folder: Path) -> ModelFormat:
@@ -33,11 +37,12 @@ def read_model_format(folder: Path) -> ModelFormat:
     tokenizer = Tokenizer.from_folder(folder)
     config = _read_json(folder / "config.json")
     generation = _read_json(folder / "generation_config.json")
-    note = ""
+    note = recognised = ""
     try:
-        name = f"{folder.name} {config.get('_name_or_path', '')}"
+        name = f"{_name(folder)} {config.get('_name_or_path', '')}".rstrip()
         model_type = str(config.get("model_type", ""))
-        family = detect_family(tokenizer.vocabulary, model_type=model_type, name=name)
+        recognition = recognise_family(tokenizer.vocabulary, model_type=model_type, name=name)
+        family, recognised = recognition.family, str(recognition)
     except FimUnsupportedError as error:
         family = PLAIN
         note = f"{error}. Completions continue the text before the cursor, whatever follows it."
@@ -48,7 +53,13 @@ def read_model_format(folder: Path) -> ModelFormat:
         eos_token_ids=tuple(sorted(_eos(config) | _eos(generation))),
         context_tokens=context if isinstance(context, int) else None,
         note=note,
+        recognised=recognised,
     )
+
+
+def _name(folder: Path) -> str:
+    """The name of a model folder. In a Hugging Face cache that of the repository, as snapshots are named by a hash."""
+    return folder.parents[1].name if folder.parent.name == "snapshots" else folder.name
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """What models are asked for code actions: one place for the words, per family of models.
 
-`VERSION` changes with every change of a wording or format, so that figures can be told apart.
-
 - The bundled family ``cato`` was trained on ``<|summarize|>…<|answer|>`` and its likes.
 - A model with a chat template is asked as the template has it.
 - Any other model is given plain instructions and a heading to continue.
@@ -16,8 +14,6 @@ from typing import Protocol
 from cato_lsp.tasks.chat_template import ChatTemplate
 from cato_lsp.tasks.families import CONTROL_TOKENS
 from cato_lsp.tasks.tokenizer import Tokenizer
-
-VERSION = 1
 
 LANGUAGE_NAMES = {
     "python": "Python",

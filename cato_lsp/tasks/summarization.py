@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from cato_lsp.tasks.calls import Answer, Calls, CannotDoError, ModelCall, Work, call_for, is_stuck
+from cato_lsp.scheduling.slo import TaskKind
+from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for, is_stuck
 from cato_lsp.tasks.doc_comments import document, has_convention, without_doc
-from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.prompts import Ask, Prompter, combine, explain, prose_of, summarize
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.symbols import Outline, Symbol, SymbolKind, outline_of
+from cato_lsp.tasks.task import TaskRequest, TaskResult
 
 EXPECTED_TOKENS = 40
 MOST_TOKENS = 160
@@ -42,7 +44,9 @@ def documentable(snapshot: Snapshot, start: int, end: int) -> Symbol | None:
 
 
 class Summarization:
-    """The documentation of one symbol."""
+    """Writes the documentation of one symbol. The result is an edit."""
+
+    note = ""
 
     def __init__(self, snapshot: Snapshot, symbol: Symbol, prompter: Prompter) -> None:
         self._outline = outline_of(snapshot.text, snapshot.language)
@@ -50,18 +54,25 @@ class Summarization:
         self._digest = _Digest(prompter, snapshot.language, summarize, MOST_TOKENS)
         self._parts = _parts_of(self._outline, symbol, self._digest)
 
-    def foresee(self) -> list[Work]:
-        """What it will probably cost."""
-        return self._digest.foresee(self._parts)
+    @classmethod
+    def request(cls, snapshot: Snapshot, symbol: Symbol) -> TaskRequest:
+        """The request for this task."""
+        return TaskRequest(TaskKind.SUMMARIZATION, snapshot.uri, symbol.span.start, partial(cls, snapshot, symbol))
 
-    async def run(self, calls: Calls) -> Edit | None:
-        """Ask, and put the answer where it belongs; ``None`` for an empty answer."""
-        _, prose = await self._digest.run(calls, self._parts, lambda _prose: None)
-        return document(self._outline, self._symbol, prose) if prose else None
+    def estimate(self) -> list[CallEstimate]:
+        """See `Task.estimate`."""
+        return self._digest.estimate(self._parts)
+
+    async def run(self, calls: Calls) -> TaskResult | None:
+        """See `Task.run`."""
+        _, prose = await self._digest.combine(calls, self._parts, lambda _prose: None)
+        return TaskResult(document(self._outline, self._symbol, prose)) if prose else None
 
 
 class Explanation:
-    """The explanation of a selection, or of a file, as Markdown."""
+    """Explains a selection, or a file. The result is Markdown."""
+
+    note = ""
 
     def __init__(self, snapshot: Snapshot, start: int, end: int, prompter: Prompter) -> None:
         self._title = snapshot.uri.rpartition("/")[2]
@@ -69,14 +80,20 @@ class Explanation:
         outline = outline_of(snapshot.text, snapshot.language)
         self._parts = _parts_between(outline, start, end, self._digest)
 
-    def foresee(self) -> list[Work]:
-        """What it will probably cost."""
-        return self._digest.foresee(self._parts)
+    @classmethod
+    def request(cls, snapshot: Snapshot, start: int, end: int) -> TaskRequest:
+        """The request for this task."""
+        place = -1 - start  # the documentation of a symbol at the same position is another task
+        return TaskRequest(TaskKind.SUMMARIZATION, snapshot.uri, place, partial(cls, snapshot, start, end))
 
-    async def run(self, calls: Calls, preview: Callable[[str], None]) -> str:
-        """Ask; ``preview`` is given the text so far."""
-        details, prose = await self._digest.run(calls, self._parts, lambda text: preview(self._shown([], text)))
-        return self._shown(details, prose)
+    def estimate(self) -> list[CallEstimate]:
+        """See `Task.estimate`."""
+        return self._digest.estimate(self._parts)
+
+    async def run(self, calls: Calls) -> TaskResult:
+        """See `Task.run`."""
+        details, prose = await self._digest.combine(calls, self._parts, lambda text: calls.show(self._shown([], text)))
+        return TaskResult(self._shown(details, prose))
 
     def _shown(self, details: Sequence[tuple[str, str]], prose: str) -> str:
         listed = "".join(f"\n- `{name}`: {text}" for name, text in details if name and text)
@@ -97,11 +114,12 @@ class _Digest:
         room = self.prompter.context_tokens - EXPECTED_TOKENS * 2 - 200
         return self.prompter.count(source) <= min(room, _PIECE_TOKENS)
 
-    def foresee(self, parts: Sequence[_Part]) -> list[Work]:
-        each = [Work(self.prompter.count(part.source), EXPECTED_TOKENS) for part in parts]
+    def estimate(self, parts: Sequence[_Part]) -> list[CallEstimate]:
+        """The expected cost of each call."""
+        each = [CallEstimate(self.prompter.count(part.source), EXPECTED_TOKENS) for part in parts]
         return [*each, self._reduction(len(parts))] if len(parts) > 1 else each
 
-    async def run(
+    async def combine(
         self, calls: Calls, parts: Sequence[_Part], preview: Callable[[str], None]
     ) -> tuple[list[tuple[str, str]], str]:
         """What each part was said to do, and what the whole does."""
@@ -124,8 +142,8 @@ class _Digest:
             raise CannotDoError("This is too long for the model.")
         return call
 
-    def _reduction(self, parts: int) -> Work:
-        return Work(min(parts * (EXPECTED_TOKENS + 8), _PIECE_TOKENS), 2 * EXPECTED_TOKENS)
+    def _reduction(self, parts: int) -> CallEstimate:
+        return CallEstimate(min(parts * (EXPECTED_TOKENS + 8), _PIECE_TOKENS), 2 * EXPECTED_TOKENS)
 
     def _listed(self, details: Sequence[tuple[str, str]]) -> str:
         """The parts' summaries, shortened until one call holds them."""

@@ -6,7 +6,8 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, cast
 
@@ -108,6 +109,32 @@ class Tokenizer:
     def token_id(self, token: str) -> int | None:
         """Id of a token by its exact spelling, ``None`` if the vocabulary lacks it."""
         return self._fast.token_to_id(token) if token else None
+
+    def encode_template(self, text: str, *, begins: bool = True) -> list[int]:
+        """Token ids of text that is part of a prompt format: control tokens are recognised in it.
+
+        :param begins: nothing stands before the text.
+        """
+        ids: list[int] = []
+        for piece in self._control_pattern.split(text) if self._control_pattern else [text]:
+            number = self.token_id(piece)
+            if number is not None and number in self._control:
+                ids.append(number)
+            else:
+                ids += self.encode(piece, continues=not begins or bool(ids))
+        return ids
+
+    @cached_property
+    def begin_ids(self) -> list[int]:
+        """The control tokens that the tokenizer's own post-processor puts before every text."""
+        ids = self._fast.encode("a", add_special_tokens=True).ids
+        return list(takewhile(self._control.__contains__, ids))
+
+    @cached_property
+    def _control_pattern(self) -> re.Pattern[str] | None:
+        spellings = [name for number in self._control if (name := self._fast.id_to_token(number))]
+        spellings.sort(key=len, reverse=True)
+        return re.compile("(" + "|".join(map(re.escape, spellings)) + ")") if spellings else None
 
     def last_piece(self, text: str) -> int:
         """Where the last piece of ``text`` begins: no token reaches across the border of two pieces.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from cato_lsp.tasks.calls import Answer, Calls, CannotDoError, ModelCall, Work, call_for, is_stuck
+from cato_lsp.scheduling.slo import TaskKind
+from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for, is_stuck
 from cato_lsp.tasks.languages import language_of, parser_of
 from cato_lsp.tasks.prompts import Prompter, code_of, language_name, repair, translate
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.symbols import Outline, SymbolKind, outline_of, syntax_errors
+from cato_lsp.tasks.task import TaskRequest, TaskResult
 
 OFFERED = ("python", "typescript", "javascript", "java", "go", "rust", "cpp")
 """Targets that are offered; any other can be asked for by command."""
@@ -21,15 +24,6 @@ GROWTH = 1.3
 MOST_PIECES = 200
 SECOND_TRY = 0.6
 """Temperature of a second attempt, for a model that cannot be told its errors."""
-
-
-@dataclass(frozen=True, slots=True)
-class Translated:
-    """A translation, perhaps unfinished."""
-
-    text: str
-    unverified: bool
-    """Part of it, marked by comments, does not parse or was not translated; or there is no grammar here to tell."""
 
 
 @dataclass(slots=True)
@@ -43,9 +37,10 @@ class _Piece:
 
 
 class Translation:
-    """The translation of a selection or a whole file.
+    """Translates a selection or a whole file. The result is the text of a new file.
 
-    :raises CannotDoError: if the model at hand does not know these languages, or the input is too long.
+    :param target: an LSP language id.
+    :raises CannotDoError: if the model does not know these languages, or the input is too long.
     """
 
     def __init__(self, snapshot: Snapshot, start: int, end: int, target: str, prompter: Prompter) -> None:
@@ -66,34 +61,39 @@ class Translation:
         if len(self._pieces) > MOST_PIECES:
             raise CannotDoError("This is too long to be translated at once; select a part of it.")
 
+    @classmethod
+    def request(cls, snapshot: Snapshot, start: int, end: int, target: str) -> TaskRequest:
+        """The request for this task."""
+        return TaskRequest(TaskKind.TRANSLATION, snapshot.uri, start, partial(cls, snapshot, start, end, target))
+
     @property
     def note(self) -> str:
-        """What a person should know before it begins; empty if nothing."""
+        """See `Task.note`."""
         known = sum(piece.call is not None for piece in self._pieces)
         if known == len(self._pieces):
             return ""
         return f"The model can translate {known} of {len(self._pieces)} parts; the others become comments."
 
-    def foresee(self) -> list[Work]:
-        """What it will probably cost."""
-        return [piece.call.work for piece in self._pieces if piece.call is not None]
+    def estimate(self) -> list[CallEstimate]:
+        """See `Task.estimate`."""
+        return [piece.call.estimate for piece in self._pieces if piece.call is not None]
 
-    async def run(self, calls: Calls, preview: Callable[[str], None]) -> Translated:
-        """Translate all pieces; ``preview`` is given the text so far, in the order of the source."""
+    async def run(self, calls: Calls) -> TaskResult:
+        """See `Task.run`."""
         asked = [piece for piece in self._pieces if piece.call is not None]
 
         def on_text(number: int, text: str) -> bool:
             asked[number].text = code_of(text)
-            preview(self._joined())
+            calls.show(self._joined())
             return is_stuck(text)
 
         answers = await calls.map([piece.call for piece in asked if piece.call is not None], on_text=on_text)
         for piece, answer in zip(asked, answers, strict=True):
             await self._settle(piece, answer, calls)
-            preview(self._joined())
+            calls.show(self._joined())
         text = self._joined()
         broken = any(piece.remark for piece in self._pieces) or parser_of(self._target) is None
-        return Translated(text, broken or bool(syntax_errors(text, self._target)))
+        return TaskResult(text, broken or bool(syntax_errors(text, self._target)))
 
     async def _settle(self, piece: _Piece, answer: Answer, calls: Calls) -> None:
         """Take the answer, or that of one repair if it does not parse and there is time."""
@@ -102,7 +102,7 @@ class Translation:
         if not errors:
             return
         call = self._repair(piece, errors)
-        if call is not None and calls.has_time_for(call.work):
+        if call is not None and calls.has_time_for(call.estimate):
             again = await calls.call(call, on_text=is_stuck)
             mended = code_of(again.text)
             if mended and not self._errors(mended, again):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 
 from training.corpus import SourceFile
-from training.samples import block_end
+from training.text import block_end
 
 SEED = 500
 

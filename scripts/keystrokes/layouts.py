@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from cato_lsp.tasks.families import FimFamily, Order
 from cato_lsp.tasks.fim import FimPromptBuilder
+from cato_lsp.tasks.fim_family import FimFamily, Order
 from cato_lsp.tasks.tokenizer import Tokenizer
 
 BLOCK = 32

@@ -20,7 +20,7 @@ from cato_lsp.lsp.backend import Backend
 from cato_lsp.orchestrator.record import Outcome, Source
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.completion import CompletionRequest
-from cato_lsp.tasks.families import FimFamily
+from cato_lsp.tasks.fim_family import FimFamily
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.tokenizer import Tokenizer
 from keystrokes.layouts import sliding_windows

@@ -1,4 +1,4 @@
-"""Regenerate the pin list `cpu.txt`: resolve, try out what the text path needs, leave out the rest, add hashes.
+"""Regenerate the locks: resolve, try out what the text path needs, leave out the rest, add hashes.
 
 1. uv resolves the project with `cpu` and `EXTRAS` for every Python on Linux (torch comes apart, as
    its CPU build; ``torchvision``, ``torchaudio`` and ``torchcodec`` are overridden away).
@@ -6,7 +6,8 @@
 3. What only vLLM asks for is on trial. From the largest down, each distribution of at least 2 MB is
    uninstalled and `probe.py` serves a model without it; it comes back when the probe fails or answers otherwise.
 4. What the probe imports in no scenario goes too, and the full probe has the last word on the rest.
-5. The rest is written with the hashes of every file of each release.
+5. The rest is written with the hashes of every file of each release, in three files: what the light package needs
+   (`core.txt`), what the engine and the team server add (`cpu.txt`), and the tools of a developer (`dev.txt`).
 
 Takes about half an hour on two cores, and 5 GB of scratch space. Run it by ``scripts/lock``.
 """
@@ -25,8 +26,9 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
-LOCK = HERE / "cpu.txt"
-TORCH = HERE / "torch.txt"
+PACKAGED = PROJECT / "cato_lsp" / "install" / "locks"
+CORE, CPU, DEV = PACKAGED / "core.txt", PACKAGED / "cpu.txt", HERE / "dev.txt"
+TORCH = PACKAGED / "torch.txt"
 PROBE = HERE / "probe.py"
 
 EXTRAS = ("dev", "server")
@@ -44,11 +46,18 @@ TRIAL_BYTES = 2_000_000
 TRIAL_SCENARIO = "n-gram speculation"
 
 HEADER = """\
-# The CPU environment of cato-lsp, complete: install with --no-deps --require-hashes (scripts/setup does).
-# Regenerate with scripts/lock, which resolves pyproject.toml with some extras, then takes out of what only
-# vLLM asks for everything without which scripts/locks/probe.py still serves each model family with the same
-# answers. torch comes apart (torch.txt). Left out: torchvision, torchaudio, torchcodec, py-cpuinfo (its module
-# comes with py-cpuinfo2), and
+# {what} Install with --no-deps --require-hashes.
+# Written by scripts/lock.
+"""
+ABOUT = {
+    CORE: "What cato-lsp needs without an engine.",
+    CPU: "What the CPU engine and the team server add to core.txt, but torch (torch.txt).",
+    DEV: "What tests, types, lint and packaging add to core.txt and cpu.txt.",
+}
+LEFT_OUT = """\
+# Taken out of what only vLLM asks for: everything without which scripts/locks/probe.py still serves each model family
+# with the same answers. Left out: torchvision, torchaudio, torchcodec, py-cpuinfo (its module comes with
+# py-cpuinfo2), and
 {left_out}
 """
 
@@ -149,6 +158,7 @@ def make(work: Path) -> None:
     uv = work / "tool" / "bin" / "uv"
     everything = resolve(uv, work, torch, ["cpu", *EXTRAS])
     own = resolve(uv, work, torch, EXTRAS)
+    core, runtime = (resolve(uv, work, torch, extras) for extras in ((), ("cpu", "server")))
     requirements = work / "everything.txt"
     requirements.write_text("\n".join(everything.values()) + "\n", encoding="utf-8")
 
@@ -167,17 +177,30 @@ def make(work: Path) -> None:
     scratch.pip("uninstall", "--yes", *sorted(gone))
     if probe_or_stop(scratch, "with what is left")["answers"] != reference["answers"]:
         sys.exit("Without what is not needed the models answer differently.")
-    write_lock({name: block for name, block in everything.items() if name not in gone}, gone)
+    write_locks(everything, core, runtime, gone)
 
 
-def write_lock(blocks: dict[str, str], gone: set[str]) -> None:
-    """Write the requirement blocks under a header that names what was left out."""
+def write_locks(blocks: dict[str, str], core: Iterable[str], runtime: Iterable[str], gone: set[str]) -> None:
+    """Write each requirement block to the file that it belongs to.
+
+    Args:
+        blocks: All blocks by normal name.
+        core: Names that the light package needs.
+        runtime: Names that engine and team server need.
+        gone: Names that were left out.
+    """
     left_out = textwrap.fill(
         ", ".join(sorted(gone)) + ".", 110, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
     )
-    text = HEADER.format(left_out=left_out) + "\n".join(blocks.values()) + "\n"
-    LOCK.write_text(text, encoding="utf-8")
-    say(f"{LOCK.relative_to(PROJECT)}: {len(blocks)} distributions; left out: {len(gone)}")
+    files: dict[Path, list[str]] = {CORE: [], CPU: [], DEV: []}
+    core, runtime = set(core), set(runtime)
+    for name, block in blocks.items():
+        if name not in gone:
+            files[CORE if name in core else CPU if name in runtime else DEV].append(block)
+    for file, lines in files.items():
+        header = HEADER.format(what=ABOUT[file]) + (LEFT_OUT.format(left_out=left_out) if file == CPU else "")
+        file.write_text(header + "\n".join(lines) + "\n", encoding="utf-8")
+        say(f"{file.relative_to(PROJECT)}: {len(lines)} distributions")
 
 
 def main() -> None:

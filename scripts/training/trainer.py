@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -111,7 +111,7 @@ class Trainer:
         shape: ModelShape,
         plan: Plan,
         source: SampleSource,
-        held_out: Tensor,
+        held_out: Mapping[str, Tensor],
         folder: Path,
         *,
         markers: Markers | None = None,
@@ -122,7 +122,7 @@ class Trainer:
         torch.manual_seed(plan.seed)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.plan, self.source, self.folder = plan, source, folder
-        self.held_out = held_out.to(self.device)
+        self.held_out = {name: rows.to(self.device) for name, rows in held_out.items()}
         self.model = CausalLM(shape).to(self.device)
         self._pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
         self.optimizers = make_optimizers(self.model, plan.muon_lr, plan.adam_lr, self._pool)
@@ -163,11 +163,11 @@ class Trainer:
         self._stopping = True
 
     @torch.no_grad()
-    def held_out_loss(self) -> float:
-        """Mean cross-entropy in nats per token on the held-out rows."""
-        rows = self.held_out.split(4)
+    def held_out_loss(self, name: str) -> float:
+        """Mean cross-entropy in nats per token on the held-out rows of that name."""
+        rows = self.held_out[name].split(4)
         losses = [self.model.loss(r[:, :-1], r[:, 1:], torch.bfloat16).item() * len(r) for r in rows]
-        return sum(losses) / len(self.held_out)
+        return sum(losses) / len(self.held_out[name])
 
     def _batches(self) -> Iterator[Tensor]:
         dataset = _Batches(self.source, self.plan, self.progress)
@@ -224,7 +224,7 @@ class Trainer:
             "tokens_per_s": round(ids[:, 1:].numel() / seconds),
         }
         if done.step % plan.eval_every == 0:
-            record["held_out_nats"] = round(self.held_out_loss(), 4)
+            record["held_out_nats"] = {name: round(self.held_out_loss(name), 4) for name in self.held_out}
         share = done.share(plan)
         left = done.seconds * (1 - share) / share if share else math.inf
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:

@@ -15,7 +15,7 @@ from cato_lsp.bench.executor import STOP_TOKEN, VirtualClock, make_executor_cls
 from cato_lsp.bench.hardware import load_profile
 from cato_lsp.bench.poisson import poisson
 from cato_lsp.bench.policies import POLICIES, PolicySpec
-from cato_lsp.bench.workload import Call, Workload
+from cato_lsp.bench.workload import Workload, WorkloadCall
 
 SHORT = replace(load_profile("h200-qwen2.5-coder-7b"), kv_tokens=24_000, max_slots=12, max_tokens=2048)
 
@@ -38,7 +38,7 @@ class Ahead:
     def _executed(self, _start: float, _end: float, tokens: dict[str, int]) -> None:
         self.largest_step = max(self.largest_step, sum(tokens.values()))
 
-    def add(self, number: int, call: Call, workload: Workload) -> None:
+    def add(self, number: int, call: WorkloadCall, workload: Workload) -> None:
         from vllm import SamplingParams
         from vllm.v1.request import Request
 

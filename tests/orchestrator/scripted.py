@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from types import TracebackType
-from typing import Self
+from types import SimpleNamespace, TracebackType
+from typing import Any, Self, cast
 
 import anyio.lowlevel
 
 from cato_lsp.engine.api import Call, CallUsage, Delta, EngineError, EngineStats
+from cato_lsp.engine.host import EngineHost
+from cato_lsp.orchestrator.prompt_source import PromptSource
+from cato_lsp.orchestrator.prompters import Prompters
+from cato_lsp.scheduling.cost import StepCosts
+from cato_lsp.tasks.completion import CompletionPrompter
+from cato_lsp.tasks.prompts import Prompter
 
 
 class Clock:
@@ -33,6 +39,7 @@ class ScriptedEngine:
         self.running = 0
         self.widest = 0
         self.fail_at: int | None = None
+        self.costs = StepCosts(fixed=seconds_per_token, recent_step=seconds_per_token)
 
     def submit(self, call: Call) -> ScriptedStream:
         self.calls.append(call)
@@ -43,6 +50,9 @@ class ScriptedEngine:
 
     def stats(self) -> EngineStats:
         return EngineStats()
+
+    def cost(self) -> StepCosts:
+        return self.costs
 
 
 class ScriptedStream:
@@ -74,3 +84,19 @@ class ScriptedStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._engine.running -= 1
+
+
+def prompt_source(engine: ScriptedEngine, prompter: CompletionPrompter) -> PromptSource:
+    """A `PromptSource` for ``engine`` whose prompts ``prompter`` builds."""
+    return PromptSource(*host_of(engine, prompter))
+
+
+def host_of(engine: ScriptedEngine, prompter: CompletionPrompter | Prompter) -> tuple[EngineHost, Prompters]:
+    """A host that runs ``engine``, with ``prompter`` as its model's prompt builder."""
+    engine.folder = engine.context_length = None  # type: ignore[attr-defined]
+
+    async def load(*_: Any) -> CompletionPrompter | Prompter:
+        return prompter
+
+    host, prompters = SimpleNamespace(engine=engine), SimpleNamespace(completion=load, coding=load)
+    return cast("EngineHost", host), cast("Prompters", prompters)

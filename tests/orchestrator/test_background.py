@@ -1,4 +1,4 @@
-"""Work that nobody waits for, on the live engine."""
+"""Prefetching on the live engine."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ pytestmark = pytest.mark.anyio
 TEXT = Path(json.__file__).read_text(encoding="utf-8")[:3000]
 
 
-async def done_ahead(backend: Backend, count: int) -> None:
+async def wait_for_jobs(backend: Backend, count: int) -> None:
     with anyio.fail_after(60):
-        while backend.orchestrator.done_ahead < count:
+        while backend.orchestrator.prefetched < count:
             await anyio.sleep(0.001)
 
 
-async def test_a_document_that_was_read_ahead_is_in_the_prefix_cache(backend: Backend) -> None:
+async def test_a_warmed_up_document_is_in_the_prefix_cache(backend: Backend) -> None:
     settings = Settings(completion=CompletionSettings(answer_ms=60_000, candidates=1))
-    text = f"# read ahead\n{TEXT}"
+    text = f"# warm up\n{TEXT}"
     snapshot = Snapshot("file:///warm.py", "python", 1, text)
-    before = backend.orchestrator.done_ahead
+    before = backend.orchestrator.prefetched
     records = len(list(backend.orchestrator.log))
     backend.orchestrator.opened("warm", snapshot, settings)
-    await done_ahead(backend, before + 1)
+    await wait_for_jobs(backend, before + 1)
     assert len(list(backend.orchestrator.log)) == records
     asked = CompletionRequest(snapshot, len(text), invoked=True)
     quiet = Settings(completion=settings.completion.model_copy(update={"warm_up": False}))
@@ -51,7 +51,7 @@ async def test_a_document_that_was_read_ahead_is_in_the_prefix_cache(backend: Ba
         ("file:///p/a.py", Settings(disabled_languages=("python",))),
     ],
 )
-async def test_what_gets_no_completions_is_not_read_ahead(backend: Backend, uri: str, settings: Settings) -> None:
+async def test_documents_without_completions_are_not_warmed_up(backend: Backend, uri: str, settings: Settings) -> None:
     computed = backend.orchestrator.engine_stats().tokens_computed
     backend.orchestrator.opened("cold", Snapshot(uri, "python", 1, f"# {uri}\n{TEXT}"), settings)
     await anyio.wait_all_tasks_blocked()
@@ -64,26 +64,26 @@ async def test_accepting_a_completion_finds_the_next_one_ready(backend: Backend)
     lines = fixture_text("textwrap.py").splitlines(keepends=True)
     for number in range(130, len(lines), 4):
         head = "".join(lines[:number])
-        before = backend.orchestrator.done_ahead
+        before = backend.orchestrator.prefetched
         request = CompletionRequest(Snapshot("file:///next.py", "python", 1, head), len(head))
         found = await backend.orchestrator.complete("eager", request, settings)
         if not found:
             continue
-        await done_ahead(backend, before + 1)
+        await wait_for_jobs(backend, before + 1)
         following = found[0].follow_up(request)
         if await backend.orchestrator.complete("eager", following, settings):
             assert list(backend.orchestrator.log)[-1].source is Source.CACHE
-            backend.orchestrator.typing("eager")  # nothing of it is done ahead any more
+            backend.orchestrator.typing("eager")  # drops its jobs
             await anyio.wait_all_tasks_blocked()
             return
     pytest.fail("the model suggests nothing twice")
 
 
-async def test_typing_ends_what_is_done_ahead(backend: Backend) -> None:
-    before = backend.orchestrator.done_ahead
+async def test_typing_drops_prefetch_jobs(backend: Backend) -> None:
+    before = backend.orchestrator.prefetched
     for number in range(4):
         snapshot = Snapshot(f"file:///{number}.py", "python", 1, f"# {number} to be dropped\n{TEXT}")
         backend.orchestrator.opened("typist", snapshot, Settings())
     backend.orchestrator.typing("typist")
     await anyio.wait_all_tasks_blocked()
-    assert backend.orchestrator.done_ahead <= before
+    assert backend.orchestrator.prefetched <= before

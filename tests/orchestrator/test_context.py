@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
 import pytest
 
 from cato_lsp.config import CompletionSettings, Settings
-from cato_lsp.engine.host import EngineHost
 from cato_lsp.orchestrator.context import FAR, Contexts
 from cato_lsp.orchestrator.idle import IdleWatch
-from cato_lsp.orchestrator.prefetch import REST, Prefetcher
-from cato_lsp.orchestrator.prompters import Prompters
+from cato_lsp.orchestrator.prefetch import PAUSE, Prefetcher
 from cato_lsp.tasks.completion import CompletionLimits, CompletionPrompter, CompletionRequest
 from cato_lsp.tasks.exclusion import Exclusion
 from cato_lsp.tasks.families import QWEN_CODER
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.tokenizer import Tokenizer
-from tests.orchestrator.scripted import Clock, ScriptedEngine
+from tests.orchestrator.scripted import Clock, ScriptedEngine, prompt_source
 from tests.tasks.conftest import tokens_of, train_byte_level
 
 pytestmark = pytest.mark.anyio
@@ -57,20 +53,19 @@ class House:
     def __init__(self, prompter: CompletionPrompter) -> None:
         self.clock = Clock()
         self.engine = ScriptedEngine(self.clock, lambda _call: "1")
-        host = SimpleNamespace(engine=self.engine)
-        self.engine.folder = self.engine.context_length = None  # type: ignore[attr-defined]
         self._prompter = prompter
-        self.prefetch = Prefetcher(cast("EngineHost", host), cast("Prompters", self), self.clock, self._ready)
+        self.prompts = prompt_source(self.engine, prompter)
+        self.prefetch = Prefetcher(self.prompts, self.clock, self._ready)
 
     async def _ready(self) -> None: ...
-
-    async def completion(self, *_: Any) -> CompletionPrompter:
-        return self._prompter
 
     async def prompt(self, snapshot: Snapshot, offset: int, settings: Settings | None = None) -> list[int]:
         """The prompt that a request gets now."""
         request = CompletionRequest(snapshot, offset)
-        _, plan = await self.prefetch.asked("me", request, settings or Settings())()
+        settings = settings or Settings()
+        self.prompts.move_to("me", snapshot, offset)
+        self.prefetch.requested("me", settings)
+        _, plan = await self.prompts.plan("me", request, settings)
         assert plan is not None
         return plan.prompt_ids
 
@@ -119,16 +114,16 @@ async def test_a_context_changes_only_when_its_prompt_has_been_read(
     project: Path, prompter: CompletionPrompter
 ) -> None:
     house = House(prompter)
-    house.prefetch.open_folders("me", [project])
+    house.prompts.open_folders("me", [project])
     before = await house.prompt(at(project), len(MAIN))
     assert "def area" not in house.shown(before)
     async with anyio.create_task_group() as group:
         group.start_soon(house.prefetch.run)
-        house.prefetch.read_ahead("me", at(project), len(MAIN), Settings())
+        house.prefetch.warm_up("me", at(project), len(MAIN), Settings())
         house.prefetch.typed("me")  # a key comes before it is done
         await anyio.wait_all_tasks_blocked()
         assert await house.prompt(at(project), len(MAIN)) == before
-        house.prefetch.read_ahead("me", at(project), len(MAIN), Settings())
+        house.prefetch.warm_up("me", at(project), len(MAIN), Settings())
         with anyio.fail_after(30):
             while not house.prefetch.done:
                 await anyio.sleep(0.001)
@@ -148,7 +143,7 @@ async def test_a_completion_never_waits_for_other_files_tabby_3641(
     house = House(prompter)
     async with anyio.create_task_group() as group:
         group.start_soon(house.prefetch.run)
-        house.prefetch.read_ahead("me", at(project), 0, Settings())
+        house.prefetch.warm_up("me", at(project), 0, Settings())
         await anyio.wait_all_tasks_blocked()
         with anyio.fail_after(30):
             assert await house.prompt(at(project), len(MAIN))
@@ -159,10 +154,10 @@ async def test_whoever_excludes_a_file_later_has_it_out_of_the_next_prompt(
     project: Path, prompter: CompletionPrompter
 ) -> None:
     house = House(prompter)
-    house.prefetch.open_folders("me", [project])
+    house.prompts.open_folders("me", [project])
     async with anyio.create_task_group() as group:
         group.start_soon(house.prefetch.run)
-        house.prefetch.read_ahead("me", at(project), len(MAIN), Settings())
+        house.prefetch.warm_up("me", at(project), len(MAIN), Settings())
         with anyio.fail_after(30):
             while not house.prefetch.done:
                 await anyio.sleep(0.001)
@@ -187,7 +182,7 @@ async def test_a_document_is_read_ahead_when_typing_rests(
         await house.prompt(at(project), len(MAIN))
         await anyio.wait_all_tasks_blocked()
         assert house.engine.calls == []
-        house.clock.now += REST
+        house.clock.now += PAUSE
         rested.set()
         with anyio.fail_after(30):
             while not house.engine.calls:
@@ -203,8 +198,8 @@ async def test_nothing_is_read_ahead_for_those_who_want_none(project: Path, prom
     async with anyio.create_task_group() as group:
         group.start_soon(house.prefetch.run)
         settings = Settings(completion=CompletionSettings(warm_up=False))
-        house.prefetch.read_ahead("me", at(project), 0, settings)
-        house.prefetch.read_ahead("me", at(project, ".env", "K=1\n"), 0, Settings())
+        house.prefetch.warm_up("me", at(project), 0, settings)
+        house.prefetch.warm_up("me", at(project, ".env", "K=1\n"), 0, Settings())
         await anyio.wait_all_tasks_blocked()
         group.cancel_scope.cancel()
     assert house.engine.calls == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import cast
 
 import anyio.lowlevel
@@ -14,20 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cato_lsp.config import CompletionSettings, Settings
-from cato_lsp.engine.api import Call, Delta, Engine
+from cato_lsp.engine.api import Call, Delta
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.orchestrator.completion import CompletionRunner
 from cato_lsp.orchestrator.live import LiveTasks
 from cato_lsp.orchestrator.record import Outcome, TaskLog
 from cato_lsp.orchestrator.summary import summarize_tasks
-from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionPrompter, CompletionRequest
+from cato_lsp.tasks.completion import Completion, CompletionPrompter, CompletionRequest
 from cato_lsp.tasks.confidence import FIRST_TOKENS, Confidence
 from cato_lsp.tasks.families import PLAIN
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.tokenizer import Tokenizer
 from cato_lsp.tasks.typethrough import TypeThroughCache
 from tests.conftest import make_call
-from tests.orchestrator.scripted import Clock, ScriptedEngine, ScriptedStream
+from tests.orchestrator.scripted import Clock, ScriptedEngine, ScriptedStream, prompt_source
 from tests.tasks.conftest import train_byte_level
 
 pytestmark = pytest.mark.anyio
@@ -66,16 +65,11 @@ class Editor:
 
     def __init__(self, prompter: CompletionPrompter, engine: UnsureEngine) -> None:
         self.log = TaskLog()
-        self._prompter = prompter
-        self._engine = engine
-        self._runner = CompletionRunner(LiveTasks(), self.log, engine.clock)
+        self._runner = CompletionRunner(prompt_source(engine, prompter), LiveTasks(), self.log, engine.clock)
 
     async def ask(self, settings: Settings, *, invoked: bool = False) -> list[Completion]:
-        async def prepare(request: CompletionRequest) -> tuple[Engine, CompletionPlan | None]:
-            return cast("Engine", self._engine), self._prompter.plan(request)
-
         request = CompletionRequest(Snapshot("file:///a.py", "python", None, "x = 1"), 5, invoked)
-        return await self._runner.run("me", request, settings, TypeThroughCache(), partial(prepare, request))
+        return await self._runner.complete("me", request, settings, TypeThroughCache())
 
 
 def at_least(confidence: float) -> Settings:

@@ -7,26 +7,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
-from functools import partial
-from typing import cast
 
 import anyio
 import anyio.lowlevel
 import pytest
 
 from cato_lsp.config import CompletionSettings, Settings
-from cato_lsp.engine.api import Call, Delta, Engine
+from cato_lsp.engine.api import Call, Delta
 from cato_lsp.engine.host import EngineHost
 from cato_lsp.orchestrator.completion import CompletionRunner
 from cato_lsp.orchestrator.live import LiveTasks
 from cato_lsp.orchestrator.orchestrator import Orchestrator
 from cato_lsp.orchestrator.record import Outcome, TaskLog
-from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionPrompter, CompletionRequest
+from cato_lsp.tasks.completion import Completion, CompletionPrompter, CompletionRequest
 from cato_lsp.tasks.families import PLAIN
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.tokenizer import Tokenizer
 from cato_lsp.tasks.typethrough import TypeThroughCache
-from tests.orchestrator.scripted import Clock, ScriptedEngine, ScriptedStream
+from tests.orchestrator.scripted import Clock, ScriptedEngine, ScriptedStream, prompt_source
 from tests.tasks.conftest import train_byte_level
 
 pytestmark = pytest.mark.anyio
@@ -42,17 +40,12 @@ class Editor:
 
     def __init__(self, prompter: CompletionPrompter, engine: ScriptedEngine) -> None:
         self.log = TaskLog()
-        self._prompter = prompter
-        self._engine = engine
-        self._runner = CompletionRunner(LiveTasks(), self.log, engine.clock)
+        self._runner = CompletionRunner(prompt_source(engine, prompter), LiveTasks(), self.log, engine.clock)
         self._cache = TypeThroughCache()
 
     async def ask(self, text: str, settings: Settings) -> list[Completion]:
         request = CompletionRequest(Snapshot("file:///a.py", "python", None, text), len(text))
-        return await self._runner.run("editor", request, settings, self._cache, partial(self._prepare, request))
-
-    async def _prepare(self, request: CompletionRequest) -> tuple[Engine, CompletionPlan | None]:
-        return cast("Engine", self._engine), self._prompter.plan(request)
+        return await self._runner.complete("editor", request, settings, self._cache)
 
 
 class EndlessEngine(ScriptedEngine):

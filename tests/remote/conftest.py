@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -30,7 +31,8 @@ class Team:
             self.port = int(probe.getsockname()[1])
         self.url = f"ws://127.0.0.1:{self.port}"
         self._secrets = {"alice": self.keys.add("alice"), "bob": self.keys.add("bob", team="other")}
-        self._backend, self._launch, self._environment = backend, launch, environment
+        self._backend, self._environment = backend, environment
+        self._launch = replace(launch, name="bundled")
 
     @asynccontextmanager
     async def server(self, tls: trustme.LeafCert | None = None, limits: Limits | None = None) -> AsyncIterator[Gateway]:
@@ -44,13 +46,12 @@ class Team:
         options = ServeOptions(
             self._launch,
             self.keys.path,
-            "bundled",
             port=self.port,
             tls_cert=cert,
             tls_key=key,
             limits=limits or Limits(rate=1000),
         )
-        side = HostedEngine(self._backend.host, self._launch, "bundled")
+        side = HostedEngine(self._backend.host, self._launch)
         gateway = Gateway(options, self.keys, side)
         async with anyio.create_task_group() as group:
             group.start_soon(gateway.run)

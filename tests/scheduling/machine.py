@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cato_lsp.scheduling.plan import Plan
+from cato_lsp.scheduling.cost import StepCost, StepCostModel
+from cato_lsp.scheduling.plan import StepPlan
 from cato_lsp.scheduling.policy import Policy
-from cato_lsp.scheduling.view import RequestView, StepCost, StepView
+from cato_lsp.scheduling.view import RequestView, StepView
 
 
 @dataclass(slots=True, eq=False)
@@ -30,7 +31,8 @@ class Machine:
     block_size: int = 16
     now: float = 0.0
     longest: float = 0.0
-    plans: list[Plan] = field(default_factory=list)
+    costs: StepCostModel = field(default_factory=StepCostModel)
+    plans: list[StepPlan] = field(default_factory=list)
 
     def play(self, jobs: list[Job], steps: int = 200_000) -> None:
         """Serve all jobs, each from its arrival on; fails if `steps` do not suffice."""
@@ -52,7 +54,16 @@ class Machine:
 
     def _step(self, live: dict[str, Job], running: list[RequestView], waiting: list[RequestView]) -> None:
         free = self.blocks - sum(self._blocks(r) for r in running)
-        view = StepView(self.now, list(running), list(waiting), self.max_tokens, self.slots, free, self.block_size)
+        view = StepView(
+            self.now,
+            list(running),
+            list(waiting),
+            self.max_tokens,
+            self.slots,
+            free,
+            self.block_size,
+            costs=self.costs.costs,
+        )
         plan = self.policy.plan(view)
         self.plans.append(plan)
         for name in plan.preempt:
@@ -73,13 +84,13 @@ class Machine:
         self._end_step(plan, live, running, waiting)
 
     def _end_step(
-        self, plan: Plan, live: dict[str, Job], running: list[RequestView], waiting: list[RequestView]
+        self, plan: StepPlan, live: dict[str, Job], running: list[RequestView], waiting: list[RequestView]
     ) -> None:
         tokens = sum(plan.grants.values())
         seconds = 5e-3 + 50e-6 * tokens
         self.now += seconds
         self.longest = max(self.longest, seconds)
-        self.policy.learn(StepCost(tokens, len(plan.grants), 0, seconds))
+        self.costs.learn(StepCost(tokens, len(plan.grants), 0, seconds))
         for name in plan.grants:
             job = live[name]
             request = job.view

@@ -6,10 +6,9 @@ import random
 
 import pytest
 
-from cato_lsp.scheduling.cost import StepCostModel
+from cato_lsp.scheduling.cost import StepCost, StepCostModel
 from cato_lsp.scheduling.lengths import AnswerLengths
 from cato_lsp.scheduling.slo import TaskKind
-from cato_lsp.scheduling.view import StepCost
 
 
 def steps(rng: random.Random, count: int, fixed: float, per_token: float) -> list[StepCost]:
@@ -25,15 +24,15 @@ def test_the_cost_model_finds_the_costs_of_a_machine() -> None:
     model = StepCostModel()
     for cost in steps(random.Random(1), 400, 5.8e-3, 24e-6):
         model.learn(cost)
-    assert model.seconds(2000, 20, 60_000) == pytest.approx(5.8e-3 + 24e-6 * 2000 + 14e-9 * 60_000, rel=0.05)
-    assert model.per_token == pytest.approx(24e-6, rel=0.05)
+    assert model.costs.seconds(2000, 20, 60_000) == pytest.approx(5.8e-3 + 24e-6 * 2000 + 14e-9 * 60_000, rel=0.05)
+    assert model.costs.per_token == pytest.approx(24e-6, rel=0.05)
 
 
 def test_the_cost_model_follows_a_machine_that_slows_down() -> None:
     rng, model = random.Random(2), StepCostModel()
     for cost in steps(rng, 500, 5e-3, 20e-6) + steps(rng, 2500, 5e-3, 40e-6):
         model.learn(cost)
-    assert model.per_token == pytest.approx(40e-6, rel=0.1)
+    assert model.costs.per_token == pytest.approx(40e-6, rel=0.1)
 
 
 def test_one_pause_of_the_process_does_not_spoil_the_cost_model() -> None:
@@ -41,7 +40,7 @@ def test_one_pause_of_the_process_does_not_spoil_the_cost_model() -> None:
     for cost in steps(rng, 500, 5e-3, 20e-6):
         model.learn(cost)
     model.learn(StepCost(10, 1, 1000, 30.0))
-    assert model.seconds(2000, 20, 60_000) < 0.1
+    assert model.costs.seconds(2000, 20, 60_000) < 0.1
 
 
 def test_the_rest_of_an_answer_is_judged_by_the_answers_that_went_as_far() -> None:

@@ -49,7 +49,7 @@ POLICIES = {
     "pressure": PressureAdaptive,
     **{
         f"cato without {name}": lambda name=name: CatoPolicy(CatoOptions(**{name: False}))
-        for name in ("feasibility", "adaptive_step", "second_chance", "planned_starts", "pace", "share", "fairness")
+        for name in ("feasibility", "adaptive_step", "second_chance", "e2e_starts", "pace", "share", "fairness")
     },
 }
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from cato_lsp.tasks.calls import Answer, ModelCall, OnText, Work
+from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, ModelCall, OnText
 
 
-class ScriptedCalls:
-    """Answers with what ``answer`` gives for a call's prompt, as text; remembers the prompts."""
+class ScriptedCalls(Calls):
+    """Answers with what ``answer`` gives for a call's prompt, as text; records prompts and previews."""
 
     def __init__(
         self, decode: Callable[[Sequence[int]], str], answer: Callable[[str], str], *, time: bool = True
@@ -18,8 +18,11 @@ class ScriptedCalls:
         self._time = time
         self.prompts: list[str] = []
         self.then: list[int] = []
+        self.shown: list[str] = []
 
-    async def call(self, call: ModelCall, *, then: Sequence[Work] = (), on_text: OnText | None = None) -> Answer:
+    async def call(
+        self, call: ModelCall, *, then: Sequence[CallEstimate] = (), on_text: OnText | None = None
+    ) -> Answer:
         self.prompts.append(self._decode(call.prompt.ids))
         self.then.append(len(then))
         text = self._answer(self.prompts[-1])
@@ -32,7 +35,7 @@ class ScriptedCalls:
         self,
         calls: Sequence[ModelCall],
         *,
-        then: Sequence[Work] = (),
+        then: Sequence[CallEstimate] = (),
         on_text: Callable[[int, str], bool] | None = None,
     ) -> list[Answer]:
         answers: list[Answer] = []
@@ -41,5 +44,8 @@ class ScriptedCalls:
             answers.append(await self.call(call, then=then, on_text=watch))
         return answers
 
-    def has_time_for(self, work: Work) -> bool:
+    def has_time_for(self, extra: CallEstimate) -> bool:
         return self._time
+
+    def show(self, text: str) -> None:
+        self.shown.append(text)

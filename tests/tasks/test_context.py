@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from cato_lsp.tasks.context import CHUNK_LINES, LONGEST_CHUNK, Chunk, ChunkRing, FileContext, chunk_around, most_telling
 from cato_lsp.tasks.exclusion import Exclusion
-from cato_lsp.tasks.families import CATO, CODEGEMMA, CODESTRAL, PLAIN, QWEN_CODER, STARCODER2, FimFamily
+from cato_lsp.tasks.families import CATO, CODEGEMMA, CODESTRAL, PLAIN, QWEN_CODER, SEED_CODER, STARCODER2
 from cato_lsp.tasks.fim import FimPromptBuilder
+from cato_lsp.tasks.fim_family import FimFamily
 from cato_lsp.tasks.imports import Import, candidates, definitions, imports_of
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.tokenizer import Tokenizer
@@ -80,6 +81,10 @@ def test_typing_on_a_line_keeps_every_token_before_it_with_other_files_too(
             "<fim_prefix>a.py\nx = 1\n<fim_suffix>\nz = 3\n<fim_middle>y =",
         ),
         (
+            CODESTRAL,
+            "<s>[SUFFIX]\nz = 3\n[PREFIX]+++++ old.py\na = 1\n\n+++++ new.py\nb = 2\n\n+++++ a.py\nx = 1\ny =",
+        ),
+        (
             CODEGEMMA,
             "<bos><|file_separator|>old.py\na = 1\n<|file_separator|>new.py\nb = 2\n<|file_separator|>a.py\n"
             "<|fim_prefix|>x = 1\n<|fim_suffix|>\nz = 3\n<|fim_middle|>y =",
@@ -103,7 +108,7 @@ def _spelled(tokenizer: Tokenizer, family: FimFamily, number: int) -> str:
     return named.get(number) or tokenizer.decode([number])
 
 
-@pytest.mark.parametrize("family", [CATO, CODESTRAL], ids=lambda family: family.name)
+@pytest.mark.parametrize("family", [CATO, SEED_CODER], ids=lambda family: family.name)
 def test_a_family_that_never_learned_it_is_told_of_no_other_file(
     family_tokenizers: dict[str, Tokenizer], family: FimFamily
 ) -> None:

@@ -84,9 +84,10 @@ def test_generating_touches_nothing_outside_its_range_helix_9624(
     if target is None:
         return
     calls = ScriptedCalls(prompter._tokenizer.decode, lambda _prompt: answer)
-    generated = anyio.run(Generation(snapshot, target, prompter).run, calls, lambda _text: None)
+    generated = anyio.run(Generation(snapshot, target, prompter).run, calls)
     if generated is not None:
-        assert_nothing_else_is_touched(document, snapshot, generated.edit)
+        assert isinstance(generated.content, Edit)
+        assert_nothing_else_is_touched(document, snapshot, generated.content)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -101,6 +102,7 @@ def test_documenting_touches_nothing_outside_its_range_helix_9624(
     if symbol is None:
         return
     calls = ScriptedCalls(prompter._tokenizer.decode, lambda _prompt: answer)
-    edit = anyio.run(Summarization(snapshot, symbol, prompter).run, calls)
-    if edit is not None:
-        assert_nothing_else_is_touched(document, snapshot, edit)
+    documented = anyio.run(Summarization(snapshot, symbol, prompter).run, calls)
+    if documented is not None:
+        assert isinstance(documented.content, Edit)
+        assert_nothing_else_is_touched(document, snapshot, documented.content)

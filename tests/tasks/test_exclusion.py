@@ -56,6 +56,18 @@ def test_a_private_key_in_any_file_is_a_secret() -> None:
     assert not NOTHING.forbids_reading("file:///p/notes.md", "how to make a private key")
 
 
+@pytest.mark.parametrize("before", [0, 4096, 400_000])
+def test_a_private_key_is_found_wherever_it_stands(before: int) -> None:
+    key = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----\n"
+    assert NOTHING.forbids_reading("file:///p/notes.md", "x" * before + "\n" + key)
+    assert NOTHING.forbids_completion("file:///p/notes.md", "markdown", "x" * before + "\n" + key)
+
+
+def test_a_text_that_speaks_of_private_keys_again_and_again_counts_as_a_secret() -> None:
+    assert not NOTHING.forbids_reading("file:///p/notes.md", "PRIVATE KEY " * 100)
+    assert NOTHING.forbids_reading("file:///p/notes.md", "PRIVATE KEY " * 400)
+
+
 @pytest.mark.parametrize("uri", ["file://[broken/a.py", "file:///a\0b.py", "file:///%ff%fe.py"])
 def test_what_cannot_be_judged_is_excluded(uri: str) -> None:
     assert NOTHING.forbids_reading(uri)

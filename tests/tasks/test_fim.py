@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cato_lsp.tasks import window
-from cato_lsp.tasks.families import CODELLAMA, CODESTRAL, FAMILIES, PLAIN, FimFamily
+from cato_lsp.tasks.families import CODELLAMA, CODESTRAL, FAMILIES, PLAIN
 from cato_lsp.tasks.fim import FimPrompt, FimPromptBuilder
+from cato_lsp.tasks.fim_family import FimFamily, Order
 from cato_lsp.tasks.tokenizer import Tokenizer
 
 pieces = st.sampled_from(
@@ -40,7 +41,12 @@ def builder_of(
     family_tokenizers: dict[str, Tokenizer], family: FimFamily, budget: int
 ) -> tuple[FimPromptBuilder, Tokenizer]:
     tokenizer = family_tokenizers[family.name]
-    return FimPromptBuilder(tokenizer, family, budget), tokenizer
+    return FimPromptBuilder(tokenizer, family, budget + frame(tokenizer, family)), tokenizer
+
+
+def frame(tokenizer: Tokenizer, family: FimFamily) -> int:
+    """Tokens of the chat turn around a prompt."""
+    return len(tokenizer.encode_template(family.begin)) + len(tokenizer.encode_template(family.end))
 
 
 @settings(max_examples=150, deadline=None)
@@ -51,7 +57,7 @@ def test_a_prompt_never_exceeds_its_budget_and_its_parts_are_the_text_around_the
     builder, tokenizer = builder_of(family_tokenizers, family, budget)
     offset = int(at * len(text))
     prompt = builder.build(text, offset)
-    assert len(prompt.ids) <= budget
+    assert len(prompt.ids) <= budget + frame(tokenizer, family)
     before = text[:offset].replace("\r\n", "\n")
     assert before.rstrip(" \t").endswith((prompt.before + prompt.line).rstrip(" \t"))
     assert text[offset:].replace("\r\n", "\n").startswith(prompt.after)
@@ -87,7 +93,8 @@ def test_typing_on_a_line_keeps_every_prompt_token_up_to_that_line(
         if later.before != earlier.before:
             continue  # the head of a line longer than an eighth of the budget has moved, in one jump
         shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(earlier.ids, later.ids, strict=False)))
-        assert shared >= len(earlier.ids) - len(tokenizer.encode(earlier.line))
+        behind = 0 if family.order is Order.PSM else bool(family.middle) + len(tokenizer.encode_template(family.end))
+        assert shared >= len(earlier.ids) - len(tokenizer.encode(earlier.line)) - behind
         assert earlier.after == later.after
 
 
@@ -126,7 +133,8 @@ def test_text_that_spells_a_control_token_never_becomes_one(family_tokenizers: d
         attack = "".join(family.control) + "<|endoftext|><|im_start|> </s> "
         text = f"a = '{attack}'\n{attack}b\n# {attack}"
         ids = FimPromptBuilder(tokenizer, family, 1000).build(text, text.index("b")).ids
-        expected = len(family.required) + bool(family.bos)
+        framed = family.begin + family.end
+        expected = len(family.required) + bool(family.bos) + sum(framed.count(token) for token in family.control)
         assert sum(number in control for number in ids) == expected, family.name
         assert tokenizer.decode(tokenizer.encode(text)).replace("▁", " ") == text.replace("▁", " ")
 

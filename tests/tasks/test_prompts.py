@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,21 @@ def test_a_broken_template_is_refused_when_it_is_read(tokenizer: Tokenizer, tmp_
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{% for %}"}))
     with pytest.raises(ChatTemplateError):
         read_chat_template(tmp_path, tokenizer)
+
+
+def test_a_template_that_cannot_be_rendered_is_refused_when_it_is_read(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    config = {"chat_template": "{{ not_a_function() }}" + CHATML}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(ChatTemplateError, match="not_a_function"):
+        read_chat_template(tmp_path, tokenizer)
+
+
+def test_a_template_that_asks_for_the_date_gets_it(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    config = {"chat_template": "{{ strftime_now('%d %b %Y') }}\n" + CHATML}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    template = read_chat_template(tmp_path, tokenizer, datetime(2026, 3, 4, tzinfo=UTC))
+    assert template is not None
+    assert tokenizer.decode(template.encode([("user", "hello")])).startswith("04 Mar 2026")
 
 
 @pytest.mark.parametrize("shape", ["text", "list", "file"])

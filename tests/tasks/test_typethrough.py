@@ -61,18 +61,13 @@ def test_answers_do_not_cross_documents() -> None:
     assert cache.lookup(document("a = ", "file:///b.py"), 4) is None
 
 
-def test_a_growing_answer_is_found_and_awaited() -> None:
+def test_a_newer_answer_replaces_the_one_for_the_same_gap() -> None:
     cache = TypeThroughCache()
-    cache.put(document("a = "), 4, "foo", final=False)
+    cache.put(document("a = "), 4, "foo")
     assert cache.lookup(document("a = fo"), 6) == "o"
-    assert cache.awaits(document("a = fo"), 6)
     assert cache.lookup(document("a = foo"), 7) is None
-    assert cache.awaits(document("a = foo"), 7)
-    assert cache.awaits(document("a = foo.b"), 9)
-    assert not cache.awaits(document("a = fx"), 6)
     cache.put(document("a = "), 4, "foo.bar")
     assert cache.lookup(document("a = foo.b"), 9) == "ar"
-    assert not cache.awaits(document("a = foo.b"), 9)
 
 
 def test_the_longest_rest_wins() -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import textwrap
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cato_lsp.tasks.calls import CannotDoError, is_stuck
+from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.generation import Generation, generation_target, reindented
 from cato_lsp.tasks.prompts import CatoPrompter, PlainPrompter
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.summarization import Explanation, Summarization, documentable
 from cato_lsp.tasks.symbols import syntax_errors
+from cato_lsp.tasks.task import TaskResult
 from cato_lsp.tasks.tokenizer import Tokenizer
 from cato_lsp.tasks.translation import Translation, translations
 from tests.tasks.scripted import ScriptedCalls
@@ -43,6 +46,12 @@ def at(marked: str, language: str = "python", newline: str = "\n") -> tuple[Snap
     return Snapshot("file:///a", language, 1, text.replace("‸", "")), text.index("‸")
 
 
+def edit_of(result: TaskResult | None) -> Edit:
+    assert result is not None
+    assert isinstance(result.content, Edit)
+    return result.content
+
+
 async def generated(
     marked: str, answer: str, plain: PlainPrompter, tokenizer: Tokenizer, language: str = "python", newline: str = "\n"
 ) -> tuple[str, bool]:
@@ -50,9 +59,9 @@ async def generated(
     target = generation_target(snapshot, offset)
     assert target is not None
     calls = ScriptedCalls(tokenizer.decode, lambda _prompt: answer)
-    result = await Generation(snapshot, target, plain).run(calls, lambda _text: None)
+    result = await Generation(snapshot, target, plain).run(calls)
     assert result is not None
-    return result.edit.apply(snapshot.text), result.unverified
+    return edit_of(result).apply(snapshot.text), result.unverified
 
 
 @pytest.mark.parametrize(
@@ -145,9 +154,9 @@ async def test_no_answer_touches_anything_outside_of_the_stub(
     target = generation_target(snapshot, offset)
     assert target is not None
     calls = ScriptedCalls(tokenizer.decode, lambda _prompt: answer)
-    result = await Generation(snapshot, target, plain).run(calls, lambda _text: None)
+    result = await Generation(snapshot, target, plain).run(calls)
     if result is not None:
-        text = result.edit.apply(snapshot.text)
+        text = edit_of(result).apply(snapshot.text)
         assert text.startswith(snapshot.text[: target.start])
         assert text.endswith(snapshot.text[target.end :])
         assert target.start <= snapshot.text.index("    pass")
@@ -189,10 +198,11 @@ async def test_a_short_function_is_documented_with_one_call(plain: PlainPrompter
     assert symbol is not None
     task = Summarization(snapshot, symbol, plain)
     calls = ScriptedCalls(tokenizer.decode, lambda _prompt: "Return twice the number.")
-    edit = await task.run(calls)
-    assert edit is not None
-    assert edit.apply(SHORT) == 'def f(x):\n    """Return twice the number."""\n    return x * 2\n'
-    assert len(calls.prompts) == len(task.foresee()) == 1
+    assert (
+        edit_of(await task.run(calls)).apply(SHORT)
+        == 'def f(x):\n    """Return twice the number."""\n    return x * 2\n'
+    )
+    assert len(calls.prompts) == len(task.estimate()) == 1
 
 
 async def test_a_long_class_is_summed_up_from_its_methods(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
@@ -201,30 +211,26 @@ async def test_a_long_class_is_summed_up_from_its_methods(plain: PlainPrompter, 
     assert symbol is not None
     task = Summarization(snapshot, symbol, plain)
     calls = ScriptedCalls(tokenizer.decode, lambda prompt: "The whole." if "m11: A part." in prompt else "A part.")
-    edit = await task.run(calls)
-    assert len(calls.prompts) == len(task.foresee()) == 13
+    edit = edit_of(await task.run(calls))
+    assert len(calls.prompts) == len(task.estimate()) == 13
     assert calls.then == [1] * 12 + [0]  # the reduction is foreseen while the parts are worked on
-    assert edit is not None
     assert edit.apply(LONG).startswith('class Big:\n    """The whole."""\n    def m0')
 
 
 async def test_an_explanation_of_a_file_lists_its_symbols(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
     text = SHORT + "\n\nclass A:\n    pass\n"
     snapshot = Snapshot("file:///p/tools.py", "python", 1, text)
-    seen: list[str] = []
     calls = ScriptedCalls(tokenizer.decode, lambda prompt: "All of it." if "A: It is." in prompt else "It is.")
-    shown = await Explanation(snapshot, 0, len(text), plain).run(calls, seen.append)
-    assert shown == "# tools.py\n\nAll of it.\n\n- `f`: It is.\n- `A`: It is.\n"
-    assert seen[-1] == "# tools.py\n\nAll of it.\n"
+    shown = await Explanation(snapshot, 0, len(text), plain).run(calls)
+    assert shown.content == "# tools.py\n\nAll of it.\n\n- `f`: It is.\n- `A`: It is.\n"
+    assert calls.shown[-1] == "# tools.py\n\nAll of it.\n"
 
 
 async def test_one_line_of_any_length_can_be_explained(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
     text = "x = [" + "1, " * 40_000 + "]"
     calls = ScriptedCalls(tokenizer.decode, lambda _prompt: "Numbers.")
-    shown = await Explanation(Snapshot("file:///a.py", "python", 1, text), 0, len(text), plain).run(
-        calls, lambda _text: None
-    )
-    assert "Numbers." in shown
+    shown = await Explanation(Snapshot("file:///a.py", "python", 1, text), 0, len(text), plain).run(calls)
+    assert "Numbers." in cast("str", shown.content)
 
 
 FILE = 'import os\n\n\n# doubles\ndef f(x):\n    return x * 2\n\n\ndef g(y):\n    """Halve."""\n    return y / 2\n'
@@ -238,25 +244,24 @@ def javascript(prompt: str) -> str:
 async def test_the_bundled_model_translates_function_by_function_in_order(
     cato: CatoPrompter, tokenizer: Tokenizer
 ) -> None:
-    seen: list[str] = []
     calls = ScriptedCalls(tokenizer.decode, javascript)
     task = Translation(Snapshot("file:///a.py", "python", 1, FILE), 0, len(FILE), "javascript", cato)
-    result = await task.run(calls, seen.append)
-    assert len(calls.prompts) == len(task.foresee()) == 2
-    assert result.text == (
+    result = await task.run(calls)
+    assert len(calls.prompts) == len(task.estimate()) == 2
+    assert result.content == (
         "// cato: not translated\n// import os\n\nfunction f(x) {\n  return x;\n}\n\nfunction g(x) {\n  return x;\n}\n"
     )
     assert result.unverified
-    assert seen[-1] == result.text
-    assert all(text.startswith(seen[0][:20]) for text in seen)
+    assert calls.shown[-1] == result.content
+    assert all(text.startswith(calls.shown[0][:20]) for text in calls.shown)
 
 
 async def test_another_model_translates_small_neighbours_together(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
     calls = ScriptedCalls(tokenizer.decode, lambda _prompt: "```js\nlet x = 1;\n```")
     task = Translation(Snapshot("file:///a.py", "python", 1, FILE), 0, len(FILE), "javascript", plain)
-    result = await task.run(calls, lambda _text: None)
+    result = await task.run(calls)
     assert len(calls.prompts) == 1
-    assert result.text == "let x = 1;\n"
+    assert result.content == "let x = 1;\n"
     assert not result.unverified
 
 
@@ -264,8 +269,8 @@ async def test_what_does_not_parse_is_repaired_once(plain: PlainPrompter, tokeni
     answers = iter(["let x = ;", "let x = 1;"])
     calls = ScriptedCalls(tokenizer.decode, lambda _prompt: next(answers))
     task = Translation(Snapshot("file:///a.py", "python", 1, "x = 1\n"), 0, 6, "javascript", plain)
-    result = await task.run(calls, lambda _text: None)
-    assert result.text == "let x = 1;\n"
+    result = await task.run(calls)
+    assert result.content == "let x = 1;\n"
     assert not result.unverified
     assert "line 1" in calls.prompts[1]
 
@@ -274,16 +279,16 @@ async def test_what_does_not_parse_is_repaired_once(plain: PlainPrompter, tokeni
 async def test_what_cannot_be_repaired_is_marked(plain: PlainPrompter, tokenizer: Tokenizer, time: bool) -> None:
     calls = ScriptedCalls(tokenizer.decode, lambda _prompt: "let x = ;", time=time)
     task = Translation(Snapshot("file:///a.py", "python", 1, "x = 1\n"), 0, 6, "javascript", plain)
-    result = await task.run(calls, lambda _text: None)
+    result = await task.run(calls)
     assert len(calls.prompts) == (2 if time else 1)
     assert result.unverified
-    assert result.text.startswith("// cato: not verified, please check: line 1")
+    assert cast("str", result.content).startswith("// cato: not verified, please check: line 1")
 
 
 async def test_a_target_without_a_grammar_is_never_called_verified(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
     calls = ScriptedCalls(tokenizer.decode, lambda _prompt: "let x = 1")
     task = Translation(Snapshot("file:///a.py", "python", 1, "x = 1\n"), 0, 6, "swift", plain)
-    assert (await task.run(calls, lambda _text: None)).unverified
+    assert (await task.run(calls)).unverified
 
 
 async def test_a_selected_method_is_translated_without_its_indentation(
@@ -292,9 +297,7 @@ async def test_a_selected_method_is_translated_without_its_indentation(
     text = "class A:\n    def f(x):\n        return x\n"
     start = text.index("    def")
     calls = ScriptedCalls(tokenizer.decode, javascript)
-    await Translation(Snapshot("file:///a.py", "python", 1, text), start + 4, len(text), "javascript", cato).run(
-        calls, lambda _text: None
-    )
+    await Translation(Snapshot("file:///a.py", "python", 1, text), start + 4, len(text), "javascript", cato).run(calls)
     assert calls.prompts == [f"javascript\n{textwrap.dedent(text[start:]).strip()}"]
 
 

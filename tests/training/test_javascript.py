@@ -5,7 +5,7 @@ import textwrap
 from typing import Any
 
 import pytest
-from training.javascript import node_accepts, to_javascript
+from training.javascript import NODE, node_accepts, to_javascript
 from training.js_expressions import UnsupportedError
 
 FUNCTIONS: list[tuple[str, list[Any]]] = [
@@ -86,7 +86,7 @@ def function(source: str) -> ast.FunctionDef:
 
 def run_javascript(code: str, arguments: list[Any]) -> Any:
     script = f"{code}\nconsole.log(JSON.stringify(f(...{json.dumps(arguments)})))"
-    return json.loads(subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True).stdout)
+    return json.loads(subprocess.run([NODE, "-e", script], capture_output=True, text=True, check=True).stdout)
 
 
 @pytest.mark.parametrize(("source", "arguments"), FUNCTIONS)

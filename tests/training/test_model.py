@@ -82,7 +82,7 @@ def test_answers_and_their_end_weigh_more_than_the_context() -> None:
 def trainer(folder: Path, tokens: int, workers: int = 0) -> Trainer:
     stages = (Stage(0.0, 32, 4),)
     plan = Plan(tokens=tokens, stages=stages, warmup_steps=5, decay_share=0.01, save_every_s=0.0, workers=workers)
-    return Trainer(TINY, plan, CountingSource(), torch.zeros(4, 33, dtype=torch.long), folder, threads=1)
+    return Trainer(TINY, plan, CountingSource(), {"python": torch.zeros(4, 33, dtype=torch.long)}, folder, threads=1)
 
 
 def run(trainer: Trainer) -> None:
@@ -119,24 +119,24 @@ def test_batches_of_several_worker_processes_are_those_of_one(tmp_path: Path) ->
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
     learner = trainer(tmp_path, 60 * 128)
     ids = torch.stack([torch.arange(33) + i for i in range(8)])
-    learner.held_out = ids
-    before = learner.held_out_loss()
+    learner.held_out = {"python": ids}
+    before = learner.held_out_loss("python")
     run(learner)
-    assert learner.held_out_loss() < 0.6 * before
+    assert learner.held_out_loss("python") < 0.6 * before
 
 
 def test_training_goes_on_from_an_exported_model(tmp_path: Path) -> None:
     first = trainer(tmp_path / "first", 60 * 128)
-    first.held_out = torch.stack([torch.arange(33) + i for i in range(8)])
+    first.held_out = {"python": torch.stack([torch.arange(33) + i for i in range(8)])}
     run(first)
     export_model(first.model, train_tokenizer(["def f(): pass"], 300), tmp_path / "model")
     second = trainer(tmp_path / "second", 20 * 128)
     second.held_out = first.held_out
     read_weights(second.model, tmp_path / "model")
-    learnt = second.held_out_loss()
-    assert learnt == pytest.approx(first.held_out_loss(), rel=0.02)
+    learnt = second.held_out_loss("python")
+    assert learnt == pytest.approx(first.held_out_loss("python"), rel=0.02)
     run(second)
-    assert second.held_out_loss() < learnt
+    assert second.held_out_loss("python") < learnt
 
 
 def test_reading_gives_back_what_was_exported_to_the_bit(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 from training.corpus import SourceFile
-from training.samples import CodeSamples, Encoder, block_end, pick_hole
+from training.samples import CodeSamples, Encoder
+from training.text import block_end, pick_hole
 from training.tokenizer import train_tokenizer
 from training.trainer import Stage, packed_batch
 

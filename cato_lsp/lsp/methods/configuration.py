@@ -45,7 +45,7 @@ async def pull_configuration(session: Session) -> None:
                 pulled = answer[0] if answer else None
         except JsonRpcException as error:
             logger.warning("The client did not tell its settings: %s", error)
-    session.apply_settings(pulled)
+    await session.apply_settings(pulled)
 
 
 async def did_change_configuration(session: Session, params: types.DidChangeConfigurationParams) -> None:
@@ -54,9 +54,9 @@ async def did_change_configuration(session: Session, params: types.DidChangeConf
     if workspace is not None and workspace.configuration:
         await pull_configuration(session)
         return
-    session.apply_settings(params.settings)
+    await session.apply_settings(params.settings)
 
 
-def did_change_workspace_folders(session: Session, params: types.DidChangeWorkspaceFoldersParams) -> None:
+async def did_change_workspace_folders(session: Session, params: types.DidChangeWorkspaceFoldersParams) -> None:
     """Follow the workspace's folders."""
-    session.change_roots(params.event)
+    await session.change_roots(params.event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,14 @@ from lsprotocol import types
 
 from cato_lsp.lsp.methods.feedback import accept_command
 from cato_lsp.lsp.protocol import snapshot_first
+from cato_lsp.supervise import traceback_of
 from cato_lsp.tasks.completion import Completion, CompletionRequest, SelectedCompletion
 
 if TYPE_CHECKING:
     from cato_lsp.lsp.documents import Document
     from cato_lsp.lsp.session import Session
+
+logger = logging.getLogger(__name__)
 
 
 @snapshot_first
@@ -39,7 +43,11 @@ def inline_completion(
 
 
 async def _complete(session: Session, document: Document, request: CompletionRequest) -> types.InlineCompletionList:
-    completions = await session.backend.orchestrator.complete(session.client, request, session.settings)
+    try:
+        completions = await session.backend.orchestrator.complete(session.client, request, session.settings)
+    except Exception as error:  # nobody wants a message box for a suggestion that fails while typing
+        logger.error("A completion failed\n%s", traceback_of(error))
+        return await _nothing()
     if document.version != request.snapshot.version:
         return await _nothing()
     items = [item_of(completion, request, document) for completion in completions]

@@ -56,15 +56,6 @@ async function findPython(): Promise<string | undefined> {
   return undefined;
 }
 
-async function hasGpu(): Promise<boolean> {
-  try {
-    await run("nvidia-smi", ["-L"]);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 async function install(
   context: vscode.ExtensionContext,
   log: vscode.LogOutputChannel,
@@ -74,35 +65,31 @@ async function install(
 ): Promise<void> {
   const environment = privateEnvironment(context);
   const source = vscode.workspace.getConfiguration("cato").get<string>("server.source", "cato-lsp");
-  const pip = (...args: string[]): Promise<void> =>
-    call(programIn(environment, "python"), ["-m", "pip", "--disable-pip-version-check", "--no-input", "install", ...args], log, token);
+  const inside = (program: string, ...args: string[]): Promise<void> =>
+    call(programIn(environment, program), args, log, token, (message) => progress.report({ message }));
   await fs.mkdir(path.dirname(environment), { recursive: true });
   progress.report({ message: "making a Python environment" });
   await call(python, ["-m", "venv", "--clear", environment], log, token);
   progress.report({ message: "the server" });
   try {
-    await pip("--no-deps", source);
+    await inside("python", "-m", "pip", "--disable-pip-version-check", "--no-input", "install", source);
   } catch (error) {
     if (error instanceof vscode.CancellationError) {
       throw error;
     }
     throw new Error(`pip cannot install ${source}; set cato.server.source to the folder of a checkout. ${String(error)}`);
   }
-  if (await hasGpu()) {
-    progress.report({ message: "vLLM for your GPU (some gigabytes)" });
-    await pip(`${source}[gpu]`);
-    return;
-  }
-  // vLLM's CPU wheel asks for builds that do not fit its torch: the locked list, without resolution, is the way that works.
-  const locks = path.join(context.extensionPath, "dist");
-  progress.report({ message: "PyTorch for the CPU (some 200 MB)" });
-  const torch = (await fs.readFile(path.join(locks, "torch.txt"), "utf8")).trim();
-  await pip("--no-deps", torch).catch(() => pip("--no-deps", "--index-url", "https://download.pytorch.org/whl/cpu", torch));
-  progress.report({ message: "vLLM and what it needs (some 500 MB)" });
-  await pip("--no-deps", "--require-hashes", "--requirement", path.join(locks, "cpu.txt"));
+  // The same command as in a terminal: it chooses the engine, reports what it downloads, and checks the result.
+  await inside("cato-lsp", "setup");
 }
 
-function call(program: string, args: string[], log: vscode.LogOutputChannel, token: vscode.CancellationToken): Promise<void> {
+function call(
+  program: string,
+  args: string[],
+  log: vscode.LogOutputChannel,
+  token: vscode.CancellationToken,
+  show: (line: string) => void = () => {},
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
     const cancel = token.onCancellationRequested(() => child.kill());
@@ -110,7 +97,8 @@ function call(program: string, args: string[], log: vscode.LogOutputChannel, tok
     const note = (data: Buffer): void => {
       const text = data.toString().trim();
       if (text) {
-        last = text.split("\n").at(-1) ?? last;
+        last = text.split("\n").at(-1)?.trim() ?? last;
+        show(last);
         log.info(text);
       }
     };

@@ -31,20 +31,18 @@ end
 local function candidates()
   local here = debug.getinfo(1, "S").source:sub(2)
   local checkout = vim.fs.normalize(here .. "/../../../../..")
-  local project = vim.fs.root(0, ".venv") or vim.uv.cwd()
   local found = {}
-  for _, environment in ipairs({ vim.env.VIRTUAL_ENV or "", project .. "/.venv" }) do
-    if environment ~= "" then
-      table.insert(found, environment .. "/bin/cato-lsp")
-    end
+  -- Not the project's `.venv`: nothing that comes with a cloned repository is executed.
+  if (vim.env.VIRTUAL_ENV or "") ~= "" then
+    table.insert(found, vim.env.VIRTUAL_ENV .. "/bin/cato-lsp")
   end
   table.insert(found, vim.fn.exepath("cato-lsp"))
   table.insert(found, checkout .. "/.venv/bin/cato-lsp")
   return found
 end
 
---- How the server is started: the option `cmd`, else the active environment's, the project's `.venv`, the one on
---- PATH, or that of the checkout which this plugin is part of.
+--- How the server is started: the option `cmd`, else the active environment's, the one on PATH, or that of the
+--- checkout which this plugin is part of.
 ---@return string[]? cmd
 function M.find()
   if config.options.cmd then

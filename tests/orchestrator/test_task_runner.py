@@ -10,20 +10,38 @@ import anyio.lowlevel
 import pytest
 
 from cato_lsp.config import SlaSettings
-from cato_lsp.engine.api import Engine
 from cato_lsp.orchestrator.admission import MOST_OF_ONE
-from cato_lsp.orchestrator.live import LiveTasks, Slot
+from cato_lsp.orchestrator.live import LiveTasks
 from cato_lsp.orchestrator.record import Outcome, TaskLog
-from cato_lsp.orchestrator.work import EndedError, Plan, RefusedError, Watcher, WorkRunner
+from cato_lsp.orchestrator.task_calls import TaskObserver
+from cato_lsp.orchestrator.task_runner import EndedError, RefusedError, TaskRunner
+from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.slo import TaskKind
-from cato_lsp.tasks.calls import Calls, ModelCall
+from cato_lsp.tasks.calls import CallEstimate, Calls, ModelCall
 from cato_lsp.tasks.model_format import read_model_format
 from cato_lsp.tasks.prompts import PlainPrompter, Prompt, Prompter
-from tests.orchestrator.scripted import Clock, ScriptedEngine
+from cato_lsp.tasks.task import TaskRequest, TaskResult
+from tests.orchestrator.scripted import Clock, ScriptedEngine, host_of
 
 pytestmark = pytest.mark.anyio
 
 ENDLESS = "x " * 100_000
+
+
+class TwoCalls:
+    """A task of two calls at the same time."""
+
+    note = "one thing to know"
+
+    def __init__(self, tokens: int) -> None:
+        self._call = ModelCall(Prompt((1, 2, 3)), max_tokens=200_000, expected_tokens=tokens)
+
+    def estimate(self) -> list[CallEstimate]:
+        return [self._call.estimate, self._call.estimate]
+
+    async def run(self, calls: Calls) -> TaskResult:
+        await calls.map([self._call, self._call])
+        return TaskResult("done")
 
 
 class Office:
@@ -32,29 +50,21 @@ class Office:
     def __init__(self, prompter: Prompter, words: str = ENDLESS) -> None:
         self.clock = Clock()
         self.engine = ScriptedEngine(self.clock, lambda _call: words.strip())
+        self.engine.costs = StepCosts(fixed=0.02, per_sequence=0.05)
         self.live = LiveTasks()
         self.log = TaskLog()
-        self.runner = WorkRunner(self.live, self.log, self.clock)
+        self.runner = TaskRunner(*host_of(self.engine, prompter), self.live, self.log, self.clock)
         self.ended: list[str] = []
         self.notes: list[str] = []
-        self._prompter = prompter
 
     async def translate(self, client: str, place: int = 0, uri: str = "file:///a", tokens: int = 10) -> None:
         """Run a translation of two calls side by side; how it ended is noted."""
-        call = ModelCall(Prompt((1, 2, 3)), max_tokens=200_000, expected_tokens=tokens)
-
-        async def prepare() -> tuple[Engine, Prompter]:
-            return self.engine, self._prompter
-
-        async def work(calls: Calls) -> str:
-            await calls.map([call, call])
-            return "done"
-
-        slot = Slot(client, uri, TaskKind.TRANSLATION, place)
-        plan: Plan[str] = Plan([call.work, call.work], work, "one thing to know")
+        request = TaskRequest(TaskKind.TRANSLATION, uri, place, lambda _: TwoCalls(tokens))
+        observer = TaskObserver(note=self.notes.append)
         try:
-            done = await self.runner.run(slot, SlaSettings(), prepare, lambda _: plan, Watcher(self.notes.append))
-            self.ended.append(done)
+            result = await self.runner.run_task(client, request, SlaSettings(), observer)
+            assert result is not None
+            self.ended.append(str(result.content))
         except (RefusedError, EndedError) as error:
             self.ended.append(str(error))
 
@@ -67,7 +77,7 @@ class Office:
         """No call runs, and nothing is counted as ahead of the next task."""
         assert self.engine.running == 0
         assert len(self.live) == 0
-        assert not self.runner.ahead
+        assert not self.runner.running
 
 
 @pytest.fixture
@@ -81,7 +91,7 @@ async def test_asking_for_the_same_again_frees_what_the_former_had(office: Offic
         await office.until(lambda: office.engine.running == 2)
         group.start_soon(office.translate, "a")
         await office.until(lambda: office.ended == ["superseded"] and office.engine.running == 2)
-        assert len(office.runner.ahead) == 1
+        assert len(office.runner.running) == 1
         group.cancel_scope.cancel()
     office.assert_all_is_free()
     assert [record.outcome for record in office.log] == [Outcome.SUPERSEDED, Outcome.CANCELLED]
@@ -116,7 +126,7 @@ async def test_a_disconnect_frees_all_that_the_client_had_and_nothing_of_others(
         office.live.end_client("gone")
         await office.until(lambda: office.ended == ["cancelled"] * 3)
         assert office.engine.running == 2
-        assert [task.client for task in office.runner.ahead] == ["here"]
+        assert [task.client for task in office.runner.running] == ["here"]
         group.cancel_scope.cancel()
     office.assert_all_is_free()
 
@@ -127,7 +137,7 @@ async def test_a_window_full_of_translations_is_refused_the_next_and_another_win
     async with anyio.create_task_group() as group:
         for place in range(MOST_OF_ONE):
             group.start_soon(office.translate, "greedy", place)
-        await office.until(lambda: len(office.runner.ahead) == MOST_OF_ONE)
+        await office.until(lambda: len(office.runner.running) == MOST_OF_ONE)
         calls = len(office.engine.calls)
         await office.translate("greedy", MOST_OF_ONE)
         assert office.ended == [
@@ -135,15 +145,15 @@ async def test_a_window_full_of_translations_is_refused_the_next_and_another_win
         ]
         assert len(office.engine.calls) == calls
         group.start_soon(office.translate, "modest")
-        await office.until(lambda: len(office.runner.ahead) == MOST_OF_ONE + 1)
+        await office.until(lambda: len(office.runner.running) == MOST_OF_ONE + 1)
         group.cancel_scope.cancel()
     office.assert_all_is_free()
     assert Outcome.REFUSED in [record.outcome for record in office.log]
 
 
-async def test_a_task_taken_on_for_later_is_told_so_and_planned_for_then(office: Office) -> None:
+async def test_a_task_admitted_for_later_gets_a_note_and_a_later_deadline(office: Office) -> None:
     async with anyio.create_task_group() as group:
-        group.start_soon(office.translate, "a", 0, "file:///a", 10_000)
+        group.start_soon(office.translate, "a", 0, "file:///a", 2000)
         await office.until(lambda: office.engine.running == 2)
         before = len(office.engine.calls)
         group.start_soon(office.translate, "a", 1)

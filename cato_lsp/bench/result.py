@@ -1,4 +1,4 @@
-"""What became of a run's calls."""
+"""The results of a run, call by call."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from cato_lsp.scheduling.slo import ServiceClass, Slo
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What became of one call. Times are seconds on the clock of the run."""
+class CallResult:
+    """The timing and cost of one call. Times are seconds on the clock of the run."""
 
     slo: Slo
     prompt: int
@@ -47,7 +47,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class TimelineStep:
-    """One step of the engine: when, and how many tokens each call got (by its position in `Run.outcomes`)."""
+    """One step of the engine: when, and how many tokens each call got (by its position in `Run.results`)."""
 
     start: float
     end: float
@@ -65,7 +65,7 @@ class Run:
     """Seconds until the last one ended."""
     busy: float
     """Seconds during which a step was being computed."""
-    outcomes: Sequence[Outcome]
+    results: Sequence[CallResult]
     steps: Sequence[TimelineStep] = field(default_factory=list[TimelineStep])
     policy_errors: int = 0
     machine: dict[str, Any] | None = None

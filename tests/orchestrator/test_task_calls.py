@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cato_lsp.engine.api import EngineError
-from cato_lsp.orchestrator.pace import WIDEST, Pace
+from cato_lsp.orchestrator.call_times import MOST_CALLS
 from cato_lsp.orchestrator.record import TaskRecord
-from cato_lsp.orchestrator.workflow import QUEUE_PENALTY, TaskCalls
+from cato_lsp.orchestrator.task_calls import QUEUE_PENALTY, TaskCalls
+from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
-from cato_lsp.tasks.calls import ModelCall, Work
+from cato_lsp.tasks.calls import CallEstimate, ModelCall
 from cato_lsp.tasks.prompts import Prompt
 from tests.orchestrator.scripted import Clock, ScriptedEngine
 
@@ -22,9 +23,8 @@ pytestmark = pytest.mark.anyio
 ANSWER = 10
 
 
-def pace() -> Pace:
-    """One second for a call of `ANSWER` tokens, whatever its prompt; calls side by side take as long as one by one."""
-    return Pace(prompt_token=0.0, answer_token=0.1, batching_slowdown=1.0, calls=1)
+COSTS = StepCosts(fixed=0.0, per_token=0.0, per_sequence=0.1, per_context=0.0, recent_step=0.0)
+"""One second for a call of `ANSWER` tokens, whatever its prompt; calls at once take as long as one after the other."""
 
 
 def call(expected: int = ANSWER) -> ModelCall:
@@ -37,10 +37,11 @@ class Task:
     def __init__(self, seconds: float, answered: int = ANSWER, service: ServiceClass = ServiceClass.E2E) -> None:
         self.clock = Clock()
         self.engine = ScriptedEngine(self.clock, lambda _call: " ".join("x" * answered))
+        self.engine.costs = COSTS
         self.record = TaskRecord(TaskKind.TRANSLATION, "test", seconds)
         self.end = self.clock.now + seconds
         slo = Slo(TaskKind.TRANSLATION, service, self.clock.now, self.end, "test")
-        self.calls = TaskCalls(self.engine, slo, self.record, pace(), self.clock)
+        self.calls = TaskCalls(self.engine, slo, self.record, self.clock)
 
     @property
     def due(self) -> list[float]:
@@ -55,14 +56,14 @@ class Task:
 
 async def test_a_call_is_due_when_its_task_is_and_stands_in_line_by_the_work_that_is_left_in_the_task() -> None:
     task = Task(seconds=8.0)
-    await task.calls.call(call(), then=[call(30).work])
+    await task.calls.call(call(), then=[call(30).estimate])
     assert task.due == [pytest.approx(8.0)]
     assert task.queue_penalty == [pytest.approx(QUEUE_PENALTY * 4.0)]
 
 
 async def test_a_task_comes_forward_with_every_call_that_it_has_done() -> None:
     task = Task(seconds=9.0)
-    then = [call().work] * 2
+    then = [call().estimate] * 2
     await task.calls.call(call(), then=then)
     await task.calls.call(call(), then=then[1:])
     await task.calls.call(call())
@@ -71,15 +72,15 @@ async def test_a_task_comes_forward_with_every_call_that_it_has_done() -> None:
 
 async def test_of_two_tasks_due_at_once_the_one_with_less_left_goes_first() -> None:
     small, large = Task(seconds=20.0), Task(seconds=20.0)
-    await small.calls.map([call()], then=[call().work])
-    await large.calls.map([call() for _ in range(5)], then=[call().work])
+    await small.calls.map([call()], then=[call().estimate])
+    await large.calls.map([call() for _ in range(5)], then=[call().estimate])
     assert max(small.queue_penalty) < min(large.queue_penalty)
 
 
 async def test_answers_that_turn_out_longer_than_expected_move_the_task_back() -> None:
     short, long = Task(seconds=9.0), Task(seconds=9.0, answered=50)
     for task in (short, long):
-        await task.calls.call(call(), then=[call().work])
+        await task.calls.call(call(), then=[call().estimate])
         await task.calls.call(call())
     assert long.queue_penalty[0] == short.queue_penalty[0]
     assert long.queue_penalty[1] > short.queue_penalty[1]
@@ -87,7 +88,7 @@ async def test_answers_that_turn_out_longer_than_expected_move_the_task_back() -
 
 async def test_a_promise_on_the_first_token_is_that_of_the_call() -> None:
     task = Task(seconds=0.5, service=ServiceClass.TTFT)
-    await task.calls.call(call(), then=[call().work])
+    await task.calls.call(call(), then=[call().estimate])
     assert task.due == [pytest.approx(0.5)]
     assert task.queue_penalty == [0.0]
 
@@ -102,10 +103,10 @@ async def test_every_call_is_due_when_its_task_is_and_no_more_run_at_once_than_m
     sizes: Sequence[int], seconds: float, answered: int
 ) -> None:
     task = Task(seconds, answered)
-    await task.calls.map([call(size) for size in sizes], then=[Work(0, 10)])
+    await task.calls.map([call(size) for size in sizes], then=[CallEstimate(0, 10)])
     await task.calls.call(call())
     assert task.due == pytest.approx([seconds] * len(task.due))
-    assert task.engine.widest == min(len(sizes), WIDEST)
+    assert task.engine.widest == min(len(sizes), MOST_CALLS)
 
 
 async def test_answers_come_in_the_order_of_the_calls() -> None:
@@ -128,13 +129,13 @@ async def test_a_call_that_fails_ends_the_others_of_its_map() -> None:
 async def test_a_repair_is_made_only_if_the_promise_leaves_time() -> None:
     task = Task(seconds=3.0)
     await task.calls.call(call())
-    assert task.calls.has_time_for(call(15).work)
-    assert not task.calls.has_time_for(call(40).work)
+    assert task.calls.has_time_for(call(15).estimate)
+    assert not task.calls.has_time_for(call(40).estimate)
 
 
 async def test_the_record_counts_all_calls() -> None:
     task = Task(seconds=50.0)
-    await task.calls.map([call(), call()], then=[call().work])
+    await task.calls.map([call(), call()], then=[call().estimate])
     await task.calls.call(call())
     assert len(task.record.calls) == 3
     assert task.record.prompt_tokens == 9

@@ -1,0 +1,105 @@
+"""Gets the system libraries that vLLM's CPU extension needs, without root where the distribution allows it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from cato_lsp.engine.libraries import library_folder, load_libraries
+from cato_lsp.install.errors import SetupError
+
+LIMIT = 120.0
+"""Seconds for one command of the package manager."""
+
+
+class _Manager(NamedTuple):
+    program: str
+    command: str
+    packages: dict[str, str]
+    """The package of each library."""
+
+
+_MANAGERS = (
+    _Manager(
+        "apt-get",
+        "sudo apt-get install",
+        {"libnuma.so.1": "libnuma1", "libstdc++.so.6": "libstdc++6", "libgcc_s.so.1": "libgcc-s1"},
+    ),
+    _Manager(
+        "dnf",
+        "sudo dnf install",
+        {"libnuma.so.1": "numactl-libs", "libstdc++.so.6": "libstdc++", "libgcc_s.so.1": "libgcc"},
+    ),
+    _Manager(
+        "pacman",
+        "sudo pacman -S",
+        {"libnuma.so.1": "numactl", "libstdc++.so.6": "gcc-libs", "libgcc_s.so.1": "gcc-libs"},
+    ),
+    _Manager(
+        "zypper",
+        "sudo zypper install",
+        {"libnuma.so.1": "libnuma1", "libstdc++.so.6": "libstdc++6", "libgcc_s.so.1": "libgcc_s1"},
+    ),
+)
+
+
+def how_to_install(missing: Iterable[str]) -> str:
+    """The command to type for libraries that are missing on this distribution."""
+    for manager in _MANAGERS:
+        if shutil.which(manager.program):
+            packages = dict.fromkeys(manager.packages[name] for name in missing)
+            return f"{manager.command} {' '.join(packages)}"
+    return "your package manager (the library is libnuma, of the numactl project)"
+
+
+def provide_libraries() -> list[str]:
+    """Make sure that the libraries can be loaded; return those that were fetched into `library_folder`.
+
+    Raises:
+        SetupError: one is missing and cannot be fetched without root; the message names the command to type.
+    """
+    missing = load_libraries()
+    if not missing:
+        return []
+    if shutil.which("apt-get") and shutil.which("dpkg-deb"):
+        for name in missing:
+            _fetch_debian(name)
+    still_missing = load_libraries()
+    if still_missing:
+        names = " and ".join(still_missing)
+        raise SetupError(f"vLLM needs {names}, which this system lacks. Install with:\n    {how_to_install(missing)}")
+    return missing
+
+
+def _fetch_debian(name: str) -> None:
+    """Download the package of a library with apt and unpack the library; on any failure leave it missing."""
+    package = _MANAGERS[0].packages[name]
+    with tempfile.TemporaryDirectory(prefix="cato-setup-") as folder:
+        work = Path(folder)
+        # The system's package lists first; a container image often has none, and only root may write them.
+        lists = work / "lists"
+        (lists / "partial").mkdir(parents=True)
+        own_lists = [f"-oDir::State::lists={lists}", f"-oDir::Cache={work}"]
+        if not _run(["apt-get", "download", package], work):
+            _run(["apt-get", *own_lists, "update"], work)
+            _run(["apt-get", *own_lists, "download", package], work)
+        for archive in work.glob("*.deb"):
+            _run(["dpkg-deb", "-x", archive.name, "unpacked"], work)
+        found = next((file for file in (work / "unpacked").rglob(name) if file.is_file()), None)
+        if found is not None:
+            library_folder().mkdir(parents=True, exist_ok=True)
+            shutil.copy(found, library_folder() / name)
+
+
+def _run(command: list[str], folder: Path) -> bool:
+    try:
+        result = subprocess.run(
+            command, cwd=folder, capture_output=True, timeout=LIMIT, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return result.returncode == 0

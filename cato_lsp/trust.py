@@ -1,0 +1,71 @@
+"""What the settings of an untrusted source, a cloned repository's ``cato.toml``, may change.
+
+They may narrow: exclude more files and languages, switch completion off, shorten answers and prompts. They may not
+choose what runs (model, engine), when (deadlines), or what is logged, and they may not widen anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+
+def narrow(values: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Those of ``values`` that narrow the current settings, and the names of those that are refused.
+
+    :param values: valid settings, nested by section.
+    :param current: all settings as they are without ``values``.
+    """
+    narrowed: dict[str, Any] = {}
+    refused: list[str] = []
+    for section, name, value in _flat(values):
+        now = current[section][name] if section else current[name]
+        key = f"{section}.{name}" if section else name
+        narrows = _NARROWS.get(key)
+        if narrows is not None and narrows(value, now):
+            (narrowed.setdefault(section, {}) if section else narrowed)[name] = value
+        elif value != now:
+            refused.append(key)
+    return narrowed, refused
+
+
+def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Section (empty for none), name and value of each setting."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from ((name, inner, each) for inner, each in cast("Mapping[str, Any]", value).items())
+        else:
+            yield "", name, value
+
+
+def _adds(_value: Any, _now: Any) -> bool:
+    return True
+
+
+def _is_off(value: Any, _now: Any) -> bool:
+    return value is False
+
+
+def _is_less(value: Any, now: Any) -> bool:
+    return value == 0 if now is None else value <= now
+
+
+def _is_more(value: Any, now: Any) -> bool:
+    return value >= now
+
+
+_NARROWS: dict[str, Callable[[Any, Any], bool]] = {
+    "disabled_languages": _adds,
+    "disabled_globs": _adds,
+    "completion.enabled": _is_off,
+    "completion.warm_up": _is_off,
+    "completion.speculate": _is_off,
+    "completion.in_comments": _is_off,
+    "completion.least_confidence": _is_more,
+    "completion.candidates": _is_less,
+    "completion.max_lines": _is_less,
+    "completion.max_tokens": _is_less,
+    "completion.prompt_tokens": _is_less,
+    "completion.context_tokens": _is_less,
+}
+"""For each setting that an untrusted source may change: whether a value narrows the current one."""
