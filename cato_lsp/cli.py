@@ -132,6 +132,8 @@ def serve(
         return
     if tcp and (stdio or shared):
         raise typer.BadParameter("--tcp cannot be combined with --stdio or --shared")
+    if engine and shared:
+        raise typer.BadParameter("--engine cannot be combined with --shared; set `engine.url` in your cato.toml")
     _configure_logging(log_level, log_file)
     if model and Path(model).is_dir():
         model = str(Path(model).absolute())
@@ -140,7 +142,7 @@ def serve(
     from cato_lsp.config import Layer
     from cato_lsp.lsp.server import run_stdio, run_tcp
 
-    overrides = Layer("command line", {"model": model, "log_level": log_level})
+    overrides = Layer("command line", {"model": model, "log_level": log_level, "engine": {"url": engine}})
     if listener is not None:
         from cato_lsp.lsp.shared_server import run_shared
 

@@ -12,7 +12,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from cato_lsp.engine.api import CallRejectedError, EngineError
 from cato_lsp.gateway.keys import User
-from cato_lsp.gateway.service import RunningCall, ServedModel, Service
+from cato_lsp.gateway.running import RunningCall
+from cato_lsp.gateway.service import ServedModel, Service
 from cato_lsp.remote.calls import Levels, checked_spellings, from_wire
 from cato_lsp.remote.messages import (
     BAD_MESSAGE,

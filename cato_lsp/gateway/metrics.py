@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -14,9 +13,7 @@ from prometheus_client.registry import Collector
 from cato_lsp.engine.api import EngineStats
 from cato_lsp.gateway.deadlines import judge
 from cato_lsp.gateway.recent import Recent
-
-if TYPE_CHECKING:
-    from cato_lsp.gateway.service import RunningCall
+from cato_lsp.gateway.running import RunningCall
 
 LATENCIES = (0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 SLACKS = (-10.0, -5.0, -2.0, -1.0, -0.5, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from cato_lsp.engine.api import EngineError
-from cato_lsp.gateway.service import RunningCall, Service
+from cato_lsp.gateway.running import RunningCall
+from cato_lsp.gateway.service import Service
 
 MOST_CALLS = 100
 
