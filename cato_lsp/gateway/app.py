@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -21,7 +21,7 @@ PAGE = Path(__file__).parent / "page"
 NO_KEY = "A key is needed: `Authorization: Bearer KEY`. Make one with `cato-lsp keys add NAME`.\n"
 
 
-def make_app(service: Service, more: list[BaseRoute]) -> Starlette:
+def make_app(service: Service, more: Sequence[BaseRoute]) -> Starlette:
     """Make the application around a service.
 
     :param more: routes of other front ends.

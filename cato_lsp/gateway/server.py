@@ -22,6 +22,7 @@ from cato_lsp.engine.thread import EngineThread
 from cato_lsp.gateway.app import make_app
 from cato_lsp.gateway.keys import KeyFile
 from cato_lsp.gateway.limits import Limits
+from cato_lsp.gateway.openai_routes import openai_routes
 from cato_lsp.gateway.service import EngineSide, ServedModel, Service
 from cato_lsp.remote.messages import FORCED_PREFIX, MOST_CLIENT_BYTES
 from cato_lsp.remote.model_files import describe, tokenizer_hash
@@ -180,7 +181,7 @@ async def run_server(options: ServeOptions) -> None:
 
 def _uvicorn_config(options: ServeOptions, service: Service) -> uvicorn.Config:
     return uvicorn.Config(
-        make_app(service, []),
+        make_app(service, openai_routes(service, options.launch.model)),
         host=options.host,
         port=options.port,
         ssl_certfile=options.tls_cert,
