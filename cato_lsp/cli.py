@@ -38,6 +38,7 @@ _MOUNTED = {
     "models": _Mounted("cato_lsp.models.cli", None),
     "serve": _Mounted("cato_lsp.gateway.cli", "serve"),
     "keys": _Mounted("cato_lsp.gateway.cli", "keys"),
+    "top": _Mounted("cato_lsp.gateway.cli", "top"),
     "login": _Mounted("cato_lsp.remote.cli", "login"),
 }
 

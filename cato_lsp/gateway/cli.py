@@ -90,6 +90,23 @@ def serve(
     os._exit(0)
 
 
+@app.command()
+def top(
+    url: Annotated[str, typer.Argument(help="The server: wss://HOST:PORT.")] = "ws://127.0.0.1:8765",
+    once: Annotated[bool, typer.Option("--once", help="Print once and exit.")] = False,
+) -> None:
+    """Watch a server: engine, users, deadlines of the last minute, and what runs now."""
+    from cato_lsp.engine.api import EngineError
+    from cato_lsp.gateway.top import watch
+
+    try:
+        watch(url, once=once)
+    except EngineError as error:
+        _fail(f"{error} {error.remedy}")
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+
+
 @keys_app.command("add")
 def add_key(
     name: Annotated[str, typer.Argument(help="Who it is for: the name in metrics and in `cato-lsp top`.")],

@@ -148,7 +148,7 @@ async def test_too_much_is_refused_with_what_is_ahead(team: Team) -> None:
         with pytest.raises(CallRejectedError, match="at most 1000"):
             await answer(remote.submit(make_call(1001)))
         async with remote.submit(make_call(max_tokens=400)):
-            with pytest.raises(CallRejectedError, match="1 calls in flight.*The server runs"):
+            with pytest.raises(CallRejectedError, match=r"1 calls in flight.*The server runs"):
                 await answer(remote.submit(make_call()))
             async with team.laptop("bob") as other:
                 assert (await answer(other.submit(make_call())))[1]
@@ -157,7 +157,8 @@ async def test_too_much_is_refused_with_what_is_ahead(team: Team) -> None:
 async def test_prompt_caches_are_shared_within_a_team_only(team: Team) -> None:
     async def cached(user: str) -> int:
         async with team.laptop(user) as remote, remote.submit(make_call(400, first=999)) as stream:
-            return [delta.cached_prompt_tokens async for delta in stream][0]
+            counts = [delta.cached_prompt_tokens async for delta in stream]
+            return counts[0]
 
     async with team.server():
         assert await cached("alice") == 0
