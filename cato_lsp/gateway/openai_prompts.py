@@ -52,12 +52,14 @@ class TextPrompts:
             CallRejectedError: the model cannot do this.
         """
         form = self._format
-        if isinstance(request.prompt, list):
-            if isinstance(request.prompt[0], int):
-                return TextPrompt(tuple(int(each) for each in request.prompt), form.eos_token_ids)
-            text = str(request.prompt[0])
-        else:
-            text = request.prompt
+        prompt = request.prompt
+        if isinstance(prompt, list):
+            numbers = [each for each in prompt if isinstance(each, int)]
+            if len(numbers) == len(prompt):
+                return TextPrompt(tuple(numbers), form.eos_token_ids)
+            if len(prompt) > 1:
+                raise CallRejectedError("A list with several prompts.", "Send one request for each.")
+        text = prompt if isinstance(prompt, str) else str(prompt[0])
         try:
             if request.suffix is None:
                 ids = [*form.tokenizer.begin_ids, *form.tokenizer.encode(text, continues=False)]
@@ -65,15 +67,15 @@ class TextPrompts:
             if form.family is PLAIN:
                 raise CallRejectedError("This model cannot fill in the middle.", "Send no `suffix`.")
             builder = FimPromptBuilder(form.tokenizer, form.family, room, 0)
-            prompt = builder.build(text + request.suffix, len(text))
+            built = builder.build(text + request.suffix, len(text))
         except (TokenizerError, ValueError) as error:
             raise CallRejectedError(f"The prompt cannot be written: {error}.") from error
-        cut = prompt.cut
+        cut = built.cut
         prefix = ForcedPrefix(cut.spellings, len(cut.text), tuple(cut.ids)) if cut else None
         stop = {number for token in form.family.stop if (number := form.tokenizer.token_id(token)) is not None}
         line = text[text.rfind("\n") + 1 :]
         blanks = line[len(line.rstrip(" \t")) :]
-        return TextPrompt(tuple(prompt.ids), tuple(sorted(stop | set(form.eos_token_ids))), prefix, blanks)
+        return TextPrompt(tuple(built.ids), tuple(sorted(stop | set(form.eos_token_ids))), prefix, blanks)
 
     def chat(self, request: ChatRequest) -> TextPrompt:
         """Write a conversation's prompt.

@@ -72,7 +72,8 @@ class GenerationRequest(msgspec.Struct, kw_only=True):
 class CompletionRequest(GenerationRequest, kw_only=True):
     """``POST /v1/completions``."""
 
-    prompt: str | Annotated[list[str], Meta(min_length=1, max_length=1)] | Annotated[list[int], Meta(min_length=1)]
+    prompt: str | Annotated[list[str | int], Meta(min_length=1)]
+    """A text, a list with one text, or token ids."""
     suffix: str | None = None
     max_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
 

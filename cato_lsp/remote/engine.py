@@ -215,7 +215,8 @@ class RemoteEngine:
             why = await self._converse(self._link)
             self._link.abort()
             self._link = None
-            if self._draining or not isinstance(why, EngineUnavailableError):
+            self._draining = False
+            if not isinstance(why, EngineUnavailableError):
                 return why
             logger.warning("%s", why)
             refused = await self._reconnect(why)

@@ -36,20 +36,6 @@ async def test_a_call_survives_a_lost_connection_word_for_word(
         await gateway.service.idle()
 
 
-async def test_calls_go_on_at_a_server_that_was_restarted(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_engine, "AWAY", 120.0)
-    async with team.server():
-        remote = team.remote()
-        await remote.start()
-    async with anyio.create_task_group() as group:
-        group.start_soon(remote.wait_closed)
-        async with team.server():
-            call = make_call(max_tokens=8)
-            object.__setattr__(call.slo, "deadline", call.slo.deadline + 120)
-            assert (await answer(remote.submit(call)))[1]
-            remote.stop()
-
-
 async def test_a_server_that_stays_away_fails_open_calls(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_engine, "AWAY", 0.2)
     async with team.server():
