@@ -117,12 +117,17 @@ class CompletionSettings(_Section):
         default=False,
         description="Precompute the follow-up completion when idle. Doubles the compute per completion.",
     )
-    least_confidence: float = Field(
-        default=0.3,
+    min_probability: float = Field(
+        default=0.4,
         ge=0.0,
         le=1.0,
-        description="Hold a suggestion back while typing if the model gives its first tokens less probability than "
-        "this, in the mean; 0: show all.",
+        description="Minimum probability of what is suggested while typing. A suggestion is cut where the joint "
+        "probability of its tokens falls below it. 0: show all. Explicit requests get the whole suggestion.",
+    )
+    workspace: bool = Field(
+        default=True,
+        description="Learn from the open folder's code, in memory, to predict names and lines used there. Small models "
+        "on CPU only.",
     )
     candidates: int = Field(
         default=3, ge=1, le=8, description="Maximum number of alternatives when a completion is requested explicitly."
@@ -353,7 +358,12 @@ def _faults(error: ValidationError, values: dict[str, Any]) -> dict[tuple[str, .
     return faults
 
 
+_RENAMED = {"completion.least_confidence": "completion.min_probability"}
+
+
 def _unknown(key: str) -> str:
+    if key in _RENAMED:
+        return f"{key} is now {_RENAMED[key]}: suggestions are cut where they become unlikely"
     known = [field.key for field in setting_fields()]
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.7) or [
         name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]

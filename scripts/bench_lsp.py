@@ -14,7 +14,9 @@ import random
 import statistics
 import sys
 import sysconfig
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,17 @@ from pygls.exceptions import JsonRpcRequestCancelled, JsonRpcServerError
 from pygls.lsp.client import BaseLanguageClient
 from rich.console import Console
 from rich.table import Table
+from stall_watch import ping
 
 SOURCE = Path(sysconfig.get_paths()["stdlib"]) / "argparse.py"
 URI = "file:///argparse.py"
 STARTS = 5
 CANCELS = 40
+LARGE = 400_000
+"""Characters of the file with which the event loop's delay is measured."""
+REST = 3.0
+"""Seconds for which it is measured at rest before."""
+LONGEST_TRANSLATION = 600.0
 
 
 class Client(BaseLanguageClient):
@@ -36,16 +44,24 @@ class Client(BaseLanguageClient):
     def __init__(self) -> None:
         super().__init__("bench", "1")
         self.ready = asyncio.Event()
+        self.on_message: Callable[[], None] = lambda: None
+        """Is told of messages: a translation that is refused or done shows one, or a document."""
+
+        @self.feature(types.WINDOW_SHOW_MESSAGE)
+        def _(_message: types.ShowMessageParams) -> None:
+            self.on_message()
 
         @self.feature("cato/didChangeStatus")
         def _(status: Any) -> None:
             if status.message.startswith("Ready"):
                 self.ready.set()
 
-    async def begin(self) -> tuple[float, float]:
+    async def begin(self, *command: str, pass_fds: tuple[int, ...] = ()) -> tuple[float, float]:
         """Start a server; return the seconds until it answers at all, and those that ``initialize`` then takes."""
         born = time.monotonic()
-        await self.start_io(sys.executable, "-m", "cato_lsp", env={**os.environ, "OMP_NUM_THREADS": "1"})
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        command = command or ("-m", "cato_lsp", "--standalone")
+        await self.start_io(sys.executable, *command, env=environment, pass_fds=pass_fds)
         try:
             await self.protocol.send_request_async("cato/status", None)
         except JsonRpcServerError:
@@ -120,7 +136,55 @@ async def measure() -> dict[str, list[float]]:
     samples |= await typing(client, text.split("\n"))
     samples["cancel to abort, steps"] = await cancels(client, text.split("\n"))
     samples["end of stdin to end of process, engine ready, ms"] = [await client.vanish() * 1000]
-    return samples
+    return samples | await stalls()
+
+
+async def stalls() -> dict[str, list[float]]:
+    """How late the server's event loop is, in ms: at rest, and while a large file is opened, edited and translated."""
+    pings, writing = os.pipe()
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "delays.json"
+        client = Client()
+        command = (str(Path(__file__).with_name("stall_watch.py")), str(pings), str(report))
+        await client.begin(*command, pass_fds=(pings,))
+        os.close(pings)
+        client.initialized(types.InitializedParams())
+        await client.ready.wait()
+        pinging = asyncio.create_task(ping(writing))
+        await asyncio.sleep(REST)
+        began = time.monotonic()
+        await large_file(client)
+        ended = time.monotonic()
+        pinging.cancel()
+        await asyncio.wait([pinging])
+        for _ in range(2):  # the second answer comes from a turn of the loop in which the pipe's end was read
+            await client.protocol.send_request_async("cato/status", None)
+        await client.end()
+        delays = json.loads(report.read_text(encoding="utf-8"))
+    return {
+        "event loop's delay at rest, ms": [delay * 1000 for sent, delay in delays if sent < began],
+        "event loop's delay with a large file, ms": [delay * 1000 for sent, delay in delays if began <= sent < ended],
+    }
+
+
+async def large_file(client: Client) -> None:
+    """Open a file of 400,000 characters, type in it, ask for code actions, and translate it."""
+    text = SOURCE.read_text(encoding="utf-8")
+    text = (text * (LARGE // len(text) + 1))[:LARGE]
+    client.text_document_did_open(types.DidOpenTextDocumentParams(types.TextDocumentItem(URI, "python", 1, text)))
+    lines = text.split("\n")
+    await typing(client, lines)
+    identifier = types.TextDocumentIdentifier(URI)
+    for line in random.Random(3).sample(range(100, len(lines)), 12):
+        at = types.Position(line, 0)
+        await client.text_document_code_action_async(
+            types.CodeActionParams(identifier, types.Range(at, at), types.CodeActionContext([]))
+        )
+    ended = asyncio.Event()
+    client.on_message = ended.set
+    command = types.ExecuteCommandParams("cato.translate", [{"uri": URI, "language": "javascript"}])
+    await client.workspace_execute_command_async(command)
+    await asyncio.wait_for(ended.wait(), LONGEST_TRANSLATION)
 
 
 async def typing(client: Client, lines: list[str]) -> dict[str, list[float]]:
@@ -163,13 +227,16 @@ async def cancels(client: Client, lines: list[str]) -> list[float]:
 def main() -> None:
     """Measure and show."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stalls", action="store_true", help="measure the event loop's delays only")
     parser.add_argument("--json", type=Path, help="write all samples to this file")
     arguments = parser.parse_args()
-    samples = asyncio.run(measure())
-    table = Table("what", "n", "p50", "p95", "max", title=f"LSP to engine, {os.cpu_count()} cores, bundled model")
+    samples = asyncio.run(stalls() if arguments.stalls else measure())
+    title = f"LSP to engine, {os.cpu_count()} cores, bundled model"
+    table = Table("what", "n", "p50", "p95", "p99", "max", title=title)
     for name, values in samples.items():
-        cuts = statistics.quantiles(values if len(values) > 1 else values * 2, n=20, method="inclusive")
-        table.add_row(name, str(len(values)), *(f"{value:.1f}" for value in (cuts[9], cuts[18], max(values))))
+        cuts = statistics.quantiles(values if len(values) > 1 else values * 2, n=100, method="inclusive")
+        shown = (cuts[49], cuts[94], cuts[98], max(values))
+        table.add_row(name, str(len(values)), *(f"{value:.1f}" for value in shown))
     Console().print(table)
     if arguments.json:
         arguments.json.write_text(json.dumps(samples, indent=1), encoding="utf-8")

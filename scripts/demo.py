@@ -13,9 +13,12 @@ import sys
 import sysconfig
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from random import Random
 from typing import Any
 
+from evaluation.places import code_lines
 from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 from pygls.lsp.client import BaseLanguageClient
@@ -25,16 +28,15 @@ from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
+from training.corpus import HELD_OUT
+
+import cato_lsp
 
 LONG_FILE = Path(sysconfig.get_paths()["stdlib"]) / "textwrap.py"
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(cato_lsp.__file__).resolve().parents[1]
 FILE = ROOT / "cato_lsp" / "engine" / "model_folder.py"
-TYPED = (
-    ("    if not path.is_dir():\n", "        raise Eng"),
-    ("    weights = sorted(path.glob", "    if not weights:\n        rai"),
-    ("def _read_json(file: Path)", "    remedy = "),
-)
-"""Where the demo types (after the line that starts so), and what."""
+PLACES, SEED = 4, 13
+"""How many lines are typed, and the seed that draws them: files of packages that the bundled model has not seen."""
 SKETCH = """\n\ndef is_valid(name: str) -> bool:
     \"\"\"Return whether the name is valid.\"\"\"
 """
@@ -45,6 +47,8 @@ CAPABILITIES = types.ClientCapabilities(
     ),
     experimental={"catoPreview": True},
 )
+MOST_TYPED = 18
+"""Characters typed of a line, at most."""
 KEYS = 3
 """Characters typed between two requests."""
 KEYSTROKE = 0.06
@@ -117,7 +121,9 @@ class Editor(BaseLanguageClient):
     async def begin(self, model: str | None) -> float:
         """Start the server; return the seconds that ``initialize`` took."""
         options = {"model": model} if model else {}
-        await self.start_io(sys.executable, "-m", "cato_lsp", env={**os.environ, "OMP_NUM_THREADS": "1"})
+        await self.start_io(
+            sys.executable, "-m", "cato_lsp", "--standalone", env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
         params = types.InitializeParams(
             capabilities=CAPABILITIES,
             process_id=os.getpid(),
@@ -127,9 +133,13 @@ class Editor(BaseLanguageClient):
         await self.initialize_async(params)
         took = time.perf_counter() - start
         self.initialized(types.InitializedParams())
-        document = types.TextDocumentItem(self.uri, "python", 1, "\n".join(self.lines))
-        self.text_document_did_open(types.DidOpenTextDocumentParams(document))
         return took
+
+    def open(self, path: Path, text: str) -> None:
+        """Go to another document."""
+        self.uri, self.version, self.lines = path.as_uri(), 1, text.split("\n")
+        document = types.TextDocumentItem(self.uri, "python", 1, text)
+        self.text_document_did_open(types.DidOpenTextDocumentParams(document))
 
     def insert(self, line: int, character: int, text: str) -> None:
         """Type at a place."""
@@ -196,10 +206,13 @@ async def main() -> int:
     console.print(f"[green]{editor.status}[/] after {time.perf_counter() - start:.1f} s.")
 
     chapter(
-        "1  Complete", "A person types, a few keys at a time. [bold]Typed[/], and [italic cyan]what is suggested[/]:"
+        "1  Complete",
+        f"{PLACES} lines are typed, drawn at random (seed {SEED}) from packages that the bundled model has not seen. "
+        "[bold]Typed[/] | [italic cyan]suggested[/]:",
     )
-    for anchor, text in TYPED:
-        await type_along(editor, anchor, text)
+    for place in drawn_places():
+        await type_along(editor, place)
+    editor.open(FILE, FILE.read_text(encoding="utf-8"))
     console.print("Then a request is cancelled after 15 ms, because the person went on: its computing stops, too.")
     line = next(n for n, each in enumerate(editor.lines) if each.startswith("def _check_safetensors"))
     editor.insert(line, 0, "def read_header(file: Path) -> \n\n\n")
@@ -236,30 +249,56 @@ def seconds(time: float) -> str:
     return f"{time * 1000:.0f} ms" if time < 1 else f"{time:.1f} s"
 
 
-async def type_along(editor: Editor, anchor: str, text: str) -> None:
-    """Type ``text`` below the line that starts with ``anchor``, a few keys at a time, asking as an editor does."""
-    line = next(n for n, each in enumerate(editor.lines) if f"{each}\n".startswith(anchor)) + 1
-    while anchor.startswith("def ") and ":" not in editor.lines[line - 1]:
-        line += 1
-    editor.insert(line, 0, "\n")
-    console.print(f"[bold]{FILE.relative_to(ROOT)}:{line + 1}[/]")
-    context = "\n".join(editor.lines[max(0, line - 2) : line])
-    console.print(Syntax(context, "python", background_color="default"))
-    character = 0
-    for at in range(0, len(text), KEYS):
-        keys = text[at : at + KEYS]
-        editor.insert(line, character, keys)
-        if "\n" in keys:
-            line, character = line + keys.count("\n"), len(keys) - keys.rindex("\n") - 1
-        else:
-            character += len(keys)
+@dataclass(frozen=True)
+class Line:
+    """A line of a file, which is typed again."""
+
+    path: Path
+    text: str
+    """Of the whole file."""
+    number: int
+
+
+def drawn_places() -> list[Line]:
+    """Lines of code in held-out packages, by a fixed seed and not by how they turn out."""
+    rng = Random(SEED)
+    roots = [spec.origin for name in sorted(HELD_OUT) if (spec := find_spec(name)) is not None and spec.origin]
+    files = [file for root in roots for file in sorted(Path(root).parent.glob("*.py"))]
+    drawn: list[Line] = []
+    while len(drawn) < PLACES:
+        path = rng.choice(files)
+        text = path.read_text(encoding="utf-8")
+        numbers = [n for n in sorted(code_lines(text)) if len(text.split("\n")[n].strip()) >= 20]
+        if numbers:
+            drawn.append(Line(path, text, rng.choice(numbers)))
+    return drawn
+
+
+async def type_along(editor: Editor, place: Line) -> None:
+    """Type the first half of a line, a few keys at a time, asking as an editor does."""
+    lines = place.text.split("\n")
+    content = lines[place.number].strip()
+    indent = lines[place.number][: len(lines[place.number]) - len(lines[place.number].lstrip())]
+    lines[place.number] = indent
+    editor.open(place.path, "\n".join(lines))
+    console.print(f"[bold]{place.path.parent.name}/{place.path.name}:{place.number + 1}[/]")
+    character = len(indent)
+    for at in range(0, min(MOST_TYPED, len(content) // 2), KEYS):
+        keys = content[at : at + KEYS]
+        editor.insert(place.number, character, keys)
+        character += len(keys)
         await asyncio.sleep(KEYSTROKE * len(keys))
-        if not keys.strip():
-            continue
-        asked = await editor.ask(line, character)
-        line_shown = Text(asked.line, style="bold") + Text(asked.ghost.replace("\n", "\n" + " " * 4), "italic cyan")
-        console.print(line_shown if asked.ghost else line_shown + Text("  (nothing to suggest)", style="dim"))
-    console.print()
+        asked = await editor.ask(place.number, character)
+        console.print(seen(asked))
+    console.print(f"  the line as it stands in the file: {content}\n", style="dim", markup=False)
+
+
+def seen(asked: Asked) -> Text:
+    """A line as a person sees it; where there are no colours a bar stands between what is typed and suggested."""
+    if not asked.ghost:
+        return Text(asked.line, style="bold") + Text("  (nothing to suggest)", style="dim")
+    bar = "" if console.is_terminal and not console.no_color else " | "
+    return Text(asked.line + bar, style="bold") + Text(asked.ghost.replace("\n", "\n" + " " * 4), "italic cyan")
 
 
 async def assists(editor: Editor) -> None:

@@ -18,6 +18,7 @@ import signal
 import sysconfig
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -26,51 +27,66 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import torch
 from tokenizers import Tokenizer
 from training.corpus import Corpus, SourceFile, licence_table, load_corpus
-from training.export import export_model, read_weights
+from training.export import export_model, read_average, read_weights, save_snapshot
 from training.functions import TaskSamples, load_examples
+from training.model import CausalLM
 from training.routes import ROUTES, Route
 from training.samples import CodeSamples, Encoder, Mixture, SampleSource
 from training.tokenizer import train_tokenizer
 from training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
+SNAPSHOTS = "snapshots"
 
 
 def main() -> None:
-    """Run the whole way; every step that a former run finished is taken from the cache."""
+    """Run all steps; what a former run finished is taken from the cache."""
     options = parse_options()
-    route = ROUTES[options.route]
-    changes = {name: value for name in ("minutes", "seed") if (value := getattr(options, name)) is not None}
-    plan = replace(route.plan, **changes)
     if options.licences:
         print(licence_table(options.site_packages, options.cache))
         return
+    route = ROUTES[options.route]
     corpora = {language: load_corpus(options.site_packages, options.cache, language) for language in route.shares}
     if options.start:
         tokenizer = Tokenizer.from_file(str(options.start / "tokenizer.json"))
     else:
         tokenizer = load_tokenizer(corpora["python"], options.cache, route.shape.vocab_size)
-    encode = Encoder(tokenizer)
-    folder = options.cache / options.name
+    trainer = make_trainer(options, route, corpora, Encoder(tokenizer))
+    if options.average:
+        read_average(trainer.model, trainer.folder / SNAPSHOTS, options.average)
+    else:
+        train(trainer, tokenizer, options.pause_after, compiled=options.compile)
+    export_model(trainer.model, tokenizer, options.output or trainer.folder / "export")
+
+
+def make_trainer(options: argparse.Namespace, route: Route, corpora: Mapping[str, Corpus], encode: Encoder) -> Trainer:
+    """A trainer at the last checkpoint of this run, if there is one."""
+    changes = {name: value for name in ("minutes", "seed") if (value := getattr(options, name)) is not None}
     trainer = Trainer(
         route.shape,
-        plan,
+        replace(route.plan, **changes),
         samples(corpora, route, encode, options.cache),
-        {name: held_out_rows(corpus, encode, 32 if name == "python" else 8) for name, corpus in corpora.items()},
-        folder,
+        {name: held_out_rows(corpus, encode, 16 if name == "python" else 4) for name, corpus in corpora.items()},
+        options.cache / options.name,
         markers=encode.markers,
         threads=options.threads,
     )
     if options.start and not trainer.checkpoint.exists():
         read_weights(trainer.model, options.start)
+    return trainer
+
+
+def train(trainer: Trainer, tokenizer: Tokenizer, pause_after: float, *, compiled: bool) -> None:
+    """Train to the end of the plan, until SIGTERM, or for ``pause_after`` minutes if that is not zero."""
+
+    def keep(model: CausalLM) -> None:
+        save_snapshot(model, trainer.progress.step, trainer.folder / SNAPSHOTS)
+        export_model(model, tokenizer, trainer.folder / "export")
+
     for ending in (signal.SIGTERM, signal.SIGALRM):
         signal.signal(ending, lambda *_: trainer.stop())
-    signal.setitimer(signal.ITIMER_REAL, 60 * options.pause_after)
-    trainer.run(
-        on_save=lambda model: export_model(model, tokenizer, folder / "export"),
-        say=lambda line: print(line, flush=True),
-    )
-    export_model(trainer.model, tokenizer, options.output or folder / "export")
+    signal.setitimer(signal.ITIMER_REAL, 60 * pause_after)
+    trainer.run(on_save=keep, say=lambda line: print(line, flush=True), compiled=compiled)
 
 
 def parse_options() -> argparse.Namespace:
@@ -86,10 +102,17 @@ def parse_options() -> argparse.Namespace:
         help="end after so many minutes with a checkpoint; call again to go on",
     )
     parser.add_argument("--seed", type=int, help="another one for each run that starts from the model of the last one")
+    parser.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="--no-compile for runs too short to earn the minutes that torch.compile takes",
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "model")
     parser.add_argument("--site-packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
     parser.add_argument("--start", type=Path, help="a model folder of the same shape to begin with")
+    parser.add_argument("--average", type=int, help="only write the mean of the last so many checkpoints' weights")
     parser.add_argument("--output", type=Path, help="where the finished Hugging Face folder goes")
     parser.add_argument("--licences", action="store_true", help="only print what the corpus is made of")
     return parser.parse_args()
@@ -128,8 +151,8 @@ def held_out_rows(corpus: Corpus, encode: Encoder, rows: int, length: int = 512)
     """Fixed windows of held-out files for the progress log."""
     files = sorted(corpus.held_out, key=lambda f: f.path)
     Random(1).shuffle(files)
-    ids = [encode(file.text) for file in files]
-    return torch.tensor([i[: length + 1] for i in ids if len(i) > length][:rows])
+    long_enough = (ids for file in files if len(ids := encode(file.text[: 16 * length])) > length)
+    return torch.tensor([ids[: length + 1] for ids in islice(long_enough, rows)])
 
 
 if __name__ == "__main__":

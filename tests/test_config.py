@@ -163,7 +163,7 @@ def untrusted(values: object, *trusted: object) -> tuple[Settings, list[str]]:
 
 def test_a_repository_may_narrow_whatever_the_other_layers_say() -> None:
     narrower = {
-        "completion": {"enabled": False, "max_lines": 3, "least_confidence": 0.9, "context_tokens": 0},
+        "completion": {"enabled": False, "max_lines": 3, "min_probability": 0.9, "context_tokens": 0},
         "disabled_languages": ["markdown"],
         "disabled_globs": ["secret/**"],
     }
@@ -171,7 +171,7 @@ def test_a_repository_may_narrow_whatever_the_other_layers_say() -> None:
     settings, problems = untrusted(narrower, user)
     assert problems == []
     assert not settings.completion.enabled
-    assert (settings.completion.max_lines, settings.completion.least_confidence) == (3, 0.9)
+    assert (settings.completion.max_lines, settings.completion.min_probability) == (3, 0.9)
     assert settings.disabled_languages == ("markdown",)
     assert settings.disabled_globs == ("*.sql", "secret/**")
 
@@ -190,13 +190,16 @@ def test_a_repository_chooses_and_widens_nothing(key: str) -> None:
         "completion.warm_up": True,
         "completion.speculate": True,
         "completion.in_comments": True,
-        "completion.least_confidence": 0.1,
+        "completion.min_probability": 0.1,
+        "completion.workspace": True,
         "completion.candidates": 8,
         "completion.max_lines": 200,
     }
     section, _, name = key.rpartition(".")
     value = others.get(key, 4000)
-    user: dict[str, object] = {"completion": {"enabled": False, "warm_up": False, "in_comments": False}}
+    user: dict[str, object] = {
+        "completion": {"enabled": False, "warm_up": False, "in_comments": False, "workspace": False}
+    }
     expected, _ = load_settings([Layer("user", user)])
     settings, problems = untrusted({section: {name: value}} if section else {name: value}, user)
     assert settings == expected

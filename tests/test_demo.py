@@ -18,3 +18,5 @@ def test_the_demo_runs_through_and_counts_no_token_after_a_cancel() -> None:
     for command in ("cato.generate", "cato.summarize", "cato.translate"):
         assert command in said
     assert "cancelled" in said
+    assert "Typed | suggested" in said
+    assert run.stdout.count("the line as it stands in the file") == 4

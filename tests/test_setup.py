@@ -128,9 +128,14 @@ def test_a_failed_installation_is_told_and_the_next_run_goes_on(project: Project
     assert project.calls()[-1].endswith("--editable .")
 
 
-def test_ci_installs_the_editors_and_runs_the_test_command() -> None:
+def test_ci_installs_the_editors_and_runs_all_test_commands() -> None:
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    assert lines[-2:] == ["scripts/editors || scripts/editors", "exec scripts/test"]
+    commands = [line for line in lines if line.startswith("scripts/")]
+    assert commands == [
+        "scripts/editors || scripts/editors",
+        *(f"scripts/{name} || failed=1" for name in ("test", "test_lowest", "test_bare")),
+    ]
+    assert lines[-1] == 'exit "$failed"'
 
 
 def locked(*files: Path) -> dict[str, list[str]]:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cato_lsp.scheduling.baselines import EarliestDeadlineFirst, PressureAdaptive
-from cato_lsp.scheduling.cato import CatoOptions, CatoPolicy
+from cato_lsp.bench.baselines import EarliestDeadlineFirst, PressureAdaptive
+from cato_lsp.scheduling.cato import CatoPolicy
+from cato_lsp.scheduling.options import CatoOptions
 from cato_lsp.scheduling.policy import Policy
 
 CLAIRVOYANT = "clairvoyant"
@@ -48,15 +49,6 @@ _ALL = (
     PolicySpec("edf", "earliest deadline first", EarliestDeadlineFirst),
     PolicySpec("pressure", "vLLM's order, prefill budget by pressure (P-PAS+)", PressureAdaptive),
     _cato("cato", "ours"),
-    _cato("cato-no-feasibility", "ours, serving strictly by deadline", feasibility=False),
-    _cato("cato-no-adaptive-step", "ours, every step as full as can be", adaptive_step=False),
-    _cato("cato-no-second-chance", "ours, the late wait for E2E work", second_chance=False),
-    _cato("cato-no-e2e-starts", "ours, E2E work after all first tokens", e2e_starts=False),
-    _cato("cato-no-pace", "ours, steps blind to the pace of answers", pace=False),
-    _cato("cato-no-share", "ours, nothing kept for E2E prompts", share=False),
-    _cato("cato-no-whole-prompts", "ours, long prompts always in pieces", whole_prompts=False),
-    _cato("cato-no-aim", "ours, aiming at the deadline itself", aim=False),
-    _cato("cato-no-fairness", "ours, blind to clients", fairness=False),
 )
 
 POLICIES = {spec.name: spec for spec in _ALL}

@@ -1,4 +1,4 @@
-"""Keeps one engine alive: starts it, says how it is, starts it again when it died or the settings changed."""
+"""Keeps one engine running: starts it, reports its status, restarts it after a failure or a change of settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONGEST_RECONNECT = 5.0
 
 
 class EnginePhase(Enum):
-    """Where the engine is in its life."""
+    """The phase of the engine."""
 
     IDLE = "idle"
     LOADING = "loading"
@@ -34,7 +34,7 @@ class EnginePhase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """What a person is told about the engine."""
+    """The engine's status as the user sees it."""
 
     phase: EnginePhase = EnginePhase.IDLE
     message: str = ""
@@ -95,7 +95,7 @@ class RemoteSource(Protocol):
 
 
 class EngineHost:
-    """One engine for all sessions of this process."""
+    """The one engine of this process, for all sessions."""
 
     def __init__(self) -> None:
         self.status = EngineStatus()
@@ -117,23 +117,23 @@ class EngineHost:
 
     @property
     def launch(self) -> Launch | RemoteSource | None:
-        """What the engine is, or was last, started with."""
+        """The parameters of the running engine, or of the last one."""
         return self._launch
 
     def watch(self, watcher: Callable[[EngineStatus], None]) -> Callable[[], None]:
-        """Call ``watcher`` with the status now and at every change; return what ends this."""
+        """Call ``watcher`` with the status, now and at every change. Returns a function that ends this."""
         self._watchers.append(watcher)
         watcher(self.status)
         return lambda: self._watchers.remove(watcher)
 
     def configure(self, launch: Launch | RemoteSource) -> None:
-        """Run the engine with ``launch``: a restart if it differs, another try at once if the last one failed."""
+        """Run the engine with ``launch``. Restarts it if ``launch`` differs; retries at once after a failure."""
         if launch != self._launch or self.status.phase is EnginePhase.FAILED:
             self._launch = launch
             self._changed.set()
 
     def refuse(self, error: EngineError) -> None:
-        """Say that there is nothing to start; an engine that runs goes on."""
+        """Report that nothing can be started. A running engine keeps running."""
         if self._engine is None:
             self._tell(EngineStatus(EnginePhase.FAILED, str(error), error.remedy))
 
@@ -235,5 +235,5 @@ class EngineHost:
         for watcher in tuple(self._watchers):
             try:
                 watcher(status)
-            except Exception as error:  # a watcher that fails must not keep the others or the engine from going on
+            except Exception as error:  # an error in one watcher must not stop the others or the engine
                 logger.error("A watcher of the engine failed\n%s", traceback_of(error))

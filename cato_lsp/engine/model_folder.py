@@ -10,10 +10,12 @@ from typing import Any, cast
 
 from cato_lsp.engine.api import EngineError
 
+_COPY_AGAIN = "Copy the file again from the model's source, or choose another model."
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """What is known of a model without loading it."""
+    """Facts of a model that are known without loading it."""
 
     path: Path
     model_type: str
@@ -23,13 +25,13 @@ class ModelFolder:
     weights_bytes: int
     """0: the weights are elsewhere."""
     kv_bytes_per_token: int
-    """Bytes that a token takes in the KV cache, at the model's own precision; 0: the configuration does not say."""
+    """Bytes of a token in the KV cache, at the model's own precision; 0 if the configuration does not say."""
     vocabulary: int = 0
     """Rows of the embedding: token ids are below it; 0: the configuration does not say."""
 
 
 def inspect_model_folder(path: Path) -> ModelFolder:
-    """Check the files that vLLM needs and return what they say.
+    """Check the files that vLLM needs and return the model's facts.
 
     Raises:
         EngineError: a file is missing, truncated or not what its name says; the remedy names it.
@@ -58,7 +60,7 @@ def inspect_tokenizer_folder(path: Path) -> ModelFolder:
         EngineError: ``config.json`` or ``tokenizer.json`` is missing or broken.
     """
     config = _read_json(path / "config.json")
-    _read_json(path / "tokenizer.json")
+    _check_whole(path / "tokenizer.json")
     architectures = cast("list[str]", config.get("architectures") or [""])
     return ModelFolder(
         path=path,
@@ -72,7 +74,7 @@ def inspect_tokenizer_folder(path: Path) -> ModelFolder:
 
 
 def _kv_bytes_per_token(config: dict[str, Any]) -> int:
-    """Keys and values of all layers; with latent attention (MLA), the one latent vector that stands for both."""
+    """Keys and values of all layers; with latent attention (MLA), the latent vector that replaces both."""
     layers, heads, hidden = (
         int(config.get(key) or 0) for key in ("num_hidden_layers", "num_attention_heads", "hidden_size")
     )
@@ -85,8 +87,27 @@ def _kv_bytes_per_token(config: dict[str, Any]) -> int:
     return 2 * layers * int(config.get("num_key_value_heads") or heads) * head * element
 
 
+def _check_whole(file: Path) -> None:
+    """Look at the ends of a JSON object: enough to notice a cut-off download.
+
+    A tokenizer of several megabytes takes 100 ms to parse, in which no other thread can run. Whatever else is wrong in
+    it is found when it is loaded.
+    """
+    try:
+        with file.open("rb") as stream:
+            begins = stream.read(64).lstrip()[:1]
+            stream.seek(max(0, file.stat().st_size - 64))
+            ends = stream.read(64).rstrip()[-1:]
+    except FileNotFoundError:
+        raise EngineError(f"{file} is missing.", _COPY_AGAIN) from None
+    except OSError as error:
+        raise EngineError(f"{file} cannot be read: {error}.", _COPY_AGAIN) from error
+    if (begins, ends) != (b"{", b"}"):
+        raise EngineError(f"{file} does not hold a whole JSON object.", _COPY_AGAIN)
+
+
 def _read_json(file: Path) -> dict[str, Any]:
-    remedy = "Copy the file again from the model's source, or choose another model."
+    remedy = _COPY_AGAIN
     try:
         value: object = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -99,7 +120,7 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 
 def _check_safetensors(file: Path) -> None:
-    """Compare the header's last data offset with the file's size: a cut-off download is found at once.
+    """Compare the header's last data offset with the file size, to detect an incomplete download.
 
     Format: 8 bytes of little-endian header length, a JSON header, then the tensors' bytes.
     """

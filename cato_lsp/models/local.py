@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from cato_lsp.engine.api import EngineError
@@ -41,9 +42,10 @@ def local_model(name: str, path: Path) -> LocalModel | None:
     """The model in ``path``, ``None`` if files are missing or broken or it cannot fill in code."""
     try:
         folder = inspect_model_folder(path)
-    except EngineError:
+        fills_in = _fills_in(path / "tokenizer.json", (path / "tokenizer.json").stat().st_mtime_ns)
+    except (EngineError, OSError):
         return None
-    return LocalModel(name, path, folder.weights_bytes) if _fills_in(path) else None
+    return LocalModel(name, path, folder.weights_bytes) if fills_in else None
 
 
 def cache_folder() -> Path:
@@ -65,7 +67,12 @@ def cached_folders(cache: Path) -> Iterator[tuple[str, Path]]:
             yield name, max(snapshots, key=lambda path: path.stat().st_mtime)
 
 
-def _fills_in(path: Path) -> bool:
-    """Whether ``tokenizer.json`` spells the control tokens of a known family; a search, since parsing takes long."""
-    text = (path / "tokenizer.json").read_text(encoding="utf-8")
-    return any(all(f'"{token}"' in text for token in family.required) for family in FAMILIES)
+@lru_cache(maxsize=256)
+def _fills_in(tokenizer: Path, modified: int) -> bool:
+    """Whether a ``tokenizer.json`` spells the control tokens of a known family.
+
+    A search, since parsing takes long. Its result is kept until the file is modified: settings change often.
+    """
+    del modified
+    content = tokenizer.read_bytes()
+    return any(all(f'"{token}"'.encode() in content for token in family.required) for family in FAMILIES)

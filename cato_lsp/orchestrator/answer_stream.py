@@ -1,15 +1,14 @@
-"""An answer that is being written, and that may be read by several requests in turn.
+"""An answer that is being generated, which several requests may read in turn.
 
-While a person types, each keystroke brings a new request. As long as the typed text agrees with what the model is
-writing, the newer request goes on reading the running call instead of starting another (the idea is Continue's
-``GeneratorReuseManager``).
+Each keystroke is a new request. As long as the typed text agrees with the answer, the newer request continues to read
+the running call instead of starting another one (the idea is from Continue's ``GeneratorReuseManager``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from cato_lsp.engine.api import Call, CallStream, Delta, ForcedPrefix
+from cato_lsp.engine.api import Call, CallStream, Delta, ForcedPrefix, TokenCache
 from cato_lsp.scheduling.slo import Slo
 from cato_lsp.tasks.completion import Completion, CompletionPlan, CompletionRequest
 from cato_lsp.tasks.confidence import Confidence
@@ -23,19 +22,20 @@ def completion_call(
     temperature: float = 0.0,
     seed: int | None = None,
     scored: bool = False,
+    cache: TokenCache | None = None,
 ) -> Call:
-    """The call that a plan asks for."""
+    """The call for a plan."""
     cut = plan.cut
     forced_prefix = ForcedPrefix(cut.spellings, len(cut.text), tuple(cut.ids)) if cut else None
     prompt, stop = tuple(plan.prompt_ids), tuple(plan.stop_token_ids)
-    return Call(prompt, slo, plan.max_tokens, stop, temperature, seed, forced_prefix, scored)
+    return Call(prompt, slo, plan.max_tokens, stop, temperature, seed, forced_prefix, scored, cache)
 
 
 class AnswerStream:
     """One call's answer as it grows.
 
-    :param request: what the call was made for.
-    :param least: confidence below which the answer is held back; above 0 the call has to be scored.
+    :param request: the request that the call was made for.
+    :param least: joint probability below which the answer is cut; above 0 the call has to be scored.
     """
 
     def __init__(
@@ -46,12 +46,13 @@ class AnswerStream:
         self._line = plan.cursor.line
         self._text = plan.stream()
         self._stream = stream
-        self._least = least
-        self._confidence = Confidence()
+        self._confidence = Confidence(least)
         self.begun = False
-        """Whether the first token is there."""
+        """Whether the first token has arrived."""
         self.complete = False
-        """Whether the model or a stop rule has ended the answer."""
+        """Whether the model, a stop rule or a token that is too unlikely has ended the answer."""
+        self.cut = False
+        """Whether a token was too unlikely."""
 
     def fits(self, request: CompletionRequest) -> bool:
         """Whether the request differs only by typed text that agrees with the answer so far."""
@@ -61,9 +62,9 @@ class AnswerStream:
     async def read(self, request: CompletionRequest, on_delta: Callable[[Delta, bool], None]) -> bool:
         """Read until the answer is complete (true) or disagrees with what was typed (false).
 
-        Can be cancelled and called again, for another request too, without losing anything.
+        It can be cancelled and called again, also for another request; no token is lost.
 
-        :param on_delta: is told each delta, and whether it is the answer's first.
+        :param on_delta: is called with each delta, and whether it is the first one.
         """
         typed = self._typed(request)
         if typed is None or not self._agrees(typed):
@@ -72,24 +73,15 @@ class AnswerStream:
             async for delta in self._stream:
                 on_delta(delta, not self.begun)
                 self.begun = True
-                self._confidence.add(delta.tokens, delta.log_probability)
-                self.complete = self._text.feed(delta.text) or delta.finish_reason == "stop"
-                self.complete |= self._confidence.settled and self.held_back
+                self._take(delta)
                 if not self._agrees(typed):
                     return False
                 if self.complete:
                     break
         return True
 
-    @property
-    def held_back(self) -> bool:
-        """Whether the model is too unsure of the answer so far for it to be shown."""
-        return self._confidence.value < self._least
-
     def completion(self, request: CompletionRequest) -> Completion | None:
-        """What is sound of the answer so far, for a request that fits; ``None`` if it is held back."""
-        if self.held_back:
-            return None
+        """What is sound of the answer so far, for a request that fits; ``None`` if there is nothing to show."""
         completion = self._text.result(cut=not self.complete)
         typed = self._typed(request)
         if completion is None or not typed:
@@ -100,11 +92,19 @@ class AnswerStream:
         return Completion.of(request, inserted[len(typed) :])
 
     async def close(self) -> None:
-        """Abort what still runs."""
+        """Abort the call if it still runs."""
         await self._stream.__aexit__(None, None, None)
 
+    def _take(self, delta: Delta) -> None:
+        """Take the next part of the answer, or end the answer before it."""
+        if self._confidence.add(delta.log_probability):
+            self.complete = self._text.feed(delta.text) or delta.finish_reason == "stop"
+        else:
+            self._text.end_before(delta.text)
+            self.complete = self.cut = True
+
     def _typed(self, request: CompletionRequest) -> str | None:
-        """What was typed at the gap since the call was made; ``None`` if anything else has changed."""
+        """The text typed at the cursor since the call was made; ``None`` if anything else changed."""
         snapshot, offset = request.composed()
         text, base = snapshot.text, self._base.text
         if offset < self._offset or text[offset:] != base[self._offset :]:

@@ -94,16 +94,17 @@ class Background:
         engine, plan = await self._prompts.plan(job.client, job.request, job.settings)
         if plan is None:
             return
-        least = job.settings.completion.least_confidence
-        call = self._call(job, plan, scored=least > 0)
+        least = job.settings.completion.min_probability
+        token_cache = self._prompts.cache(job.client, job.request, plan, job.settings)
+        call = replace(self._call(job, plan), scored=least > 0, cache=token_cache)
         completion = await self._answer(job, engine, plan, call, least)
         if completion is not None:
             cache.put_completion(job.request, completion)
         self.done += 1
 
-    def _call(self, job: PrefetchJob, plan: CompletionPlan, *, scored: bool = False) -> Call:
+    def _call(self, job: PrefetchJob, plan: CompletionPlan) -> Call:
         slo = Slo(TaskKind.WARMUP, ServiceClass.BACKGROUND, self._clock(), math.inf, job.client)
-        return completion_call(plan, slo, scored=scored)
+        return completion_call(plan, slo)
 
     @staticmethod
     async def _answer(

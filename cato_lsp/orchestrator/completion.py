@@ -1,4 +1,4 @@
-"""One inline completion: an earlier answer if one fits, else prompt, call, stop, shape, within its promise."""
+"""Runs inline completions: an earlier answer if one fits, else prompt, call, stop rules and postprocessing."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from cato_lsp.tasks.typethrough import TypeThroughCache
 logger = logging.getLogger(__name__)
 
 TEMPERATURE = 0.8
-"""Of the candidates beside the first, which is the likeliest."""
+"""Sampling temperature of all candidates but the first, which is decoded greedily."""
 _RECENT = 20
 
 
 class CompletionRunner:
-    """Runs completions for all sessions; of one client and document only the newest."""
+    """Runs completions for all sessions. Of one client and document, only the newest request runs."""
 
     def __init__(
         self, prompts: PromptSource, live: LiveTasks, log: TaskLog, clock: Callable[[], float] = time.monotonic
@@ -48,8 +48,8 @@ class CompletionRunner:
     ) -> list[Completion]:
         """Answer a request.
 
-        Returns an empty list when there is nothing to show: superseded, no engine, or no sensible completion.
-        Several completions only for a person who asked.
+        Returns an empty list when there is nothing to show: the request was superseded, no engine runs, or there is
+        no sensible completion. Several completions only for a request that was invoked by the user.
         """
         arrival = self._clock()
         sla = settings.sla.completion_ttft_ms / 1000
@@ -60,7 +60,7 @@ class CompletionRunner:
         previous = self._live.at(slot)
         try:
             with self._live.take(slot) as task:
-                job = _Job(request, settings, slo, record, self._clock)
+                job = _Job(request, settings, slo, record, self._prompts, self._clock)
                 completions = await self._complete(job, task, previous, cache)
             record.outcome = task.ended_as or (Outcome.ANSWERED if completions else Outcome.EMPTY)
         except EngineUnavailableError:
@@ -100,14 +100,14 @@ class CompletionRunner:
         return _present([await job.one(engine, plan, task)])
 
     async def _debounce(self, settings: Settings) -> None:
-        """Wait for a pause in the typing, less the time that the model takes anyway."""
+        """Wait for a pause in typing, less the usual time to the first token."""
         wait = settings.completion.debounce_ms / 1000
         if wait:
             await anyio.sleep(max(0.0, wait - (median(self._ttfts) if self._ttfts else 0.0)))
 
 
 class _Job:
-    """One request on its way."""
+    """One running request."""
 
     def __init__(
         self,
@@ -115,17 +115,19 @@ class _Job:
         settings: Settings,
         slo: Slo,
         record: TaskRecord,
+        prompts: PromptSource,
         clock: Callable[[], float],
     ) -> None:
         self.request = request
         self.settings = settings
         self.record = record
         self.slo = slo
+        self._prompts = prompts
         self._clock = clock
         self._limit = slo.arrival + settings.completion.answer_ms / 1000
 
     async def follow(self, task: LiveTask) -> Completion | None:
-        """Read on in the answer that was made for an earlier request, as long as it agrees with what was typed."""
+        """Continue to read the answer to an earlier request, as long as it agrees with the typed text."""
         answer = task.answer
         assert answer is not None
         self.record.source = Source.STREAM
@@ -134,12 +136,12 @@ class _Job:
         return await self._read(answer, task)
 
     async def one(self, engine: Engine, plan: CompletionPlan, task: LiveTask) -> Completion | None:
-        """Ask the model for one completion, which a newer request may take over."""
+        """Call the model for one completion, which a newer request may take over."""
         task.answer = self._start(engine, plan)
         return await self._read(task.answer, task)
 
     async def several(self, engine: Engine, plan: CompletionPlan) -> list[Completion]:
-        """Ask the model for distinct completions. The others start once the first has filled the prefix cache."""
+        """Call the model for several candidates. The others start when the first has filled the prefix cache."""
         begun = anyio.Event()
         found: dict[int, Completion] = {}
 
@@ -167,8 +169,9 @@ class _Job:
 
     def _start(self, engine: Engine, plan: CompletionPlan, number: int = 0) -> AnswerStream:
         temperature, seed = (TEMPERATURE, number) if number else (0.0, None)
-        least = 0.0 if self.request.invoked else self.settings.completion.least_confidence
-        call = completion_call(plan, self.slo, temperature=temperature, seed=seed, scored=least > 0)
+        least = 0.0 if self.request.invoked else self.settings.completion.min_probability
+        cache = self._prompts.cache(self.slo.client, self.request, plan, self.settings)
+        call = completion_call(plan, self.slo, temperature=temperature, seed=seed, scored=least > 0, cache=cache)
         stream = engine.submit(call)
         self.record.prompt_tokens += len(plan.prompt_ids)
         self.record.calls.append(stream.usage)
@@ -177,14 +180,15 @@ class _Job:
     async def _read(
         self, answer: AnswerStream | None, task: LiveTask, on_first: Callable[[], None] = lambda: None
     ) -> Completion | None:
-        """Read until the answer is complete or time is up, and abort it then unless another task took it over."""
+        """Read until the answer is complete or time is up. Aborts the call, unless another task has it."""
         assert answer is not None
         agrees = True
         try:
             with anyio.move_on_after(self._limit - self._clock()):
                 agrees = await answer.read(self.request, partial(self._count, on_first))
-            self.record.held_back = agrees and answer.held_back
-            return answer.completion(self.request) if agrees else None
+            completion = answer.completion(self.request) if agrees else None
+            self.record.held_back = agrees and answer.cut and completion is None
+            return completion
         finally:
             if task.answer is answer:
                 await answer.close()
@@ -200,5 +204,5 @@ class _Job:
 
 
 def _present(completions: Sequence[Completion | None]) -> list[Completion]:
-    """Those that are there, without repetition."""
+    """The completions without ``None`` and duplicates."""
     return list(dict.fromkeys(completion for completion in completions if completion is not None))

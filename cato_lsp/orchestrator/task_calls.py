@@ -14,14 +14,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar, TypeVarTuple
 
 import anyio
+import anyio.to_thread
 
 from cato_lsp.engine.api import Call, CallRejectedError, Engine, EngineError
 from cato_lsp.orchestrator.call_times import MOST_CALLS, CallTimes, LengthRatio
 from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, ModelCall, OnText
+
+_Args = TypeVarTuple("_Args")
+_Result = TypeVar("_Result")
 
 QUEUE_PENALTY = 30.0
 """Seconds of queue penalty for each second by which the rest of the task delays others."""
@@ -138,6 +143,10 @@ class TaskCalls(Calls):
         """See `Calls.has_time_for`."""
         times = self._times.under_load()
         return self._clock() + times.together(self._left) + times.seconds(extra) <= self._slo.deadline
+
+    async def compute(self, function: Callable[[*_Args], _Result], *args: *_Args) -> _Result:
+        """See `Calls.compute`: on a worker thread."""
+        return await anyio.to_thread.run_sync(function, *args)
 
     def show(self, text: str) -> None:
         """See `Calls.show`."""

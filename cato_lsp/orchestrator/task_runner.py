@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
+import anyio.to_thread
+
 from cato_lsp.config import SlaSettings
 from cato_lsp.engine.api import Engine, EngineError, EngineUnavailableError
 from cato_lsp.engine.host import EngineHost
@@ -72,7 +74,7 @@ class TaskRunner:
             with self._live.take(Slot(client, request.uri, request.kind, request.place)) as live:
                 engine = self._host.engine
                 prompter = await self._prompters.coding(engine.folder, engine.context_length)
-                task = request.prepare(prompter)
+                task = await anyio.to_thread.run_sync(request.prepare, prompter)
                 if task.note:
                     observer.note(task.note)
                 result = await self._run_admitted(engine, task, arrival, sla, record, observer)
@@ -95,9 +97,15 @@ class TaskRunner:
         return result
 
     async def _run_admitted(
-        self, engine: Engine, task: Task, arrival: float, sla: SlaSettings, record: TaskRecord, observer: TaskObserver
+        self,
+        engine: Engine,
+        task: Task,
+        arrival: float,
+        sla: SlaSettings,
+        record: TaskRecord,
+        observer: TaskObserver,
     ) -> TaskResult | None:
-        estimate = task.estimate()
+        estimate = await anyio.to_thread.run_sync(task.estimate)
         record.deadline = time_allowed(sla, record.kind, estimate)
         record.e2e_promised = record.kind is not TaskKind.GENERATION
         if refusal := overfull(record.client, self.running):

@@ -89,7 +89,7 @@ def from_wire(
         message.seed,
         prefix,
         message.scored,
-        cache_salt,
+        cache_salt=cache_salt,
     )
 
 

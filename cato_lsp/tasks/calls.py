@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar, TypeVarTuple
 
 from cato_lsp.tasks.prompts import Prompt
+
+_Args = TypeVarTuple("_Args")
+_Result = TypeVar("_Result")
 
 
 class CannotDoError(Exception):
@@ -50,6 +53,10 @@ OnText = Callable[[str], bool]
 """Is given the answer so far; returns true to end the call."""
 
 
+SECOND_TRY = 0.6
+"""Temperature of a call that is made again, since the likeliest answer did not do."""
+
+
 class Calls(Protocol):
     """The calls of one task, which share its deadline."""
 
@@ -78,6 +85,10 @@ class Calls(Protocol):
         """Whether the task would probably still meet its deadline with one more call."""
         ...
 
+    async def compute(self, function: Callable[[*_Args], _Result], *args: *_Args) -> _Result:
+        """Run what takes more than a moment, such as parsing and tokenizing. Others go on meanwhile."""
+        return function(*args)
+
     def show(self, text: str) -> None:
         """Show the user the result so far, all of it."""
         ...
@@ -89,13 +100,3 @@ def call_for(prompt: Prompt, context_tokens: int, expected_tokens: int, most_tok
     if left < max(16, expected_tokens // 2):
         return None
     return ModelCall(prompt, min(most_tokens, left), expected_tokens)
-
-
-def is_stuck(text: str) -> bool:
-    """Whether an answer repeats itself: its last lines, or a piece of its last line, over and over."""
-    tail = text[-400:]
-    lines = [line for line in tail.split("\n")[1:-1] if len(line.strip()) > 2]
-    if len(lines) >= 4 and len(set(lines[-4:])) == 1:
-        return True
-    end = tail[-120:]
-    return len(end) == 120 and any(end[size:] == end[:-size] for size in range(1, 31))

@@ -1,4 +1,4 @@
-"""Documentation of a symbol in the convention of its language, at the place where it belongs.
+"""Writes the documentation of a symbol at the place and in the style of its language.
 
 Python: a docstring, the body's first statement (PEP 257). JavaScript, TypeScript, Java, C and C++: a ``/** */`` comment
 above (JSDoc, Javadoc, Doxygen). Go: ``//`` lines above that begin with the name (Go Doc Comments). Rust: ``///`` lines
@@ -12,11 +12,10 @@ import textwrap
 
 from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.indentation import Indentation, detect_indentation, leading_blanks
+from cato_lsp.tasks.language import DocStyle
 from cato_lsp.tasks.languages import language_of
 from cato_lsp.tasks.symbols import Outline, Symbol
 
-BLOCK_COMMENTS = frozenset({"javascript", "javascriptreact", "typescript", "typescriptreact", "java", "c", "cpp"})
-LINE_COMMENTS = {"go": "// ", "rust": "/// "}
 _WIDTH = 88
 """Columns."""
 _NARROWEST = 30
@@ -24,18 +23,18 @@ _NARROWEST = 30
 
 
 def has_convention(language: str) -> bool:
-    """Whether it is known how the language documents a symbol."""
-    return language == "python" or language in BLOCK_COMMENTS or language in LINE_COMMENTS
+    """Whether documentation can be written in the language."""
+    return language_of(language).doc_style is not None
 
 
 def document(outline: Outline, symbol: Symbol, prose: str) -> Edit:
-    """The edit that gives ``symbol`` the documentation ``prose``, in place of what it has.
+    """The edit that sets the documentation of ``symbol`` to ``prose``.
 
     :param prose: plain sentences; paragraphs are parted by blank lines.
     """
     text = outline.text
     newline = "\r\n" if "\r\n" in text else "\n"
-    if outline.language == "python" and symbol.body is not None:
+    if language_of(outline.language).doc_style is DocStyle.DOCSTRING and symbol.body is not None:
         edit = _docstring(outline, symbol, prose)
     else:
         edit = _comment_above(outline, symbol, prose)
@@ -61,7 +60,7 @@ def _docstring(outline: Outline, symbol: Symbol, prose: str) -> Edit:
     text, body = outline.text, symbol.body
     line_start = text.rfind("\n", 0, body.start) + 1
     before_body = text[line_start : body.start]
-    if before_body.strip():  # the body stands on the line of the head
+    if before_body.strip():  # the body is on the line of the head
         margin = leading_blanks(text[text.rfind("\n", 0, symbol.head) + 1 :]) + _style(outline).render(
             _style(outline).width
         )
@@ -90,11 +89,11 @@ def _comment_above(outline: Outline, symbol: Symbol, prose: str) -> Edit:
     top = symbol.span.start if symbol.doc is None else symbol.doc.start
     line_start = text.rfind("\n", 0, top) + 1
     margin = leading_blanks(text[line_start:])
-    mark = LINE_COMMENTS.get(language)
+    mark = language_of(language).doc_mark
     if language == "go" and symbol.name and not prose.startswith(symbol.name):
         prose = f"{symbol.name} {_lowered(prose)}"
     lines = _wrapped(prose.replace("*/", "* /"), _WIDTH - len(margin) - 3)
-    if mark is not None:
+    if mark:
         block = f"\n{margin}".join(f"{mark}{line}".rstrip() for line in lines)
     elif len(lines) == 1:
         block = f"/** {lines[0]} */"
@@ -102,7 +101,7 @@ def _comment_above(outline: Outline, symbol: Symbol, prose: str) -> Edit:
         block = "\n".join(["/**", *(f"{margin} * {line}".rstrip() for line in lines), f"{margin} */"])
     if symbol.doc is not None:
         return Edit(symbol.doc.start, symbol.doc.end, block)
-    if text[line_start : symbol.span.start].strip():  # something else stands before it on its line
+    if text[line_start : symbol.span.start].strip():  # other code is before it on its line
         return Edit(symbol.span.start, symbol.span.start, f"{block}\n{margin}")
     top = _above_attributes(text, line_start) if language == "rust" else line_start
     return Edit(top, top, f"{margin}{block}\n")

@@ -1,18 +1,17 @@
 """Fill-in-the-middle prompts within a token budget, in an order that lets typing reuse the prefix cache.
 
-In the PSM order a character typed before the cursor would sit in the *middle* of the prompt, and all of the
-text after the cursor would have to be computed again. So for those families the gap is moved back to the
-start of the current line: the prompt ends in the middle token and then the line as typed so far, which the
-model continues. Typing on a line only appends. In the SPM order (Codestral) the line stands at the end
-anyway.
+In the PSM order (prefix, suffix, middle) a typed character would change the *middle* of the prompt, and everything
+after it would have to be computed again. For those families the gap is moved back to the start of the current line: the
+prompt ends in the middle token and the line as typed so far, which the model continues. Typing only appends to the
+prompt. In the SPM order (suffix, prefix, middle; Codestral) the line is at the end anyway.
 
-Blanks at the end of the line are left out (a model reads ``x =`` and writes ``" 1"`` in one token); shaping
-reconciles the answer's leading blanks with them.
+Blanks at the end of the line are left out, since a model reads ``x =`` and writes ``" 1"`` as one token. Postprocessing
+adjusts the answer's leading blanks.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cato_lsp.tasks.context import FileContext
 from cato_lsp.tasks.fim_family import FimFamily, Order
@@ -23,25 +22,30 @@ from cato_lsp.tasks.window import MAX_CHARACTERS_PER_TOKEN, end_after, plain, st
 BLANKS = " \t"
 NO_CONTEXT = FileContext()
 _LINE_SHARE = 8
-"""One eighth of the budget is kept free for the current line, so that its growth never moves the windows."""
+"""One eighth of the budget is reserved for the current line, so that the windows do not move as it grows."""
 _LEFTOVER_STEPS = 16
+_TAIL, _TAIL_LINES = 16, 4
 _CONTEXT_SHARE = 4
-"""A quarter of the budget goes to other files, where the model can use them."""
+"""A quarter of the budget is for other files, if the model can use them."""
 
 
 @dataclass(frozen=True, slots=True)
 class FimPrompt:
-    """A prompt and the text its parts stand for. Line endings are plain line feeds."""
+    """A prompt and the text of its parts. Line endings are line feeds."""
 
     ids: list[int]
     before: str
-    """Text above the current line (with the head of the line, if the line is very long)."""
+    """Text above the current line (and the start of the line, if the line is very long)."""
     line: str
-    """The current line up to the cursor without blanks at its end: the answer continues this."""
+    """The current line up to the cursor, without blanks at its end. The answer continues it."""
     after: str
     """Text from the cursor on."""
     cut: CutWord | None = None
-    """The end of the line that the answer has to begin with; ``ids`` do not hold it."""
+    """The cut word that the answer must begin with; not part of ``ids``."""
+    tail: list[int] = field(default_factory=list[int])
+    """The tokens right before the answer, as a file that reads on has them."""
+    document: list[int] = field(default_factory=list[int])
+    """The document's tokens in the prompt, with -1 at the gap."""
 
 
 class FimPromptBuilder:
@@ -49,7 +53,7 @@ class FimPromptBuilder:
 
     :param tokenizer: the model's tokenizer.
     :param family: the model's FIM format, or :data:`cato_lsp.tasks.families.PLAIN`.
-    :param prompt_tokens: most tokens a prompt may have: what the context holds, less the answer.
+    :param prompt_tokens: most tokens of a prompt: the context length less the answer.
     :param context_tokens: most of them for other files, at most half; ``None``: a quarter, if the model has learned to
         use them.
     :raises ValueError: if a control token of the family is missing from the vocabulary or the budget holds
@@ -77,7 +81,7 @@ class FimPromptBuilder:
 
     @property
     def reads_other_files(self) -> bool:
-        """Whether there is room for other files, and a way to name them."""
+        """Whether the budget and the format allow other files."""
         return self._context_tokens > 0 and bool(self._separator(self._family.file_separator))
 
     def build(
@@ -101,7 +105,17 @@ class FimPromptBuilder:
         after = plain(text[offset:end])
         cut = self._healer.heal(text[line_cut:offset]) if self._healer else None
         kept = line.removesuffix(cut.text) if cut else line
-        return FimPrompt(self._assemble(header, named, before, kept, after), before, line, after, cut)
+        ids = self._assemble(header, named, before, kept, after)
+        encode = self._tokenizer.encode
+        document = [*encode(before, continues=False), -1, *encode(after)]
+        return FimPrompt(ids, before, line, after, cut, self._tail(before, kept), document)
+
+    def _tail(self, before: str, line: str) -> list[int]:
+        """The last tokens of the text before the answer, encoded from the start of a line."""
+        start = len(before)
+        for _ in range(_TAIL_LINES):
+            start = before.rfind("\n", 0, max(0, start - 1)) + 1 if start else 0
+        return self._tokenizer.encode(before[start:] + line)[-_TAIL:]
 
     def _assemble(self, header: list[int], named: list[int], before: str, line: str, after: str) -> list[int]:
         family, ids, encode = self._family, self._ids, self._tokenizer.encode
@@ -137,9 +151,7 @@ class FimPromptBuilder:
         return start, end
 
     def _line_cut(self, text: str, line_start: int, offset: int, room: int) -> int:
-        """Where the part of the line begins that stays at the end of the prompt; in jumps, for lines that
-        are long.
-        """
+        """Start of the part of the line that stays at the end of the prompt. It moves in steps on very long lines."""
         cut = line_start
         excess = offset - line_start - room * MAX_CHARACTERS_PER_TOKEN
         if excess > 0:

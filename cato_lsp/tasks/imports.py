@@ -1,4 +1,4 @@
-"""What a file imports from its own project: which files that may be, and what they define, in short."""
+"""The imports of a file from its own project: the files they may refer to, and short definitions."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from cato_lsp.tasks.language import ImportStyle
+from cato_lsp.tasks.languages import language_of
 from cato_lsp.tasks.symbols import Outline, Span, Symbol, SymbolKind
 from cato_lsp.tasks.window import plain
 
 _REACH = 20_000
 """Characters at the start of a file that are searched for imports."""
 _SHORT_TYPE = 500
-"""Types up to so many characters are shown whole."""
+"""Types of at most this many characters are shown in full."""
 _PYTHON = re.compile(
     r"^[ \t]*(?:from[ \t]+(?P<module>\.*[\w.]*)[ \t]+import[ \t]+(?P<names>\([^)]*\)|[^\n(]+)"
     r"|import[ \t]+(?P<whole>[\w.]+))",
@@ -40,21 +42,21 @@ class Import:
 
 
 def imports_of(text: str, language: str) -> list[Import]:
-    """The imports of a text, in its order; empty for languages whose imports are not understood."""
+    """The imports of a text, in order; empty for languages without an `ImportStyle`."""
     head = plain(text[:_REACH])
-    match language:
-        case "python":
+    match language_of(language).import_style:
+        case ImportStyle.PYTHON:
             return [_python_import(found) for found in _PYTHON.finditer(head)]
-        case "javascript" | "javascriptreact" | "typescript" | "typescriptreact":
+        case ImportStyle.SCRIPT:
             return [Import(found["module"], _names(found["names"])) for found in _SCRIPT.finditer(head)]
-        case "c" | "cpp":
+        case ImportStyle.INCLUDE:
             return [Import(found["module"]) for found in _INCLUDE.finditer(head)]
-        case _:
+        case None:
             return []
 
 
 def candidates(wanted: Import, importer: PurePosixPath, root: PurePosixPath) -> Iterator[tuple[PurePosixPath, Import]]:
-    """The files below ``root`` that an import may mean, the likeliest first, each with what is wanted of it."""
+    """The files below ``root`` that an import may refer to, most likely first, each with the wanted names."""
     is_python = importer.suffix in (".py", ".pyi")
     files = (_python_files if is_python else _relative_files)(wanted, importer.parent)
     for path, part in files:
@@ -63,7 +65,7 @@ def candidates(wanted: Import, importer: PurePosixPath, root: PurePosixPath) -> 
 
 
 def definitions(text: str, language: str, wanted: frozenset[str]) -> str:
-    """The definitions of the names in short: heads of functions, types with the heads of their methods, values.
+    """Short definitions of names: function heads, types with the heads of their methods, values.
 
     :param wanted: names; empty for all public ones.
     """
@@ -87,15 +89,15 @@ def _short(text: str, symbol: Symbol, language: str) -> str:
         return whole
     head = text[start : symbol.body.start].rstrip()
     if symbol.kind is SymbolKind.FUNCTION:
-        return f"{head} ..." if language == "python" else f"{head};"
+        return f"{head} ..." if language_of(language).indented_blocks else f"{head};"
     public = [child for child in symbol.children if not child.name.startswith("_") or child.name == "__init__"]
     inner = [(child.span.start, _short(text, child, language)) for child in public] + _fields(text, symbol, symbol.body)
     lines = [head, *(short for _, short in sorted(inner))]
-    return "\n".join(lines) if language == "python" else "\n".join([f"{head} {{", *lines[1:], "}"])
+    return "\n".join(lines) if language_of(language).indented_blocks else "\n".join([f"{head} {{", *lines[1:], "}"])
 
 
 def _fields(text: str, symbol: Symbol, body: Span) -> list[tuple[int, str]]:
-    """The lines of a type's body that declare something, outside of its methods."""
+    """The declarations in a type's body, without its methods."""
     methods = [child.span for child in symbol.children]
     found = [(line.start(), line.group()) for line in _FIELD.finditer(text, body.start, body.end)]
     return [each for each in found if not any(span.start <= each[0] < span.end for span in methods)]
@@ -133,7 +135,7 @@ def _relative_files(wanted: Import, folder: PurePosixPath) -> Iterator[tuple[Pur
 
 
 def _resolve(folder: PurePosixPath, module: str) -> PurePosixPath:
-    """``module`` seen from ``folder``, without ``.`` and ``..``."""
+    """``module`` relative to ``folder``, with ``.`` and ``..`` resolved."""
     steps: list[str] = []
     for step in (*folder.parts, *module.split("/")):
         if step == "..":

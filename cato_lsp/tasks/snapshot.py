@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Snapshot:
     """A document as it was when a request arrived.
 
-    Offsets into ``text`` count Python characters (code points); the room ``lsp/`` translates from and to the
-    client's position encoding.
+    Offsets into ``text`` count code points; the package ``lsp`` converts them from and to the client's position
+    encoding.
     """
 
     uri: str
@@ -26,12 +26,12 @@ class Snapshot:
         return "\r\n" if first > 0 and self.text[first - 1] == "\r" else "\n"
 
     def line_start(self, offset: int) -> int:
-        """Offset of the first character of the line that holds ``offset``."""
+        """Offset of the first character of the line that ``offset`` is on."""
         return self.text.rfind("\n", 0, offset) + 1
 
     def line_end(self, offset: int) -> int:
-        """Offset just past the last character of the line that holds ``offset``, its line ending left out."""
+        """Offset right after the last character of the line that ``offset`` is on, without its line ending."""
         end = self.text.find("\n", offset)
         if end < 0:
             return len(self.text)
-        return end - 1 if end > offset and self.text[end - 1] == "\r" else end
+        return end - 1 if end > 0 and self.text[end - 1] == "\r" else end

@@ -1,6 +1,6 @@
 """Summarize: documentation for one symbol, or an explanation of a selection or a file.
 
-What is too long for one call is mapped over its parts (members, or pieces) and reduced.
+Code that is too long for one call is split into parts (members or pieces); their summaries are combined.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from cato_lsp.scheduling.slo import TaskKind
-from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for, is_stuck
+from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for
 from cato_lsp.tasks.doc_comments import document, has_convention, without_doc
 from cato_lsp.tasks.prompts import Ask, Prompter, combine, explain, prose_of, summarize
+from cato_lsp.tasks.repetition import is_stuck
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.symbols import Outline, Symbol, SymbolKind, outline_of
 from cato_lsp.tasks.task import TaskRequest, TaskResult
@@ -22,18 +23,18 @@ MOST_TOKENS = 160
 EXPLANATION_TOKENS = 240
 MOST_PARTS = 64
 _PIECE_TOKENS = 1200
-"""Parts of a long input are at most this long, so that no single call holds up the rest."""
+"""Most tokens of a part, so that no single call delays the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
     name: str
-    """Empty for a piece that is no symbol."""
+    """Empty for a piece that is not a symbol."""
     source: str
 
 
 def documentable(snapshot: Snapshot, start: int, end: int) -> Symbol | None:
-    """The function or type around a selection that can be documented."""
+    """The function or type at a selection that can be documented."""
     if not has_convention(snapshot.language):
         return None
     outline = outline_of(snapshot.text, snapshot.language)
@@ -101,7 +102,7 @@ class Explanation:
 
 
 class _Digest:
-    """Map and reduce: an answer for each part, then one for all."""
+    """Asks for an answer for each part, then for one that combines them."""
 
     def __init__(self, prompter: Prompter, language: str, ask: Callable[[str, str], Ask], most_tokens: int) -> None:
         self.prompter = prompter
@@ -110,7 +111,7 @@ class _Digest:
         self._most = most_tokens
 
     def fits(self, source: str) -> bool:
-        """Whether one call holds it."""
+        """Whether the source fits into one call."""
         room = self.prompter.context_tokens - EXPECTED_TOKENS * 2 - 200
         return self.prompter.count(source) <= min(room, _PIECE_TOKENS)
 
@@ -122,18 +123,21 @@ class _Digest:
     async def combine(
         self, calls: Calls, parts: Sequence[_Part], preview: Callable[[str], None]
     ) -> tuple[list[tuple[str, str]], str]:
-        """What each part was said to do, and what the whole does."""
+        """Make the calls. Returns name and summary of each part, and the combined answer."""
         if len(parts) == 1:
-            return [], _prose(
-                await calls.call(self._call(self._ask(parts[0].source, self._language)), on_text=_watch(preview))
-            )
-        mapped = [self._call(summarize(part.source, self._language)) for part in parts]
+            single = await calls.compute(self._call, self._ask(parts[0].source, self._language))
+            return [], _prose(await calls.call(single, on_text=_watch(preview)))
+        mapped = [await calls.compute(self._call, summarize(part.source, self._language)) for part in parts]
         answers = await calls.map(
             mapped, then=[self._reduction(len(parts))], on_text=lambda _number, text: is_stuck(text)
         )
         details = [(part.name, _prose(answer)) for part, answer in zip(parts, answers, strict=True)]
-        whole = await calls.call(self._call(combine(self._listed(details), self._language)), on_text=_watch(preview))
+        reduction = await calls.compute(self._reduce, details)
+        whole = await calls.call(reduction, on_text=_watch(preview))
         return details, _prose(whole)
+
+    def _reduce(self, details: Sequence[tuple[str, str]]) -> ModelCall:
+        return self._call(combine(self._listed(details), self._language))
 
     def _call(self, ask: Ask) -> ModelCall:
         prompt = self.prompter.prompt(ask)
@@ -146,7 +150,7 @@ class _Digest:
         return CallEstimate(min(parts * (EXPECTED_TOKENS + 8), _PIECE_TOKENS), 2 * EXPECTED_TOKENS)
 
     def _listed(self, details: Sequence[tuple[str, str]]) -> str:
-        """The parts' summaries, shortened until one call holds them."""
+        """The summaries of the parts, shortened until they fit into one call."""
         length = 400
         while True:
             listed = "\n".join(f"{name}: {text[:length]}" if name else text[:length] for name, text in details)
@@ -156,7 +160,7 @@ class _Digest:
 
 
 def _parts_of(outline: Outline, symbol: Symbol, digest: _Digest) -> list[_Part]:
-    """The symbol in one part, or by its members, or in pieces."""
+    """The symbol as one part, or one part per member, or in pieces."""
     source = without_doc(outline, symbol)
     if digest.fits(source):
         return [_Part(symbol.name, source)]
@@ -175,7 +179,7 @@ def _parts_between(outline: Outline, start: int, end: int, digest: _Digest) -> l
 
 
 def _pieces(name: str, source: str, digest: _Digest) -> list[_Part]:
-    """``source`` cut at line ends into parts that fit."""
+    """``source`` split at line ends into parts that fit into a call."""
     lines = source.split("\n")
     if digest.fits(source) or len(lines) == 1:
         return [_Part(name, source if digest.fits(source) else source[:_PIECE_TOKENS])]
@@ -184,7 +188,7 @@ def _pieces(name: str, source: str, digest: _Digest) -> list[_Part]:
 
 
 def _prose(answer: Answer) -> str:
-    """The answer's sentences; a last one that is cut is left out if there are others."""
+    """The sentences of the answer, without an incomplete last one if there are others."""
     text = prose_of(answer.text)
     if not answer.complete:
         end = max(text.rfind(". "), text.rfind(".\n"), len(text) - 1 if text.endswith(".") else -1)

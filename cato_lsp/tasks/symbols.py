@@ -1,4 +1,4 @@
-"""The functions and types of a source file, by tree-sitter."""
+"""The functions and types of a source file, found with tree-sitter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from tree_sitter import Node
 
-from cato_lsp.tasks.languages import parser_of
+from cato_lsp.tasks.language import DocStyle
+from cato_lsp.tasks.languages import language_of, syntax_tree
 
 _FUNCTIONS = frozenset(
     {
@@ -51,18 +52,15 @@ _VARIABLES = frozenset({"lexical_declaration", "variable_declaration"})
 _FUNCTION_VALUES = frozenset({"arrow_function", "function_expression", "function", "generator_function"})
 _COMMENTS = frozenset({"comment", "line_comment", "block_comment"})
 _LEADING = _COMMENTS | {"attribute_item"}
-_DOC_MARKS = {"go": ("//", "/*"), "rust": ("///", "/**")}
-_DOC_MARK = ("/**", "///", "/*!")
-"""How a comment begins that documents what follows; other comments are left alone."""
 
 
 class SymbolKind(StrEnum):
-    """What a symbol is."""
+    """The kind of a symbol."""
 
     FUNCTION = "function"
     TYPE = "type"
     CONTAINER = "container"
-    """Holds symbols and has no documentation of its own: a namespace, a Rust ``impl``."""
+    """Contains symbols and is not documented itself: a namespace, a Rust ``impl``."""
 
 
 class Span(NamedTuple):
@@ -81,15 +79,15 @@ class Symbol:
     span: Span
     """With decorators, ``export``, template head; without the comment above."""
     head: int
-    """Where the definition itself begins, behind decorators."""
+    """Start of the definition itself, after decorators."""
     body: Span | None
     """With its braces, if the language has them."""
     doc: Span | None
-    """The documentation it has: a docstring, or the doc comments right above."""
+    """Its documentation: a docstring, or the doc comments right above."""
     children: tuple[Symbol, ...] = field(default=(), repr=False)
 
     def walk(self) -> Iterator[Symbol]:
-        """The symbol and all within, in the order of the text."""
+        """The symbol and all symbols within it, in the order of the text."""
         yield self
         for child in self.children:
             yield from child.walk()
@@ -104,10 +102,10 @@ class Outline:
     def __init__(self, text: str, language: str) -> None:
         self.text = text
         self.language = language
-        parser = parser_of(language)
         source = text.encode()
+        tree = syntax_tree(language, source)
         self._chars = _offsets(text, source)
-        self._root = parser.parse(source).root_node if parser is not None else None
+        self._root = None if tree is None else tree.root_node
         self.top = tuple(self._symbols(self._root)) if self._root is not None else ()
 
     def walk(self) -> Iterator[Symbol]:
@@ -116,7 +114,7 @@ class Outline:
             yield from symbol.walk()
 
     def enclosing(self, start: int, end: int) -> Symbol | None:
-        """The smallest function or type whose lines hold ``[start, end)``."""
+        """The smallest function or type whose lines contain ``[start, end)``."""
         found = None
         for symbol in self.walk():
             first = self.text.rfind("\n", 0, symbol.span.start) + 1
@@ -164,7 +162,7 @@ class Outline:
                 yield from self._symbols(node)
 
     def _definition(self, node: Node) -> tuple[Node, SymbolKind] | None:
-        """The definition that ``node`` is, or wraps, and its kind."""
+        """The definition that ``node`` is or wraps, and its kind."""
         if node.type in _FUNCTIONS:
             return node, SymbolKind.FUNCTION
         if node.type in _TYPES and (node.child_by_field_name("body") or not node.type.endswith("_specifier")):
@@ -182,7 +180,11 @@ class Outline:
         value = inner.child_by_field_name("value")
         body = (value or inner).child_by_field_name("body")
         children = tuple(self._symbols(body)) if body is not None and kind is not SymbolKind.FUNCTION else ()
-        doc = self._docstring(body) if self.language == "python" else self._comment_above(node)
+        doc = (
+            self._docstring(body)
+            if language_of(self.language).doc_style is DocStyle.DOCSTRING
+            else self._comment_above(node)
+        )
         head = inner.start_byte if node.type == "decorated_definition" else node.start_byte
         spanned = self._span(body) if body is not None else None
         return Symbol(kind, _name(inner), self._span(node), self._chars(head), spanned, doc, children)
@@ -217,7 +219,7 @@ class Outline:
         source = (node.text or b"").decode(errors="replace")
         directive = self.language == "go" and source.startswith("//go:")
         return node.type == "attribute_item" or (
-            source.startswith(_DOC_MARKS.get(self.language, _DOC_MARK)) and not directive
+            source.startswith(language_of(self.language).doc_starts) and not directive
         )
 
     def _span(self, node: Node) -> Span:
@@ -226,19 +228,19 @@ class Outline:
 
 @lru_cache(maxsize=8)
 def outline_of(text: str, language: str) -> Outline:
-    """The symbols of a text, kept for the next question about the same text."""
+    """The symbols of a text; cached for the next call with the same text."""
     return Outline(text, language)
 
 
 def syntax_errors(text: str, language: str) -> list[str]:
-    """Where the grammar does not follow the text: line numbers and what stands there, at most five.
+    """Syntax errors of a text: line numbers and the text there, at most five.
 
     Empty for a text without errors, and where there is no grammar.
     """
-    parser = parser_of(language)
-    root = parser.parse(text.encode()).root_node if parser is not None else None
-    if root is None or not root.has_error:
+    tree = syntax_tree(language, text.encode())
+    if tree is None or not tree.root_node.has_error:
         return []
+    root = tree.root_node
     found: list[str] = []
     open_nodes = [root]
     while open_nodes and len(found) < 5:
@@ -263,7 +265,7 @@ def _outermost(symbols: tuple[Symbol, ...], wanted: Callable[[Symbol], bool]) ->
 
 
 def _name(node: Node) -> str:
-    """The name of a definition; C hides it in declarators, Go in a specification."""
+    """The name of a definition. C has it inside declarators, Go inside a specification."""
     while True:
         named = node.child_by_field_name("name") or node.child_by_field_name("type")
         declarator = node.child_by_field_name("declarator")
@@ -279,7 +281,7 @@ def _name(node: Node) -> str:
 
 
 def _offsets(text: str, source: bytes) -> Callable[[int], int]:
-    """From byte offsets to character offsets."""
+    """A function that converts byte offsets to character offsets."""
     if len(text) == len(source):
         return lambda offset: offset
     starts: list[int] = []

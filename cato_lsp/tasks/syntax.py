@@ -1,24 +1,24 @@
-"""Syntax, as far as a grammar at hand can tell it of a part of a file."""
+"""Syntax errors within a part of a file."""
 
 from __future__ import annotations
 
 from tree_sitter import Node
 
-from cato_lsp.tasks.languages import parser_of
+from cato_lsp.tasks.languages import syntax_tree
 
 
 def has_errors_within(language_id: str, before: str, text: str, after: str) -> bool:
-    """Whether ``text`` holds a syntax error where it stands between ``before`` and ``after``.
+    """Whether ``text`` has a syntax error between ``before`` and ``after``.
 
     Errors outside of ``text`` do not count: the surroundings may be any part of a file. Languages without a
     grammar have no errors.
     """
-    parser = parser_of(language_id)
-    if parser is None:
-        return False
     head = before.encode()
     body = text.encode()
-    root = parser.parse(head + body + after.encode()).root_node
+    tree = syntax_tree(language_id, head + body + after.encode())
+    if tree is None:
+        return False
+    root = tree.root_node
     return root.has_error and _error_between(root, len(head), len(head) + len(body))
 
 

@@ -1,9 +1,10 @@
-"""Text to token ids and back, with control tokens out of reach of a person's text."""
+"""Converts text to token ids and back. User text never becomes a control token."""
 
 from __future__ import annotations
 
 import json
 import re
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
@@ -11,6 +12,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, cast
 
+from tokenizers import Encoding
 from tokenizers import Tokenizer as FastTokenizer
 
 from cato_lsp.tasks.families import CONTROL_TOKENS
@@ -19,6 +21,8 @@ _MARKER = re.compile(r"<\|[^|\s]+\|>|<｜[^｜]+｜>|\[[A-Z_]{3,}\]|</?s>|<(?:bo
 """Spellings that only control tokens have. Added tokens for blanks or HTML tags (Gemma) are ordinary text."""
 
 _CACHED_TEXTS = 64
+_LONG_TEXT = 1000
+"""Characters from which on tokenizing takes about a millisecond."""
 
 _SAMPLE = """\
     def parse(self, source: str, *, strict: bool = True) -> list[Node]:
@@ -41,8 +45,8 @@ class Tokenizer:
     *added* tokens, which a tokenizer recognises in any text, so the wrapper re-declares them special before
     it loads the vocabulary.
 
-    The tokens of recent long texts are kept (an LRU of 64), because the windows around a cursor stay the
-    same while a person types on a line.
+    The tokens of recent long texts are cached (an LRU of 64), because the windows around a cursor stay the same while
+    the user types on a line.
     """
 
     def __init__(self, definition: str) -> None:
@@ -65,6 +69,8 @@ class Tokenizer:
             number for number in map(self._fast.token_to_id, CONTROL_TOKENS) if number is not None
         )
         self._cache: OrderedDict[tuple[str, bool], list[int]] = OrderedDict()
+        self._lock = threading.Lock()
+        """For the cache: prompts are built on several threads."""
         implies_blank = self._fast.encode("a", add_special_tokens=False).tokens != ["a"]
         self._lead = self._fast.encode("\n", add_special_tokens=False).ids if implies_blank else []
         self.characters_per_token = len(_SAMPLE) / len(self._fast.encode(_SAMPLE).ids)
@@ -92,14 +98,16 @@ class Tokenizer:
             before it, which Code Llama and Codestral want before the prefix only.
         """
         key = (text, continues)
-        known = self._cache.get(key)
-        if known is not None:
-            self._cache.move_to_end(key)
-            return known
+        with self._lock:
+            known = self._cache.get(key)
+            if known is not None:
+                self._cache.move_to_end(key)
+                return known
         ids = self._encode_anew(text, continues)
-        self._cache[key] = ids
-        if len(self._cache) > _CACHED_TEXTS:
-            self._cache.popitem(last=False)
+        with self._lock:
+            self._cache[key] = ids
+            if len(self._cache) > _CACHED_TEXTS:
+                self._cache.popitem(last=False)
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -113,7 +121,7 @@ class Tokenizer:
     def encode_template(self, text: str, *, begins: bool = True) -> list[int]:
         """Token ids of text that is part of a prompt format: control tokens are recognised in it.
 
-        :param begins: nothing stands before the text.
+        :param begins: the text is at the start of the prompt.
         """
         ids: list[int] = []
         for piece in self._control_pattern.split(text) if self._control_pattern else [text]:
@@ -166,15 +174,21 @@ class Tokenizer:
         """For each token of ``text``, the offset of its first character: where a text may be cut to a token
         budget.
         """
-        return [start for start, _ in self._fast.encode(text, add_special_tokens=False).offsets]
+        return [start for start, _ in self._encoding(text).offsets]
+
+    def _encoding(self, text: str) -> Encoding:
+        """What the library makes of a text. It holds Python's global lock meanwhile, but not for a batch."""
+        if len(text) > _LONG_TEXT:
+            return self._fast.encode_batch([text], add_special_tokens=False)[0]
+        return self._fast.encode(text, add_special_tokens=False)
 
     def _encode_anew(self, text: str, continues: bool) -> list[int]:
         if not text:
             return []
-        ids = self._fast.encode(text, add_special_tokens=False).ids
+        ids = self._encoding(text).ids
         if continues and self._lead:
             # A line feed is a byte token in these vocabularies and merges with nothing that follows it.
-            led = self._fast.encode("\n" + text, add_special_tokens=False).ids
+            led = self._encoding("\n" + text).ids
             if led[: len(self._lead)] == self._lead:
                 ids = led[len(self._lead) :]
         if self._control.isdisjoint(ids):

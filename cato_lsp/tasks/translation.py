@@ -1,4 +1,4 @@
-"""Translate: code to another language, symbol by symbol, with the grammar's word on every piece."""
+"""Translate: code to another language, symbol by symbol. A grammar checks every piece."""
 
 from __future__ import annotations
 
@@ -8,32 +8,31 @@ from dataclasses import dataclass
 from functools import partial
 
 from cato_lsp.scheduling.slo import TaskKind
-from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for, is_stuck
-from cato_lsp.tasks.languages import language_of, parser_of
-from cato_lsp.tasks.prompts import Prompter, code_of, language_name, repair, translate
+from cato_lsp.tasks.calls import SECOND_TRY, Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for
+from cato_lsp.tasks.languages import LANGUAGES, language_of, parser_of
+from cato_lsp.tasks.prompts import Prompter, code_of, repair, translate
+from cato_lsp.tasks.repetition import is_stuck, without_repetition
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.symbols import Outline, SymbolKind, outline_of, syntax_errors
 from cato_lsp.tasks.task import TaskRequest, TaskResult
 
-OFFERED = ("python", "typescript", "javascript", "java", "go", "rust", "cpp")
-"""Targets that are offered; any other can be asked for by command."""
+TARGETS = tuple(language.id for language in LANGUAGES.values() if language.translation_target)
+"""Target languages that are offered. Any other can be asked for by command."""
 PIECE_TOKENS = 800
-"""Small neighbours are translated together up to this length."""
+"""Small adjacent symbols are translated together, up to this many tokens."""
 GROWTH = 1.3
 """Tokens of a translation per token of the source, as a first guess."""
 MOST_PIECES = 200
-SECOND_TRY = 0.6
-"""Temperature of a second attempt, for a model that cannot be told its errors."""
 
 
 @dataclass(slots=True)
 class _Piece:
     source: str
     call: ModelCall | None
-    """``None``: the model does not take it; it is carried over as a comment."""
+    """``None``: the model cannot translate it, and it becomes a comment."""
     text: str = ""
     remark: str = ""
-    """What a person has to know of it."""
+    """A remark for the user, written above it."""
 
 
 class Translation:
@@ -49,7 +48,7 @@ class Translation:
         self._prompter = prompter
         if prompter.prompt(translate("", snapshot.language, target)) is None:
             raise CannotDoError(
-                f"The model cannot translate {language_name(snapshot.language)} to {language_name(target)}; "
+                f"The model cannot translate {language_of(snapshot.language).name} to {language_of(target).name}; "
                 "the bundled one knows Python to JavaScript, one function at a time. Choose another in the settings."
             )
         self._pieces = self._cut(snapshot, start, end)
@@ -92,20 +91,21 @@ class Translation:
             await self._settle(piece, answer, calls)
             calls.show(self._joined())
         text = self._joined()
+        errors = await calls.compute(syntax_errors, text, self._target)
         broken = any(piece.remark for piece in self._pieces) or parser_of(self._target) is None
-        return TaskResult(text, broken or bool(syntax_errors(text, self._target)))
+        return TaskResult(text, broken or bool(errors))
 
     async def _settle(self, piece: _Piece, answer: Answer, calls: Calls) -> None:
-        """Take the answer, or that of one repair if it does not parse and there is time."""
-        piece.text = code_of(answer.text)
-        errors = self._errors(piece.text, answer)
+        """Use the answer; if it does not parse and there is time, that of one repair."""
+        piece.text = without_repetition(code_of(answer.text))
+        errors = await calls.compute(self._errors, piece.text, answer)
         if not errors:
             return
-        call = self._repair(piece, errors)
+        call = await calls.compute(self._repair, piece, errors)
         if call is not None and calls.has_time_for(call.estimate):
             again = await calls.call(call, on_text=is_stuck)
             mended = code_of(again.text)
-            if mended and not self._errors(mended, again):
+            if mended and not await calls.compute(self._errors, mended, again):
                 piece.text = mended
                 return
         piece.remark = f"cato: not verified, please check: {errors[0]}"
@@ -175,8 +175,8 @@ def _is_function(source: str, language: str) -> bool:
 
 
 def translations(prompter: Prompter, language: str) -> list[str]:
-    """The languages to offer, of those that the model can translate ``language`` to."""
+    """The languages of `TARGETS` that the model can translate ``language`` to."""
     if parser_of(language) is None:
         return []
-    others = [each for each in OFFERED if each != language]
+    others = [each for each in TARGETS if each != language]
     return [each for each in others if prompter.prompt(translate("", language, each)) is not None]

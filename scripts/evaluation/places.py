@@ -37,9 +37,9 @@ class Place:
         return (self.line[-1:] + self.wanted[:1]).replace("_", "a").isalnum() and bool(self.line and self.wanted)
 
 
-def line_places(files: Sequence[SourceFile], count: int) -> list[Place]:
+def line_places(files: Sequence[SourceFile], count: int, seed: int = SEED) -> list[Place]:
     """Cursors inside lines of code; the rest of the line, three characters or more, is taken out."""
-    rng = Random(SEED)
+    rng = Random(seed)
     places: list[Place] = []
     while len(places) < count:
         file = rng.choice(files)

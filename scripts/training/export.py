@@ -53,6 +53,21 @@ def read_weights(model: CausalLM, folder: Path) -> None:
     model.load_state_dict({name: stored[_hugging_face_name(name)].float() for name in model.state_dict()})
 
 
+def save_snapshot(model: CausalLM, step: int, folder: Path) -> None:
+    """Keep the weights of ``step`` in ``folder`` for :func:`read_average`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(hugging_face_weights(model), folder / f"{step:08}.safetensors")
+
+
+def read_average(model: CausalLM, folder: Path, count: int) -> None:
+    """Give ``model`` the mean of the last ``count`` snapshots in ``folder`` (Izmailov et al., 2018)."""
+    stored = [load_file(path) for path in sorted(folder.glob("*.safetensors"))[-count:]]
+    names = {name: _hugging_face_name(name) for name in model.state_dict()}
+    model.load_state_dict(
+        {name: torch.stack([weights[other].float() for weights in stored]).mean(0) for name, other in names.items()}
+    )
+
+
 def hugging_face_config(shape: ModelShape, end: int) -> dict[str, object]:
     """The ``config.json`` of a Llama of this shape."""
     return {

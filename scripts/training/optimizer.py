@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from training.model import CausalLM
+from training.model import CausalLM, compute_dtype
 
 
 class Muon(Optimizer):
@@ -57,9 +57,9 @@ class Muon(Optimizer):
 
 
 def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
-    """Nearest (semi-)orthogonal matrices of ``[batch, rows, columns]``, about; in bfloat16."""
+    """Nearest (semi-)orthogonal matrices of ``[batch, rows, columns]``, about."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrices.bfloat16()
+    x = matrices.to(compute_dtype(matrices.device))
     tall = x.shape[-2] > x.shape[-1]
     if tall:
         x = x.mT

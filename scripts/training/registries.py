@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import io
 import json
 import re
 import subprocess
@@ -18,6 +19,8 @@ from training.sources import Registry, Source
 
 _AT_ONCE = 4
 _VERSION = re.compile(r"[-_]v?\d[^/]*\Z")
+_BUILD_ROOT = re.compile(r"\Ausr/share/(?:cargo/registry|gocode/src/(?:github\.com/[^/]+|[^/]+\.[^/]+))/")
+"""Where binary packages of Debian keep crates and Go packages."""
 _FIELD = re.compile(r"^([A-Za-z-]+):[ \t]*(.*)\n((?:[ \t].*\n)*)", re.MULTILINE)
 
 
@@ -44,9 +47,9 @@ class Archive:
         A path begins with the package's name.
         """
         found: list[tuple[str, bytes]] = []
-        with tarfile.open(self.path) as archive:
+        with _opened(self.path) as archive:
             for member in archive:
-                root, _, below = member.name.removeprefix("./").partition("/")
+                root, _, below = _BUILD_ROOT.sub("", member.name.removeprefix("./")).partition("/")
                 wanted = member.isfile() and member.size <= MAX_FILE and below.endswith(suffixes)
                 if not wanted or not below.startswith(self._below) or not self.permits(below):
                     continue
@@ -72,11 +75,15 @@ def download(sources: Iterable[Source], folder: Path) -> list[Archive]:
     """
     wanted = list(sources)
     missing = [source for source in wanted if not _place(source, folder).exists()]
-    if any(source.registry is Registry.DEBIAN for source in missing):
+    if any(source.registry is Registry.DEBIAN and not _is_binary(source) for source in missing):
         _update_source_lists(folder)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(lambda source: _download(source, folder), missing))
     return [_open(source, _place(source, folder)) for source in wanted]
+
+
+def _is_binary(source: Source) -> bool:
+    return source.registry is Registry.DEBIAN and source.name.endswith("-dev")
 
 
 def _place(source: Source, folder: Path) -> Path:
@@ -90,6 +97,8 @@ def _download(source: Source, folder: Path) -> None:
     partial.mkdir(parents=True, exist_ok=True)
     if source.registry is Registry.NPM:
         command = ["npm", "pack", "--silent", "--ignore-scripts", f"{source.name}@{source.version}"]
+    elif _is_binary(source):
+        command = ["apt-get", "--quiet", "download", source.name]
     else:
         command = ["apt-get", *_apt_options(folder), "--quiet", "source", "--download-only", source.name]
     subprocess.run(command, cwd=partial, check=True, capture_output=True)
@@ -126,12 +135,25 @@ def _open(source: Source, place: Path) -> Archive:
         (path,) = place.glob("*.tgz")
         manifest = json.loads(_text_of(path, "package.json") or "{}")
         return Archive(source, source.version, str(manifest.get("license", "")), path)
-    (path,) = (p for p in place.glob("*.orig.tar.*") if not p.name.endswith(".asc"))
-    version = path.name.partition("_")[2].partition(".orig.tar")[0]
-    packaging = next(iter(place.glob("*.debian.tar.*")), None)
-    licences = debian_licences(_text_of(packaging, "copyright") or "") if packaging else ()
+    if _is_binary(source):
+        (path,) = place.glob("*.deb")
+        version = path.name.split("_")[1]
+        statement = _text_of(path, f"share/doc/{source.name}/copyright")
+    else:
+        (path,) = (p for p in place.glob("*.orig.tar.*") if not p.name.endswith(".asc"))
+        version = path.name.partition("_")[2].partition(".orig.tar")[0]
+        packaging = next(iter(place.glob("*.debian.tar.*")), None)
+        statement = _text_of(packaging, "copyright") if packaging else None
+    licences = debian_licences(statement or "")
     whole = [licence for pattern, licence in licences if pattern == "*"]
     return Archive(source, version, whole[0] if whole else "", path, licences)
+
+
+def _opened(path: Path) -> tarfile.TarFile:
+    if path.suffix != ".deb":
+        return tarfile.open(path)
+    content = subprocess.run(["dpkg-deb", "--fsys-tarfile", path], check=True, capture_output=True).stdout
+    return tarfile.open(fileobj=io.BytesIO(content))
 
 
 def debian_licences(statement: str) -> tuple[tuple[str, str], ...]:
@@ -146,8 +168,8 @@ def debian_licences(statement: str) -> tuple[tuple[str, str], ...]:
 
 
 def _text_of(path: Path, name: str) -> str | None:
-    """Text of the file ``name`` in the top folder of an archive."""
-    with tarfile.open(path) as archive:
+    """Text of the file at ``name`` in the top folder of an archive."""
+    with _opened(path) as archive:
         for member in archive:
             if member.isfile() and member.name.removeprefix("./").partition("/")[2] == name:
                 content = archive.extractfile(member)

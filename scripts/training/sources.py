@@ -12,6 +12,7 @@ class Registry(Enum):
 
     NPM = "npm"
     DEBIAN = "Debian"
+    """A source package, or for Go and Rust a binary package (``-dev``), which holds the source too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,9 @@ class Source:
     registry: Registry
     name: str
     version: str = ""
-    """npm only. A Debian source package has the version of the machine's Debian release."""
+    """npm only. A Debian package has the version of the machine's Debian release."""
     folder: str = ""
-    """The folder of the package that holds the code as it was written; empty: all of it."""
+    """npm only: the folder of the package that holds the code as it was written; empty: all of it."""
     held_out: bool = False
 
 
@@ -54,40 +55,45 @@ _NPM_HELD_OUT = {
 _DEBIAN = {
     "go": """
         golang-1.19 caddy etcd fzf prometheus restic golang-github-alecthomas-chroma
-        golang-github-charmbracelet-bubbletea golang-github-gin-gonic-gin golang-github-go-chi-chi
+        golang-github-charmbracelet-bubbletea golang-github-gin-gonic-gin-dev golang-github-go-chi-chi-dev
         golang-github-google-go-cmp golang-github-jmoiron-sqlx golang-github-labstack-echo
-        golang-github-miekg-dns golang-github-pelletier-go-toml golang-github-prometheus-client-golang
-        golang-github-rs-zerolog golang-github-spf13-viper golang-github-urfave-cli
-        golang-github-valyala-fasthttp golang-golang-x-net golang-golang-x-text golang-golang-x-tools
+        golang-github-miekg-dns-dev golang-github-pelletier-go-toml golang-github-prometheus-client-golang-dev
+        golang-github-rs-zerolog-dev golang-github-spf13-viper golang-github-urfave-cli
+        golang-github-valyala-fasthttp-dev golang-golang-x-net golang-golang-x-text golang-golang-x-tools
         golang-google-grpc
     """,
     "rust": """
-        rust-bat rust-bytes rust-chrono rust-clap rust-crossbeam-channel rust-crossbeam-utils rust-csv
-        rust-fd-find rust-futures-util rust-hashbrown rust-http rust-hyperfine rust-image rust-itertools
-        rust-log rust-nom rust-num-bigint rust-petgraph rust-rand rust-rayon rust-regex rust-regex-syntax
-        rust-reqwest rust-ripgrep rust-rustls rust-serde rust-serde-json rust-syn rust-time rust-tokio rust-toml
-        rust-toml-edit rust-tower rust-tracing-subscriber rust-url
+        librust-bat-dev librust-bstr-dev librust-bytes-dev librust-chrono-dev librust-clap-dev
+        librust-crossbeam-channel-dev librust-crossbeam-utils-dev librust-crossterm-dev librust-csv-dev
+        librust-futures-util-dev librust-gimli-dev librust-globset-dev librust-h2-dev librust-hashbrown-dev
+        librust-http-dev librust-ignore-dev librust-image-dev librust-insta-dev librust-itertools-dev
+        librust-log-dev librust-mio-dev librust-nom-dev librust-num-bigint-dev librust-object-dev
+        librust-petgraph-dev librust-pulldown-cmark-dev librust-rand-dev librust-rayon-dev librust-regex-dev
+        librust-regex-syntax-dev librust-reqwest-dev librust-rustix-dev librust-rustls-dev librust-serde-dev
+        librust-serde-json-dev librust-similar-dev librust-smallvec-dev librust-syn-dev librust-time-dev
+        librust-tokio-dev librust-toml-dev librust-toml-edit-dev librust-tower-dev
+        librust-tracing-subscriber-dev librust-tui-dev librust-url-dev librust-uuid-dev librust-walkdir-dev
+        rust-fd-find rust-ripgrep
     """,
     "java": """
-        antlr4 assertj-core commons-configuration2 commons-math3 commons-text guava-libraries
-        httpcomponents-client httpcomponents-core jackson-core jackson-databind jcommander libcommons-codec-java
-        libcommons-collections4-java libcommons-lang3-java libjoda-time-java libokhttp-java libspring-java maven
-        mockito netty okio picocli snakeyaml tomcat10
+        antlr4 guava-libraries httpcomponents-client httpcomponents-core jackson-core jackson-databind
+        libcommons-collections4-java libcommons-lang3-java libokhttp-java libspring-java maven mockito netty
+        picocli tomcat10
     """,
     "c": """
         c-ares cjson curl hiredis jq libarchive libevent libpcap libpng1.6 libsodium libssh2 libuv1 libxml2
         lua5.4 lz4 mbedtls nghttp2 nginx pcre2 redis tmux zlib
     """,
     "cpp": """
-        abseil box2d bullet capnproto catch2 cli11 cpp-httplib cppzmq cxxopts double-conversion gflags
+        abseil box2d bullet capnproto catch2 cli11 cpp-httplib double-conversion gflags
         googletest imgui libjsoncpp msgpack-c ninja-build nlohmann-json3 protobuf pugixml rapidjson re2 simdjson
-        snappy spdlog tinyxml2 websocketpp
+        snappy spdlog tinyxml2
     """,
 }
 _DEBIAN_HELD_OUT = {
-    "go": "golang-github-gorilla-mux golang-github-spf13-cobra golang-go.uber-zap",
-    "rust": "rust-anyhow rust-hyper rust-indexmap rust-semver",
-    "java": "commons-csv jsoup libcommons-cli-java libgoogle-gson-java",
+    "go": "golang-github-gorilla-mux golang-github-spf13-cobra golang-go.uber-zap-dev",
+    "rust": "librust-anyhow-dev librust-hyper-dev librust-indexmap-dev librust-semver-dev",
+    "java": "jcommander jsoup libcommons-codec-java",
     "c": "http-parser jansson libyaml",
     "cpp": "fmtlib leveldb yaml-cpp",
 }

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from training import loss, model
-from training.model import CausalLM, ModelShape
+from training.model import CausalLM, ModelShape, compute_dtype
 from training.optimizer import make_optimizers
 from training.samples import Markers, SampleSource
 
@@ -121,6 +121,7 @@ class Trainer:
         torch.set_num_threads(1)
         torch.manual_seed(plan.seed)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.dtype = compute_dtype(self.device)
         self.plan, self.source, self.folder = plan, source, folder
         self.held_out = {name: rows.to(self.device) for name, rows in held_out.items()}
         self.model = CausalLM(shape).to(self.device)
@@ -166,7 +167,7 @@ class Trainer:
     def held_out_loss(self, name: str) -> float:
         """Mean cross-entropy in nats per token on the held-out rows of that name."""
         rows = self.held_out[name].split(4)
-        losses = [self.model.loss(r[:, :-1], r[:, 1:], torch.bfloat16).item() * len(r) for r in rows]
+        losses = [self.model.loss(r[:, :-1], r[:, 1:], self.dtype).item() * len(r) for r in rows]
         return sum(losses) / len(self.held_out[name])
 
     def _batches(self) -> Iterator[Tensor]:
@@ -211,7 +212,7 @@ class Trainer:
 
     def _backward_slice(self, ids: Tensor, share: float) -> float:
         weights = answer_weights(ids[:, :-1], self.markers, self.plan.answer_weight)
-        value = self.model.loss(ids[:, :-1], ids[:, 1:], torch.bfloat16, weights) * share
+        value = self.model.loss(ids[:, :-1], ids[:, 1:], self.dtype, weights) * share
         value.backward()
         return value.item()
 

@@ -20,7 +20,7 @@ from tests.lsp.wire import Wire
 pytestmark = pytest.mark.anyio
 
 COUNT = 20_000 if os.environ.get("CATO_FAULTS") == "full" else 2_000
-AT_ONCE = 200
+AT_ONCE = 50
 """Messages that are sent before their answers are read."""
 
 

@@ -20,7 +20,7 @@ from tests.lsp.wire import Wire
 async def port(backend: Backend, model_folder: Path) -> AsyncIterator[int]:
     """Where the server listens."""
     engine = ENGINE_SETTINGS.model_dump(exclude_unset=True)
-    completion = {"warm_up": False, "least_confidence": 0}  # whatever the model is sure of
+    completion = {"warm_up": False, "min_probability": 0}  # whatever the model is sure of
     overrides = Layer("tests", {"model": str(model_folder), "engine": engine, "completion": completion})
     async with await listen(backend, "127.0.0.1", 0, overrides) as server:
         yield server.sockets[0].getsockname()[1]

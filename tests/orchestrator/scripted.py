@@ -9,7 +9,7 @@ from typing import Any, Self, cast
 import anyio.lowlevel
 
 from cato_lsp.engine.api import Call, CallUsage, Delta, EngineError, EngineStats
-from cato_lsp.engine.host import EngineHost
+from cato_lsp.engine.host import EngineHost, EnginePhase
 from cato_lsp.orchestrator.prompt_source import PromptSource
 from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.scheduling.cost import StepCosts
@@ -98,5 +98,6 @@ def host_of(engine: ScriptedEngine, prompter: CompletionPrompter | Prompter) -> 
     async def load(*_: Any) -> CompletionPrompter | Prompter:
         return prompter
 
-    host, prompters = SimpleNamespace(engine=engine), SimpleNamespace(completion=load, coding=load)
+    status = SimpleNamespace(phase=EnginePhase.READY)
+    host, prompters = SimpleNamespace(engine=engine, status=status), SimpleNamespace(completion=load, coding=load)
     return cast("EngineHost", host), cast("Prompters", prompters)

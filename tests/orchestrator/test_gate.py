@@ -1,4 +1,4 @@
-"""Suggestions that the model is unsure of are held back while typing, and their calls ended early."""
+"""While typing, a suggestion is cut where the model becomes unsure, and its call ended there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cato_lsp.orchestrator.live import LiveTasks
 from cato_lsp.orchestrator.record import Outcome, TaskLog
 from cato_lsp.orchestrator.summary import summarize_tasks
 from cato_lsp.tasks.completion import Completion, CompletionPrompter, CompletionRequest
-from cato_lsp.tasks.confidence import FIRST_TOKENS, Confidence
+from cato_lsp.tasks.confidence import Confidence
 from cato_lsp.tasks.families import PLAIN
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.tokenizer import Tokenizer
@@ -72,44 +72,51 @@ class Editor:
         return await self._runner.complete("me", request, settings, TypeThroughCache())
 
 
-def at_least(confidence: float) -> Settings:
-    return Settings(completion=CompletionSettings(least_confidence=confidence, candidates=1))
+def at_least(probability: float) -> Settings:
+    return Settings(completion=CompletionSettings(min_probability=probability, candidates=1))
 
 
-async def test_an_unsure_answer_is_held_back_and_its_call_ended_early(prompter: CompletionPrompter) -> None:
-    engine = UnsureEngine([0.9, 0.1, 0.1])
+async def test_an_unlikely_answer_is_held_back_and_its_call_ended_at_once(prompter: CompletionPrompter) -> None:
+    engine = UnsureEngine([0.1])
     editor = Editor(prompter, engine)
     assert await editor.ask(at_least(0.3)) == []
-    assert engine.read == FIRST_TOKENS
+    assert engine.read == 1
     (record,) = editor.log
     assert (record.outcome, record.held_back) == (Outcome.EMPTY, True)
     assert summarize_tasks(editor.log)["completion"].held_back == 1
 
 
-async def test_a_sure_answer_is_shown_though_its_end_is_unsure(prompter: CompletionPrompter) -> None:
-    engine = UnsureEngine([0.9] * FIRST_TOKENS + [0.01])
+async def test_an_answer_is_cut_where_its_joint_probability_falls_too_low(prompter: CompletionPrompter) -> None:
+    engine = UnsureEngine([0.9] * 8 + [0.1])
     editor = Editor(prompter, engine)
-    assert len(await editor.ask(at_least(0.3))) == 1
-    assert engine.read == 20
+    (shown,) = await editor.ask(at_least(0.3))
+    assert shown.text.endswith(" + 0 + 1 + 2 + 3 + 4 + 5 + 6 + 7")
+    assert engine.read == 9
     assert [record.held_back for record in editor.log] == [False]
 
 
-@pytest.mark.parametrize(("confidence", "invoked"), [(0.0, False), (0.9, True)], ids=["switched off", "asked for"])
-async def test_nothing_is_held_back(prompter: CompletionPrompter, confidence: float, invoked: bool) -> None:
+async def test_tokens_that_are_each_likely_become_unlikely_together(prompter: CompletionPrompter) -> None:
+    engine = UnsureEngine([0.8])
+    (shown,) = await Editor(prompter, engine).ask(at_least(0.5))
+    assert shown.text.endswith(" + 0 + 1 + 2")  # 0.8 ** 3 = 0.512
+    assert engine.read == 4
+
+
+@pytest.mark.parametrize(("probability", "invoked"), [(0.0, False), (0.9, True)], ids=["switched off", "asked for"])
+async def test_nothing_is_cut(prompter: CompletionPrompter, probability: float, invoked: bool) -> None:
     engine = UnsureEngine([0.1])
-    assert len(await Editor(prompter, engine).ask(at_least(confidence), invoked=invoked)) == 1
+    (shown,) = await Editor(prompter, engine).ask(at_least(probability), invoked=invoked)
+    assert shown.text.endswith(" + 19")
     assert not engine.calls[0].scored
 
 
-@given(st.lists(st.tuples(st.integers(1, 3), st.floats(-9, 0)), max_size=12))
-def test_confidence_is_a_mean_probability_that_settles(deltas: list[tuple[int, float]]) -> None:
-    confidence = Confidence()
-    for tokens, log_probability in deltas:
-        before, settled = confidence.value, confidence.settled
-        confidence.add(tokens, log_probability)
-        assert 0 <= confidence.value <= 1
-        assert not settled or confidence.value == before
-    assert Confidence().value == 1
+@given(st.lists(st.floats(-9, 0), max_size=12), st.floats(0, 1))
+def test_confidence_is_a_joint_probability_that_only_falls(deltas: list[float], least: float) -> None:
+    confidence = Confidence(least)
+    likely = [confidence.add(log_probability) for log_probability in deltas]
+    assert likely == sorted(likely, reverse=True)
+    assert confidence.log_probability == pytest.approx(sum(deltas))
+    assert least > 0 or all(likely)
 
 
 async def test_the_engine_tells_how_likely_its_tokens_are_only_if_asked(backend: Backend) -> None:

@@ -37,7 +37,7 @@ def documented(source: str, language: str, prose: str, name: str | None = None) 
         ("javascript", "/** Old. */\nfunction f() {}\n", "New.", "/** New. */\nfunction f() {}\n"),
     ],
 )
-def test_documentation_is_written_where_its_language_wants_it(
+def test_documentation_is_written_in_the_style_of_its_language(
     language: str, source: str, prose: str, expected: str | None
 ) -> None:
     if expected is None:

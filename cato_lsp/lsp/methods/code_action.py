@@ -1,18 +1,20 @@
-"""``textDocument/codeAction`` and ``codeAction/resolve``: cheap to offer, worked out when chosen."""
+"""``textDocument/codeAction`` and ``codeAction/resolve``: actions are cheap to offer and computed when chosen."""
 
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
+import anyio.to_thread
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 
 from cato_lsp.lsp.assist import Assist, NotPossibleError, Request, carry_out, workspace_edit
 from cato_lsp.lsp.methods.execute_command import COMMAND_OF, arguments_for
 from cato_lsp.lsp.protocol import snapshot_first
 from cato_lsp.tasks.generation import generation_target
-from cato_lsp.tasks.prompts import language_name
+from cato_lsp.tasks.languages import language_of
+from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.summarization import documentable
 
 if TYPE_CHECKING:
@@ -27,27 +29,39 @@ KINDS = {
 }
 OPTIONS = types.CodeActionOptions(code_action_kinds=list(KINDS.values()), resolve_provider=True)
 _LARGE = 400_000
-"""Characters from which on a document is not parsed to find out what can be offered."""
+"""Documents with more characters are not parsed to find actions."""
 
 
-def code_action(session: Session, params: types.CodeActionParams) -> list[types.CodeAction]:
-    """Offer what can be done at a place. No model is asked."""
+@snapshot_first
+def code_action(session: Session, params: types.CodeActionParams) -> Coroutine[Any, Any, list[types.CodeAction]]:
+    """The actions for a range. Makes no model call."""
     uri = params.text_document.uri
-    if uri not in session.documents:
-        return []
+    if uri not in session.documents or session.exclusion.forbids_reading(uri, session.documents[uri].snapshot().text):
+        return _offer_nothing()
     document = session.documents[uri]
-    if session.exclusion.forbids_reading(uri, document.snapshot().text):
-        return []
+    start, end = document.offset(params.range.start), document.offset(params.range.end)
+    return _offer(session, params, document.snapshot(), start, end)
+
+
+async def _offer_nothing() -> list[types.CodeAction]:
+    return []
+
+
+async def _offer(
+    session: Session, params: types.CodeActionParams, snapshot: Snapshot, start: int, end: int
+) -> list[types.CodeAction]:
+    edits = await anyio.to_thread.run_sync(_edits, snapshot, start, end)
+    offers = [*edits, *_texts(session, snapshot, start, end)]
     return [
-        _action(session, document, params.range, assist, title, language)
-        for assist, title, language in _offers(session, document, params.range)
+        _action(session, snapshot, params.range, assist, title, language)
+        for assist, title, language in offers
         if _wanted(KINDS[assist], params.context.only)
     ]
 
 
 @snapshot_first
 def resolve(session: Session, action: types.CodeAction) -> Coroutine[Any, Any, types.CodeAction]:
-    """Work out the edit of a chosen action."""
+    """Compute the edit of a chosen action."""
     data = cast("dict[str, Any]", action.data if isinstance(action.data, dict) else {})
     uri = str(data.get("uri"))
     assist = next((each for each in Assist if each.value == data.get("assist")), None)
@@ -56,7 +70,13 @@ def resolve(session: Session, action: types.CodeAction) -> Coroutine[Any, Any, t
     document = session.documents[uri]
     if document.version != data.get("version"):
         raise _modified()
-    where = session.protocol.structure(data["range"], types.Range)
+    if session.exclusion.forbids_reading(uri, document.snapshot().text):
+        message = "This file is excluded: it may hold secrets, or the settings say so."
+        raise JsonRpcException(message, types.LSPErrorCodes.RequestFailed.value)
+    try:
+        where = session.protocol.structure(data.get("range"), types.Range)
+    except Exception as error:  # the library raises what it likes
+        raise JsonRpcInvalidParams("The action's `range` is not a range.") from error
     return _resolve(session, document, action, Request.at(assist, document, where))
 
 
@@ -74,31 +94,36 @@ async def _resolve(
     return action
 
 
-def _offers(session: Session, document: Document, where: types.Range) -> Iterator[tuple[Assist, str, str]]:
-    snapshot = document.snapshot()
-    start, end = document.offset(where.start), document.offset(where.end)
+def _edits(snapshot: Snapshot, start: int, end: int) -> list[tuple[Assist, str, str]]:
+    """The actions that change the document. Parses it: not for the event loop."""
+    found: list[tuple[Assist, str, str]] = []
     if len(snapshot.text) <= _LARGE:
         if generation_target(snapshot, end) is not None:
-            yield Assist.GENERATE, "Generate the code", ""
+            found.append((Assist.GENERATE, "Generate the code", ""))
         symbol = documentable(snapshot, start, end)
         if symbol is not None:
-            yield Assist.SUMMARIZE, f"Document {symbol.name}" if symbol.name else "Document this", ""
+            found.append((Assist.SUMMARIZE, f"Document {symbol.name}" if symbol.name else "Document this", ""))
+    return found
+
+
+def _texts(session: Session, snapshot: Snapshot, start: int, end: int) -> Iterator[tuple[Assist, str, str]]:
+    """The actions whose result is a text of its own."""
     if start != end:
         yield Assist.EXPLAIN, "Explain the selection", ""
         for language in session.backend.orchestrator.translations(snapshot.language):
-            yield Assist.TRANSLATE, f"Translate the selection to {language_name(language)}", language
+            yield Assist.TRANSLATE, f"Translate the selection to {language_of(language).name}", language
 
 
 def _action(
-    session: Session, document: Document, where: types.Range, assist: Assist, title: str, language: str
+    session: Session, snapshot: Snapshot, where: types.Range, assist: Assist, title: str, language: str
 ) -> types.CodeAction:
     action = types.CodeAction(title=f"Cato: {title}", kind=KINDS[assist])
     action.tags = [types.CodeActionTag.LlmGenerated] if _knows_tag(session) else None
     plain = {"start": _position(where.start), "end": _position(where.end)}
     if assist.edits and _resolves(session):
-        action.data = {"assist": assist.value, "uri": document.uri, "version": document.version, "range": plain}
+        action.data = {"assist": assist.value, "uri": snapshot.uri, "version": snapshot.version, "range": plain}
     else:
-        arguments = arguments_for(document.uri, plain, language)
+        arguments = arguments_for(snapshot.uri, plain, language)
         action.command = types.Command(title=action.title, command=COMMAND_OF[assist], arguments=[arguments])
     return action
 

@@ -1,4 +1,4 @@
-"""``cato/status``: how the server is and what it did lately. For status bars, `cato-lsp status` and the demo."""
+"""``cato/status``: state and recent tasks of the server. For status bars, `cato-lsp status` and the demo."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RECENT = 100
 
 
 def status(session: Session, _params: Any) -> dict[str, Any]:
-    """Answer what `backend_status` says, and of this session ``{tasks, completions, typeThrough, sla}``.
+    """The fields of `backend_status`, and of this session ``{tasks, completions, typeThrough, sla}``.
 
     ``tasks`` are the last ones, oldest first; ``sla`` is that section of the settings, as it holds.
     """

@@ -1,0 +1,93 @@
+"""Mixes a cache model into the distribution: a logits processor of vLLM's first model runner, the one on CPUs.
+
+Each token that is chosen is scored by the mean of its probabilities before and after the mixing. The mixed ones alone
+are too sure of themselves, the model's own know nothing of the workspace.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self, cast
+
+import torch
+from vllm import SamplingParams
+from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
+from vllm.v1.sample.logits_processor.builtin import process_dict_updates
+
+from cato_lsp.engine.api import TokenCache
+
+if TYPE_CHECKING:
+    from vllm.config import VllmConfig
+
+EXTRA_ARGUMENT = "cato_cache"
+"""Key of the `Scored` in `SamplingParams.extra_args`."""
+
+
+@dataclass(slots=True)
+class Scored:
+    """The cache of a call, and how likely its tokens are."""
+
+    cache: TokenCache
+    log_probabilities: dict[int, float] = field(default_factory=dict[int, float])
+    """By the number of the token in the answer; of the likeliest token."""
+    read: int = 0
+
+    def take(self, tokens: int) -> float:
+        """The log-probability of the next tokens, all together."""
+        start, self.read = self.read, self.read + tokens
+        return sum(self.log_probabilities.pop(number, 0.0) for number in range(start, self.read))
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Itself: what the processor writes is read elsewhere."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    scored: Scored
+    output: Sequence[int]
+    """vLLM appends to it itself."""
+
+
+class CacheMixingProcessor(LogitsProcessor):
+    """Mixes the rows of calls that have a cache. Comes after what makes tokens impossible."""
+
+    def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:  # noqa: ARG002
+        self._rows: dict[int, _Row] = {}
+
+    def is_argmax_invariant(self) -> bool:
+        """The likeliest token may change."""
+        return False
+
+    def update_state(self, batch_update: BatchUpdate | None) -> None:
+        """Follow the requests as they come, go and change rows."""
+        process_dict_updates(self._rows, batch_update, _row)
+
+    def apply(self, logits: torch.Tensor) -> torch.Tensor:
+        """Mix each row, and score its likeliest token."""
+        for number, row in self._rows.items():
+            _mix(logits[number], row)
+        return logits
+
+
+def _mix(logits: torch.Tensor, row: _Row) -> None:
+    own = torch.softmax(logits, dim=-1)
+    mixture = row.scored.cache.mixture(row.output, lambda tokens: (own[tokens] > 0).tolist())
+    chosen = int(own.argmax())
+    likely = float(own[chosen])
+    if mixture is not None:
+        factor, added = mixture
+        mixed = own * factor
+        mixed[list(added)] += torch.tensor(list(added.values()), dtype=mixed.dtype)
+        chosen = int(mixed.argmax())
+        likely = (float(own[chosen]) + float(mixed[chosen])) / 2
+        torch.log(mixed, out=logits)
+    row.scored.log_probabilities[len(row.output)] = math.log(max(likely, 1e-30))
+
+
+def _row(params: SamplingParams, _prompt: list[int] | None, output: list[int]) -> _Row | None:
+    arguments = cast("Mapping[str, object]", params.extra_args or {})
+    scored = arguments.get(EXTRA_ARGUMENT)
+    return _Row(scored, output) if isinstance(scored, Scored) else None

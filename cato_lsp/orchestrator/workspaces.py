@@ -1,0 +1,98 @@
+"""The cache models of completions: what stands in the open document and in the files of its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from cato_lsp.config import Settings
+from cato_lsp.engine.model_folder import ModelFolder
+from cato_lsp.tasks.completion import CompletionPlan
+from cato_lsp.tasks.exclusion import Exclusion
+from cato_lsp.tasks.snapshot import Snapshot
+from cato_lsp.tasks.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from cato_lsp.engine.api import TokenCache
+    from cato_lsp.workspace.folder import Encode
+    from cato_lsp.workspace.indexer import FolderKey, Indexer
+
+LARGEST_MODEL = 200_000_000
+"""Bytes of weights above which a model knows more than the counts of a folder can add."""
+
+
+class Workspaces:
+    """Gives each completion its cache model. A client sees the indexes of its own folders only."""
+
+    def __init__(self) -> None:
+        self._roots: dict[str, tuple[Path, ...]] = {}
+        self._indexer: Indexer | None = None
+
+    def open_folders(self, client: str, roots: Sequence[Path]) -> None:
+        """Set the folders of a client."""
+        self._roots[client] = tuple(roots)
+
+    def cache(
+        self, client: str, model: ModelFolder | None, plan: CompletionPlan, snapshot: Snapshot, settings: Settings
+    ) -> TokenCache | None:
+        """The cache model of a completion; ``None`` where it is switched off or of no use."""
+        if model is None or not _is_of_use(model, settings):
+            return None
+        from cato_lsp.workspace.cache_model import CacheModel  # numpy is loaded for those who use it
+
+        key = self._key(client, model, snapshot, settings)
+        index = self._indexes().open(key, client) if key is not None else None
+        return CacheModel(plan.tail, plan.document, index)
+
+    def change(self, client: str, model: ModelFolder | None, snapshot: Snapshot, settings: Settings) -> None:
+        """Index a document's text, and its folder with the first one. Returns at once."""
+        if (
+            model is None
+            or not _is_of_use(model, settings)
+            or (key := self._key(client, model, snapshot, settings)) is None
+        ):
+            return
+        self._indexes().open(key, client)
+        if not key.exclusion.forbids_reading(snapshot.uri, snapshot.text):
+            self._indexes().change(key, str(_path(snapshot)), snapshot.text)
+
+    def idle(self) -> bool:
+        """Whether all that was asked is indexed."""
+        return self._indexer is None or self._indexer.idle
+
+    def close_client(self, client: str) -> None:
+        """Forget a client's folders."""
+        self._roots.pop(client, None)
+        if self._indexer is not None:
+            self._indexer.close(client)
+
+    def _key(self, client: str, model: ModelFolder, snapshot: Snapshot, settings: Settings) -> FolderKey | None:
+        from cato_lsp.workspace.indexer import FolderKey
+
+        path = _path(snapshot)
+        roots = (root for root in self._roots.get(client, ()) if path is not None and path.is_relative_to(root))
+        root = next(roots, None)
+        exclusion = Exclusion((), settings.disabled_globs)
+        return None if root is None else FolderKey(root, model.path, exclusion)
+
+    def _indexes(self) -> Indexer:
+        if self._indexer is None:
+            from cato_lsp.workspace.indexer import Indexer
+
+            self._indexer = Indexer(_encoder)
+        return self._indexer
+
+
+def _is_of_use(model: ModelFolder, settings: Settings) -> bool:
+    return settings.completion.workspace and model.weights_bytes <= LARGEST_MODEL
+
+
+def _path(snapshot: Snapshot) -> Path | None:
+    parts = urlsplit(snapshot.uri)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
+def _encoder(model: Path) -> Encode:
+    return Tokenizer.from_folder(model).encode

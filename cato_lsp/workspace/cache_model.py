@@ -1,0 +1,99 @@
+"""A cache model: the tokens that followed the same context nearby, mixed into a model's own distribution.
+
+Witten-Bell back-off from n-gram counts into the neural distribution, after the nested cache of Hellendoorn and Devanbu
+(FSE 2017), with the language model as the base::
+
+    p = p_model
+    for n = SHORTEST .. longest match:
+        p = (counts + b * T * p) / (C + b * T)    # C: sum of the counts, T: number of distinct followers
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from cato_lsp.workspace.ngrams import LONGEST, SHORTEST, Follower, scan
+
+_OPEN_DOCUMENT = 3.0
+"""Weight of what stands in the open document; that of other files is 1."""
+_BACK_OFF = 2.0
+
+Mixture = tuple[float, dict[int, float]]
+"""The factor of the model's own distribution, and what is added to single tokens."""
+
+
+class Followers(Protocol):
+    """Where contexts are looked up."""
+
+    def followers(self, context: Sequence[int]) -> list[Follower]:
+        """What stands after a context."""
+        ...
+
+
+class CacheModel:
+    """The cache model of one call.
+
+    :param before: the tokens before the answer.
+    :param document: tokens of the open document, with -1 where text is left out.
+    :param workspace: an index of other files.
+    """
+
+    def __init__(self, before: Sequence[int], document: Sequence[int], workspace: Followers | None = None) -> None:
+        self._before = list(before[-LONGEST:])
+        self._document = np.asarray(document, dtype=np.int64)
+        self._workspace = workspace
+
+    def mixture(self, written: Sequence[int], allowed: Callable[[list[int]], list[bool]]) -> Mixture | None:
+        """How to mix the distribution of the next token; ``None`` where nothing is known.
+
+        :param written: the tokens of the answer so far.
+        :param allowed: which of some tokens may come next.
+        """
+        context = [*self._before, *written[-LONGEST:]][-LONGEST:]
+        counts: dict[Follower, float] = {}
+        for each in scan(self._document, context):
+            counts[each] = counts.get(each, 0.0) + _OPEN_DOCUMENT
+        for each in self._workspace.followers(context) if self._workspace is not None else ():
+            counts[each] = counts.get(each, 0.0) + 1.0
+        if not counts:
+            return None
+        tokens = list({each.token for each in counts})
+        fitting = {token for token, fits in zip(tokens, allowed(tokens), strict=True) if fits}
+        levels: dict[int, dict[int, float]] = {}
+        for (token, length), count in counts.items():
+            if token in fitting:
+                levels.setdefault(length, {})[token] = count
+        return _witten_bell(levels) if levels else None
+
+    def __deepcopy__(self, memo: object) -> CacheModel:
+        """Itself: vLLM copies what a request carries."""
+        return self
+
+
+def _witten_bell(exact: dict[int, dict[int, float]]) -> Mixture:
+    """Mix level by level.
+
+    :param exact: by length of the match, how often each token follows a match of just that length.
+    """
+    levels: list[dict[int, float]] = []
+    counts: dict[int, float] = {}
+    for length in range(max(exact), SHORTEST - 1, -1):
+        if length in exact:
+            counts = counts.copy()
+            for token, count in exact[length].items():
+                counts[token] = counts.get(token, 0.0) + count
+        levels.append(counts)
+    factor, added = 1.0, dict[int, float]()
+    for level in reversed(levels):
+        back_off = _BACK_OFF * len(level)
+        total = sum(level.values()) + back_off
+        keep = back_off / total
+        factor *= keep
+        # What follows a short match and no longer one only loses weight.
+        added = {token: share * keep + level.get(token, 0.0) / total for token, share in added.items()} or {
+            token: count / total for token, count in level.items()
+        }
+    return factor, added

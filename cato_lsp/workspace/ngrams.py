@@ -1,0 +1,130 @@
+"""Which tokens follow a context in a set of files: an index of n-grams in two flat arrays.
+
+Each position of the token array is filed under a hash of the ``SHORTEST`` tokens before it. A look-up is a binary
+search for the hash; the positions found are compared with the context itself, so a collision costs time and nothing
+else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHORTEST, LONGEST = 5, 16
+"""Tokens of a context: fewer tell too little, more tell nothing new."""
+BYTES_PER_TOKEN = 10
+"""Of an index: token, hash and position; two more for vocabularies of more than 65,534 tokens."""
+_MOST = 32
+"""Positions that are compared per look-up; of more, an even choice is taken."""
+
+Tokens = NDArray[np.unsignedinteger[Any]]
+_OFFSETS = -np.arange(1, LONGEST + 1, dtype=np.int64)
+
+
+class Follower(NamedTuple):
+    """A token that stands after the context somewhere."""
+
+    token: int
+    length: int
+    """Tokens of the context that stand before it there, ``SHORTEST`` to ``LONGEST``."""
+
+
+class NgramIndex:
+    """An immutable index of files.
+
+    :param files: the tokens of each file, by its path.
+    """
+
+    def __init__(self, files: Mapping[str, Sequence[int] | Tokens]) -> None:
+        largest = max((int(max(ids)) for ids in files.values() if len(ids)), default=0)
+        dtype = np.uint16 if largest < np.iinfo(np.uint16).max else np.uint32
+        self._border = int(np.iinfo(dtype).max)
+        """Stands between files."""
+        border = np.full(LONGEST, self._border, dtype=dtype)
+        parts: list[Tokens] = [border]
+        self.ranges: dict[str, tuple[int, int]] = {}
+        """Where in the token array each file stands."""
+        at = LONGEST
+        for path, ids in files.items():
+            tokens = np.asarray(ids, dtype=dtype)
+            self.ranges[path] = (at, at + len(tokens))
+            parts += [tokens, border[:1]]
+            at += len(tokens) + 1
+        self._tokens = np.concatenate(parts)
+        hashes = _hashes(self._tokens)
+        order = np.argsort(hashes, kind="stable")
+        self._positions = (order + SHORTEST).astype(np.int32)
+        self._hashes = hashes[order]
+
+    @property
+    def size(self) -> int:
+        """Tokens in the index."""
+        return len(self._tokens)
+
+    def file(self, path: str) -> Tokens:
+        """The tokens of a file."""
+        start, end = self.ranges[path]
+        return self._tokens[start:end]
+
+    def followers(self, context: Sequence[int], without: Iterable[tuple[int, int]] = ()) -> list[Follower]:
+        """What stands after the context, at most `_MOST` times.
+
+        :param context: the last tokens; fewer than ``SHORTEST`` find nothing.
+        :param without: ranges of the token array that are out of date.
+        """
+        if len(context) < SHORTEST:
+            return []
+        wanted = np.uint32(_hash(context[-SHORTEST:]))
+        first = int(self._hashes.searchsorted(wanted))
+        end = int(self._hashes.searchsorted(wanted, side="right"))
+        if first == end:
+            return []
+        positions = self._positions[first : end : -(-(end - first) // _MOST)].astype(np.int64)
+        for start, stop in without:
+            positions = positions[(positions < start) | (positions >= stop)]
+        backwards = context[: -LONGEST - 1 : -1]
+        differs = self._tokens[positions[:, None] + _OFFSETS[: len(backwards)]] != np.array(backwards, dtype=np.int64)
+        # The first difference; a row without one agrees all along.
+        lengths = np.where(differs.any(axis=1), differs.argmax(axis=1), len(backwards))
+        found = zip(self._tokens[positions].tolist(), lengths.tolist(), strict=True)
+        return [Follower(*each) for each in found if each[1] >= SHORTEST and each[0] != self._border]
+
+
+def scan(tokens: NDArray[np.int64], context: Sequence[int]) -> list[Follower]:
+    """`NgramIndex.followers` of a short token array, without an index."""
+    count = len(tokens) - SHORTEST
+    if len(context) < SHORTEST or count < 1:
+        return []
+    last = context[-SHORTEST:]
+    alike = tokens[SHORTEST - 1 : -1] == last[-1]
+    for back in range(2, SHORTEST + 1):
+        alike &= tokens[SHORTEST - back : SHORTEST - back + count] == last[-back]
+    found: list[Follower] = []
+    for position in (np.flatnonzero(alike) + SHORTEST).tolist()[-_MOST:]:
+        length = SHORTEST
+        while length < min(LONGEST, len(context), position) and tokens[position - length - 1] == context[-length - 1]:
+            length += 1
+        found.append(Follower(int(tokens[position]), length))
+    return [follower for follower in found if follower.token >= 0]
+
+
+def _hash(context: Sequence[int]) -> int:
+    """`_hashes` of one position."""
+    hashed = 0
+    for token in context:
+        hashed = ((hashed ^ token) * 0x9E3779B1) & 0xFFFFFFFF
+        hashed ^= hashed >> 15
+    return hashed
+
+
+def _hashes(tokens: Tokens) -> NDArray[np.uint32]:
+    """A hash of the ``SHORTEST`` tokens before each position from ``SHORTEST`` on."""
+    count = max(0, len(tokens) - SHORTEST)
+    hashed = np.zeros(count, dtype=np.uint32)
+    for start in range(SHORTEST):
+        hashed = (hashed ^ tokens[start : start + count]) * np.uint32(0x9E3779B1)
+        hashed ^= hashed >> np.uint32(15)
+    return hashed

@@ -1,0 +1,204 @@
+"""Failures stay where they happen: exceptions at named points, again and again under load, on the real engine.
+
+``CATO_FAULTS=full`` injects each of them 20 times.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import pytest
+
+from cato_lsp.engine.host import EnginePhase
+from cato_lsp.engine.telemetry import MachineMonitor
+from cato_lsp.engine.thread import EngineThread
+from cato_lsp.lsp import status_socket
+from cato_lsp.lsp.backend import Backend
+from cato_lsp.lsp.documents import Document
+from cato_lsp.lsp.status_socket import ask_servers, serve_status
+from cato_lsp.orchestrator.background import Background
+from cato_lsp.orchestrator.context import Contexts
+from cato_lsp.orchestrator.prompters import Prompters
+from cato_lsp.supervise import supervise
+from cato_lsp.tasks.stop import StopRules
+from cato_lsp.tasks.tokenizer import Tokenizer
+from tests.faults.conftest import REPETITIONS, memory
+from tests.faults.window import Window
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(3600)]
+
+PATIENCE = 300.0
+"""Seconds after which something that never happens fails a test."""
+
+Trigger = Callable[[Backend, list[Window]], Awaitable[None]]
+
+
+class InjectedError(Exception):
+    """What the campaign raises."""
+
+
+@dataclass
+class Injection:
+    """Makes a function raise at its next call; after that it is itself again."""
+
+    owner: Any
+    name: str
+    after: bool = False
+    """Raise once the work is done."""
+    armed: bool = False
+    fired: int = 0
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        original = getattr(self.owner, self.name)
+
+        def broken(*args: Any, **kwargs: Any) -> Any:
+            if not self.armed:
+                return original(*args, **kwargs)
+            self.armed = False
+            result = original(*args, **kwargs) if self.after else None
+            self.fired += 1
+            del result
+            raise InjectedError(self.name)
+
+        patch.setattr(self.owner, self.name, broken)
+
+
+async def nothing(_backend: Backend, _windows: list[Window]) -> None:
+    """The load alone leads there."""
+
+
+async def restart(backend: Backend, _windows: list[Window]) -> None:
+    """Start the engine again with another setting."""
+    launch = backend.host.launch
+    assert launch is not None
+    size = 0.2 if launch.settings.kv_cache_gb != 0.2 else 0.25
+    settings = launch.settings.model_copy(update={"kv_cache_gb": size})
+    backend.host.configure(dataclasses.replace(launch, settings=settings))
+
+
+async def cancel(_backend: Backend, windows: list[Window]) -> None:
+    """Cancel a request that runs."""
+    number = windows[0].ask()
+    await windows[0].wire.status()
+    windows[0].cancel(number)
+
+
+async def edit(_backend: Backend, windows: list[Window]) -> None:
+    windows[0].type()
+
+
+async def reopen(_backend: Backend, windows: list[Window]) -> None:
+    """Open a document again, which is prefilled then."""
+    windows[0].reopen()
+
+
+async def ask_status(_backend: Backend, _windows: list[Window]) -> None:
+    await anyio.to_thread.run_sync(ask_servers)
+
+
+async def rest(backend: Backend, _windows: list[Window]) -> None:
+    """Make the idle watch due at once."""
+    backend.orchestrator._prefetcher._idle.stir("rested")
+    backend.orchestrator._prefetcher._idle._due["rested"] = 0.0
+
+
+def points(backend: Backend) -> dict[str, tuple[Injection, Trigger]]:
+    from cato_lsp.engine.vllm_core import VllmCore
+
+    return {
+        "model load": (Injection(VllmCore, "__init__"), restart),
+        "tokenizer": (Injection(Tokenizer, "encode"), edit),
+        "add": (Injection(VllmCore, "add"), nothing),
+        "step": (Injection(VllmCore, "step"), nothing),
+        "abort": (Injection(VllmCore, "abort"), cancel),
+        "close": (Injection(VllmCore, "close", after=True), restart),
+        "stop rules": (Injection(StopRules, "feed"), nothing),
+        "prefetch": (Injection(Background, "_answer"), reopen),
+        "context gathering": (Injection(Contexts, "gather"), reopen),
+        "idle watch": (Injection(backend.orchestrator._prefetcher._idle, "_rested"), rest),
+        "prompt formats": (Injection(Prompters, "coding"), restart),
+        "status socket": (Injection(status_socket, "backend_status"), ask_status),
+        "telemetry": (Injection(MachineMonitor, "_sample"), nothing),
+        "document sync": (Injection(Document, "change"), edit),
+    }
+
+
+NAMES = (
+    "model load",
+    "tokenizer",
+    "add",
+    "step",
+    "abort",
+    "close",
+    "stop rules",
+    "prefetch",
+    "context gathering",
+    "idle watch",
+    "prompt formats",
+    "status socket",
+    "telemetry",
+    "document sync",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_failure_stays_where_it_happens(
+    name: str, backend: Backend, windows: list[Window], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    injection, trigger = points(backend)[name]
+    assert set(points(backend)) == set(NAMES)
+    injection.install(monkeypatch)
+    monkeypatch.setattr(backend.machine, "_seconds", 0.05)
+    await ready(backend, windows)
+    async with anyio.create_task_group() as group:
+        group.start_soon(supervise, "The status socket", lambda: serve_status(backend))
+        await round_of(injection, trigger, backend, windows)  # what is allocated once
+        before = memory()
+        for _ in range(REPETITIONS):
+            await round_of(injection, trigger, backend, windows)
+        after = memory()
+        group.cancel_scope.cancel()
+    assert injection.fired == REPETITIONS + 1
+    assert after < before * 1.05, f"{before / 1e6:.0f} MB before, {after / 1e6:.0f} MB after"
+
+
+async def round_of(injection: Injection, trigger: Trigger, backend: Backend, windows: list[Window]) -> None:
+    """Break something under load, and see that all is well again."""
+    fired = injection.fired
+    with anyio.fail_after(PATIENCE):
+        for window in windows:
+            window.type()
+            window.command()
+            window.ask()
+        injection.armed = True
+        await trigger(backend, windows)
+        while injection.fired == fired:
+            for window in windows:
+                window.type()
+                window.ask()
+                await window.wire.status()
+            await anyio.sleep(0.01)
+        for window in windows:
+            window.ask()
+            answers = await window.answers()
+            assert answers == Counter(window.asked)
+        for window in windows:
+            window.reopen()
+        await ready(backend, windows)
+
+
+async def ready(backend: Backend, windows: list[Window]) -> None:
+    """Wait until an engine runs and every window gets completions from it."""
+    while not (backend.host.status.phase is EnginePhase.READY and isinstance(backend.host.engine, EngineThread)):
+        await anyio.sleep(0.01)
+    for window in windows:
+        while not await window.completes():
+            await anyio.sleep(0.01)
+    for window in windows:
+        window.wire.heard.clear()
+        window.asked.clear()

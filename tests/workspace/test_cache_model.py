@@ -1,0 +1,89 @@
+"""Which tokens followed a context, and how their counts are mixed into a distribution."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cato_lsp.workspace.cache_model import CacheModel
+from cato_lsp.workspace.ngrams import LONGEST, SHORTEST, Follower, NgramIndex, scan
+
+texts = st.lists(st.integers(0, 3), max_size=40)
+
+
+def followers_by_hand(tokens: Sequence[int], context: Sequence[int]) -> Counter[Follower]:
+    found: Counter[Follower] = Counter()
+    for position in range(len(tokens)):
+        length = 0
+        while length < min(position, len(context), LONGEST) and tokens[position - length - 1] == context[-length - 1]:
+            length += 1
+        if length >= SHORTEST:
+            found[Follower(tokens[position], length)] += 1
+    return found
+
+
+@given(files=st.lists(texts, max_size=4), context=st.lists(st.integers(0, 3), max_size=20))
+def test_an_index_finds_what_follows_a_context_in_each_file(files: list[list[int]], context: list[int]) -> None:
+    index = NgramIndex({str(number): file for number, file in enumerate(files)})
+    by_hand = sum((followers_by_hand(file, context) for file in files), Counter[Follower]())
+    assert Counter(index.followers(context)) == by_hand
+
+
+@given(tokens=texts, context=st.lists(st.integers(0, 3), max_size=20))
+def test_a_scan_finds_the_same_as_an_index(tokens: list[int], context: list[int]) -> None:
+    assert Counter(scan(np.array(tokens, dtype=np.int64), context)) == followers_by_hand(tokens, context)
+
+
+def test_a_file_that_is_out_of_date_is_passed_over() -> None:
+    index = NgramIndex({"a": [1, 2, 3, 4, 5, 6], "b": [1, 2, 3, 4, 5, 7]})
+    assert index.followers([1, 2, 3, 4, 5], [index.ranges["a"]]) == [Follower(7, 5)]
+
+
+def test_a_frequent_context_is_looked_up_in_bounded_time() -> None:
+    index = NgramIndex({"a": [1] * 100_000})
+    assert 0 < len(index.followers([1] * 8)) <= 64
+
+
+def test_large_vocabularies_are_indexed_too() -> None:
+    index = NgramIndex({"a": [1, 2, 3, 4, 70_000, 150_000], "b": [1, 2, 3, 4, 70_000 - 65_536, 5]})
+    assert index.followers([1, 2, 3, 4, 70_000]) == [Follower(150_000, 5)]
+
+
+def everything(tokens: list[int]) -> list[bool]:
+    return [True] * len(tokens)
+
+
+def test_counts_are_mixed_by_witten_bell_from_short_matches_to_long_ones() -> None:
+    # After 1 2 3 4 5: 6 twice, 7 once; a match of six tokens: 6 only. Weight 3 each, T distinct followers, b = 2.
+    document = [0, 1, 2, 3, 4, 5, 6, -1, 9, 1, 2, 3, 4, 5, 6, -1, 9, 1, 2, 3, 4, 5, 7]
+    mixture = CacheModel([0, 1, 2, 3, 4, 5], document).mixture([], everything)
+    assert mixture is not None
+    factor, added = mixture
+    # n = 5: C = 9, T = 2; n = 6: C = 3, T = 1.
+    assert factor == pytest.approx(4 / 13 * 2 / 5)
+    assert added == pytest.approx({6: 6 / 13 * 2 / 5 + 3 / 5, 7: 3 / 13 * 2 / 5})
+
+
+@given(document=st.lists(st.integers(-1, 3), min_size=6, max_size=60), before=st.lists(st.integers(0, 3), max_size=20))
+def test_a_mixture_is_a_distribution(document: list[int], before: list[int]) -> None:
+    mixture = CacheModel(before, document).mixture([], everything)
+    if mixture is not None:
+        factor, added = mixture
+        assert factor + sum(added.values()) == pytest.approx(1)
+        assert factor > 0
+        assert -1 not in added
+
+
+def test_what_is_written_extends_the_context() -> None:
+    model = CacheModel([1, 2, 3], [1, 2, 3, 4, 5, 6])
+    assert model.mixture([], everything) is None
+    assert model.mixture([4, 5], everything) is not None
+
+
+def test_a_token_that_may_not_come_next_gets_nothing() -> None:
+    assert CacheModel([1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6]).mixture([], lambda tokens: [False for _ in tokens]) is None
