@@ -36,6 +36,10 @@ _MOUNTED = {
     "simulate": _Mounted("cato_lsp.bench.cli", "simulate"),
     "bench": _Mounted("cato_lsp.bench.cli", "bench"),
     "models": _Mounted("cato_lsp.models.cli", None),
+    "serve": _Mounted("cato_lsp.gateway.cli", "serve"),
+    "keys": _Mounted("cato_lsp.gateway.cli", "keys"),
+    "top": _Mounted("cato_lsp.gateway.cli", "top"),
+    "login": _Mounted("cato_lsp.remote.cli", "login"),
 }
 
 
@@ -95,6 +99,10 @@ def serve(
             help="Listen on a TCP socket without authentication. For debugging only.",
         ),
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Use a team's server, wss://HOST:PORT.", show_default=False),
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Model folder or name. Overrides the settings.", show_default=False)
     ] = None,
@@ -128,12 +136,13 @@ def serve(
     _configure_logging(log_level, log_file)
     if model and Path(model).is_dir():
         model = str(Path(model).absolute())
-    if not (standalone or tcp or listener is not None):
+    # A server that windows share has one engine, chosen by the settings.
+    if not (standalone or tcp or engine or listener is not None):
         _serve_shared(model, log_level)
     from cato_lsp.config import Layer
     from cato_lsp.lsp.server import run_stdio, run_tcp
 
-    overrides = Layer("command line", {"model": model, "log_level": log_level})
+    overrides = Layer("command line", {"model": model, "log_level": log_level, "engine": {"url": engine}})
     if listener is not None:
         from cato_lsp.lsp.shared_server import run_shared
 

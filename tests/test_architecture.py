@@ -41,8 +41,10 @@ PACKAGES_BELOW: dict[str, set[str]] = {
     "workspace": {"tasks", "supervise"},
     "engine": {"scheduling", "config", "supervise"},
     "models": {"engine", "tasks", "config"},
+    "remote": {"engine", "scheduling"},
+    "gateway": {"remote", "tasks", "models", "engine", "scheduling", "config"},
     "orchestrator": {"tasks", "workspace", "engine", "scheduling", "config", "models", "supervise"},
-    "lsp": {"orchestrator", "tasks", "engine", "scheduling", "config", "models", "supervise"},
+    "lsp": {"remote", "orchestrator", "tasks", "engine", "scheduling", "config", "models", "supervise"},
     "bench": {"orchestrator", "tasks", "engine", "scheduling", "config", "models"},
     "install": {"doctor", "engine", "config"},
     "doctor": {"orchestrator", "tasks", "engine", "scheduling", "config", "models"},
@@ -170,6 +172,7 @@ def test_files_and_functions_are_short() -> None:
         "cato_lsp.lsp.server",
         "cato_lsp.cli, cato_lsp.config, cato_lsp.doctor",
         "cato_lsp.engine.api, cato_lsp.engine.host, cato_lsp.engine.thread",
+        "cato_lsp.remote.engine",
     ],
 )
 def test_the_server_starts_without_importing_torch_or_vllm(modules: str) -> None:

@@ -74,6 +74,8 @@ class Call:
     """Whether the deltas carry the log-probability of their tokens."""
     cache: TokenCache | None = None
     """Mixed into the distribution, where the engine can."""
+    cache_salt: str | None = None
+    """Calls share prefix-cache blocks only with calls of the same salt; ``None`` is a salt of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class Delta:
     """Prompt tokens found in the prefix cache; set on the first delta."""
     log_probability: float = 0.0
     """Natural logarithm of the joint probability of the tokens; 0 for a call that is not scored."""
+    token_ids: tuple[int, ...] = ()
+    """The tokens themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,8 @@ class EngineStats:
     calls_waiting: int = 0
     kv_cache_usage: float = 0.0
     """Share of the KV-cache blocks in use, 0 to 1."""
+    step_seconds: float = 0.0
+    """Time in steps, all together."""
 
 
 @dataclass(slots=True)

@@ -99,6 +99,8 @@ class EngineThread:
         self._cost = StepCosts()
         self.context_length = 0
         """Most tokens of prompt and answer of one call together; set by `start`."""
+        self.forces_prefixes = False
+        """Whether it holds answers to a `ForcedPrefix`; known once started."""
         self._thread = threading.Thread(target=self._run, name="cato-engine", daemon=True)
 
     # The event loop's side.
@@ -168,6 +170,7 @@ class EngineThread:
         try:
             core = self._load()
             self.context_length = core.context_length
+            self.forces_prefixes = core.forces_prefixes
             self._cost = core.cost()
             self._post(self._ready.set)
             self._serve(core)

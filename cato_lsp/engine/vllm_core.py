@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, cast
 
 from vllm import EngineArgs, ModelRegistry, SamplingParams
+from vllm.inputs import TokensPrompt
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.llm_engine import LLMEngine
@@ -47,7 +49,8 @@ class VllmCore:
         core = cast("Any", self._llm.engine_core).engine_core
         self._scheduler = core.scheduler
         self.context_length = int(self._llm.model_config.max_model_len)
-        self._processes_logits = bool(args.logits_processors)
+        self.forces_prefixes = bool(args.logits_processors)
+        self._step_seconds = 0.0
         self._unshown: dict[str, int] = {}
         """Characters of forced prefixes that the next deltas of a call leave out."""
         self._scored: dict[str, Scored] = {}
@@ -64,7 +67,7 @@ class VllmCore:
         Raises:
             CallRejectedError: vLLM refuses it, or prompt and answer do not fit the context window.
         """
-        if not self._processes_logits:
+        if not self.forces_prefixes:
             call = replace(spelled_out(call), cache=None)
         max_tokens = call.max_tokens + (len(call.forced_prefix.hidden_ids) if call.forced_prefix else 0)
         length = len(call.prompt_ids) + max_tokens
@@ -85,7 +88,7 @@ class VllmCore:
             extra_args={"cato": call.slo, forced_prefix.EXTRA_ARGUMENT: call.forced_prefix, EXTRA_ARGUMENT: scored},
         )
         try:
-            self._llm.add_request(call_id, {"prompt_token_ids": list(call.prompt_ids)}, params)
+            self._llm.add_request(call_id, _prompt(call), params)
         except (ValueError, TypeError) as error:
             raise CallRejectedError(f"vLLM refused the call: {error}") from error
         if call.forced_prefix is not None:
@@ -103,7 +106,10 @@ class VllmCore:
 
     def step(self) -> list[tuple[str, Delta]]:
         """Run one engine step and return what it added, by call."""
-        return [(output.request_id, self._delta(output)) for output in cast("list[Any]", self._llm.step())]
+        began = time.monotonic()
+        outputs = cast("list[Any]", self._llm.step())
+        self._step_seconds += time.monotonic() - began
+        return [(output.request_id, self._delta(output)) for output in outputs]
 
     def _delta(self, output: Any) -> Delta:
         added = output.outputs[0]
@@ -115,7 +121,8 @@ class VllmCore:
         likely = _log_probability(added) if scored is None else scored.take(len(added.token_ids))
         if reason is not None:
             self._scored.pop(output.request_id, None)
-        return Delta(added.text[unshown:], len(added.token_ids), reason, output.num_cached_tokens or 0, likely)
+        ids = tuple(added.token_ids)
+        return Delta(added.text[unshown:], len(ids), reason, output.num_cached_tokens or 0, likely, ids)
 
     def hint(self, client: str, until: float) -> None:
         """Pass the typing hint to the scheduler."""
@@ -130,6 +137,7 @@ class VllmCore:
             calls_running=len(scheduler.running),
             calls_waiting=len(scheduler.waiting),
             kv_cache_usage=float(scheduler.kv_cache_manager.usage),
+            step_seconds=self._step_seconds,
         )
 
     def cost(self) -> StepCosts:
@@ -175,6 +183,13 @@ def import_model(architecture: str) -> None:
     known = ModelRegistry.models.get(architecture)
     if known is not None:
         ModelRegistry.register_model(architecture, known.load_model_cls())
+
+
+def _prompt(call: Call) -> TokensPrompt:
+    prompt = TokensPrompt(prompt_token_ids=list(call.prompt_ids))
+    if call.cache_salt:
+        prompt["cache_salt"] = call.cache_salt
+    return prompt
 
 
 def _log_probability(added: Any) -> float:

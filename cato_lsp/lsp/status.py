@@ -63,7 +63,9 @@ class StatusReporter:
             case EnginePhase.READY:
                 self._end_progress(f"{status.message} is ready")
                 if self.completion_enabled:
-                    self._tell(False, f"Ready: {status.message}", StatusKind.NORMAL)
+                    # With a remedy, the engine only stands in for another one.
+                    kind = StatusKind.WARNING if status.remedy else StatusKind.NORMAL
+                    self._tell(False, f"Ready: {status.message}", kind)
                 else:
                     self._tell(False, "Completion is switched off", StatusKind.INACTIVE)
             case EnginePhase.FAILED:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from cato_lsp.engine.host import RemoteSource
+from cato_lsp.engine.launch import Launch
 from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.orchestrator.summary import summarize_tasks
 
@@ -53,13 +55,19 @@ def backend_status(backend: Backend) -> dict[str, Any]:
     launch = backend.host.launch
     return {
         "engine": {"phase": engine.phase.value, "message": engine.message, "remedy": engine.remedy},
-        "model": str(launch.model) if launch is not None else None,
+        "model": _model(launch),
         "stats": asdict(backend.orchestrator.engine_stats()),
         "kinds": {kind: asdict(each) for kind, each in summarize_tasks(backend.orchestrator.log).items()},
         "live": backend.orchestrator.live_count,
         "memory": psutil.Process().memory_info().rss,
         "machine": asdict(machine) if (machine := backend.machine.latest) is not None else None,
     }
+
+
+def _model(launch: Launch | RemoteSource | None) -> str | None:
+    if launch is None:
+        return None
+    return str(launch.model) if isinstance(launch, Launch) else launch.url
 
 
 def _shown(record: TaskRecord) -> dict[str, Any]:
