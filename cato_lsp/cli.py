@@ -36,6 +36,10 @@ _MOUNTED = {
     "simulate": _Mounted("cato_lsp.bench.cli", "simulate"),
     "bench": _Mounted("cato_lsp.bench.cli", "bench"),
     "models": _Mounted("cato_lsp.models.cli", None),
+    "serve": _Mounted("cato_lsp.gateway.cli", "serve"),
+    "keys": _Mounted("cato_lsp.gateway.cli", "keys"),
+    "top": _Mounted("cato_lsp.gateway.cli", "top"),
+    "login": _Mounted("cato_lsp.remote.cli", "login"),
 }
 
 
@@ -95,6 +99,10 @@ def serve(
             help="Listen on a TCP socket without authentication. For debugging only.",
         ),
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Use a team's server, wss://HOST:PORT.", show_default=False),
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="Model folder or name. Overrides the settings.", show_default=False)
     ] = None,
@@ -104,8 +112,8 @@ def serve(
     log_level: Annotated[
         LogLevel | None, typer.Option(help="Log level. Overrides the settings.", show_default=False)
     ] = None,
-    shared: Annotated[
-        bool, typer.Option("--shared", help="Share one server, and so one engine, between all windows of this user.")
+    standalone: Annotated[
+        bool, typer.Option("--standalone", help="Serve this editor by a process and an engine of its own.")
     ] = False,
     listener: Annotated[int | None, typer.Option(hidden=True)] = None,
     stdio: Annotated[
@@ -123,17 +131,18 @@ def serve(
     del version
     if context.invoked_subcommand is not None:
         return
-    if tcp and (stdio or shared):
-        raise typer.BadParameter("--tcp cannot be combined with --stdio or --shared")
+    if tcp and stdio:
+        raise typer.BadParameter("--tcp cannot be combined with --stdio")
     _configure_logging(log_level, log_file)
     if model and Path(model).is_dir():
         model = str(Path(model).absolute())
-    if shared:
-        _hand_over(model, log_level)
+    # A server that windows share has one engine, chosen by the settings.
+    if not (standalone or tcp or engine or listener is not None):
+        _serve_shared(model, log_level)
     from cato_lsp.config import Layer
     from cato_lsp.lsp.server import run_stdio, run_tcp
 
-    overrides = Layer("command line", {"model": model, "log_level": log_level})
+    overrides = Layer("command line", {"model": model, "log_level": log_level, "engine": {"url": engine}})
     if listener is not None:
         from cato_lsp.lsp.shared_server import run_shared
 
@@ -194,7 +203,7 @@ def status(
 @app.command()
 def stop() -> None:
     """Stop your shared server. No text is lost: the editors own their documents."""
-    from cato_lsp.lsp.shared_client import NotStoppedError, stop_servers
+    from cato_lsp.lsp.shared_socket import NotStoppedError, stop_servers
 
     try:
         stopped = stop_servers()
@@ -248,16 +257,18 @@ def _show_settings(found: Settings, sources: list[str], problems: list[SettingPr
         console.print(f"[red]wrong[/red] {escape(str(problem))}", soft_wrap=True)
 
 
-def _hand_over(model: str | None, log_level: LogLevel | None) -> None:
-    """Exit with the code of the shared server. Returns only if no server can be shared here."""
+def _serve_shared(model: str | None, log_level: LogLevel | None) -> None:
+    """Serve the editor by the shared server and leave. Return only where there is none."""
     try:
-        from cato_lsp.lsp.shared_client import hand_over
+        from cato_lsp.lsp.shared_client import serve_window
+        from cato_lsp.lsp.shared_socket import connect, shared_socket
 
-        code = hand_over(model, log_level)
-    except (ImportError, OSError) as error:
-        logging.getLogger(__name__).warning("The shared server is not available; this window starts its own: %s", error)
+        path = shared_socket(model)
+        connection = connect(path)
+    except (ImportError, AttributeError, OSError) as error:  # AttributeError: a system without Unix sockets
+        logging.getLogger(__name__).warning("No shared server here, this window has its own: %s", error)
     else:
-        _leave(code)
+        _leave(serve_window(path, connection, {"model": model, "log_level": log_level}))
 
 
 def _leave(code: int) -> None:

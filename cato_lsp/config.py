@@ -61,6 +61,10 @@ class _Section(BaseModel):
 class EngineSettings(_Section):
     """How the vLLM engine is started. A change restarts the engine."""
 
+    url: NonEmpty | None = Field(
+        default=None,
+        description="Use the engine of a team's server, `wss://HOST:PORT`, instead of one on this machine.",
+    )
     max_model_len: int | None = Field(
         default=None,
         ge=256,

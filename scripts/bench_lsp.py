@@ -60,7 +60,8 @@ class Client(BaseLanguageClient):
         """Start a server; return the seconds until it answers at all, and those that ``initialize`` then takes."""
         born = time.monotonic()
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        await self.start_io(sys.executable, *(command or ("-m", "cato_lsp")), env=environment, pass_fds=pass_fds)
+        command = command or ("-m", "cato_lsp", "--standalone")
+        await self.start_io(sys.executable, *command, env=environment, pass_fds=pass_fds)
         try:
             await self.protocol.send_request_async("cato/status", None)
         except JsonRpcServerError:

@@ -121,7 +121,9 @@ class Editor(BaseLanguageClient):
     async def begin(self, model: str | None) -> float:
         """Start the server; return the seconds that ``initialize`` took."""
         options = {"model": model} if model else {}
-        await self.start_io(sys.executable, "-m", "cato_lsp", env={**os.environ, "OMP_NUM_THREADS": "1"})
+        await self.start_io(
+            sys.executable, "-m", "cato_lsp", "--standalone", env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
         params = types.InitializeParams(
             capabilities=CAPABILITIES,
             process_id=os.getpid(),

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from editor_languages import generated  # noqa: E402
 from vscode_settings import PACKAGE, with_server_settings  # noqa: E402
 
 SOURCES = sorted([*(ROOT / "editors/vscode/src").glob("*.ts"), *(ROOT / "editors/neovim/lua").rglob("*.lua")])
@@ -24,6 +25,11 @@ def test_vs_code_offers_every_setting_of_the_server_and_sets_none_by_itself() ->
     properties = package["contributes"]["configuration"]["properties"]
     defaults = {name: value["default"] for name, value in properties.items() if not name.startswith("cato.server.")}
     assert all(value in (None, "", []) for value in defaults.values()), defaults
+
+
+@pytest.mark.parametrize(("path", "text"), generated().items(), ids=[path.name for path in generated()])
+def test_the_editors_know_the_languages_of_the_server(path: Path, text: str) -> None:
+    assert path.read_text(encoding="utf-8") == text, "refresh it with: python scripts/editor_languages.py"
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)

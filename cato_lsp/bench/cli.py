@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,12 +17,17 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Measure scheduling policies.", no_args_is_help=True)
 
-WORKLOAD = "poisson, trace:FILE (Azure form), editors:N, or replay:FILE"
+WORKLOAD = "poisson, greedy, trace:FILE (Azure form), editors:N, or replay:FILE"
 DEFAULT_POLICIES = "baselines,cato"
 
 WorkloadOption = Annotated[str, typer.Option("--workload", "-w", help=WORKLOAD)]
 PoliciesOption = Annotated[
-    str, typer.Option("--policies", "-p", help="Names, comma-separated; `baselines` and `ablations` are groups.")
+    str,
+    typer.Option(
+        "--policies",
+        "-p",
+        help="Comma-separated names, or `baselines`. `cato:use=1.5`: another number.",
+    ),
 ]
 RateOption = Annotated[str, typer.Option("--rate", help="Load, as a factor; several, comma-separated, for a sweep.")]
 SlaOption = Annotated[float, typer.Option("--sla-scale", help="Factor on all promised times.")]
@@ -42,6 +49,10 @@ def simulate(
     profile: Annotated[
         str, typer.Option("--profile", help="Hardware profile: a shipped name, or a TOML file.")
     ] = "h200-qwen2.5-coder-7b",
+    capacity: Annotated[
+        float | None,
+        typer.Option("--capacity", help="Find the highest rate at which this part of all deadlines is met, e.g. 0.9."),
+    ] = None,
     json_file: JsonOption = None,
     report: ReportOption = None,
     save: SaveOption = None,
@@ -54,6 +65,10 @@ def simulate(
     try:
         names = parse_policies(policies)
         hardware = load_profile(profile)
+        if capacity is not None:
+            load_at = partial(_make_workload, workload, sla_scale=sla_scale, seed=seed, duration=duration, save=None)
+            _print_capacity(names, capacity, load_at, hardware)
+            return
         rates = [float(part) for part in rate.split(",")]
         loads = [_make_workload(workload, r, sla_scale, seed, duration, save) for r in rates]
     except (ValueError, OSError) as error:
@@ -180,6 +195,16 @@ def _print_table(title: str, figures: dict[str, dict[str, Any]]) -> None:
     from cato_lsp.bench.report import summary_table
 
     Console().print(summary_table(title, figures))
+
+
+def _print_capacity(
+    names: list[str], share: float, load_at: Callable[[float], Workload], hardware: HardwareProfile
+) -> None:
+    from cato_lsp.bench.capacity import attainment, highest_rate
+
+    for name in names:
+        rate = highest_rate(lambda rate, name=name: attainment(load_at(rate), name, hardware), share)
+        typer.echo(f"{name}: {share:.0%} of all deadlines are met up to rate {rate:.2f}")
 
 
 def _print_contention(alone: dict[str, Any], saturated: dict[str, Any]) -> None:

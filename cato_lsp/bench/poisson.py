@@ -52,3 +52,14 @@ def poisson(*, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duratio
     """`rate` times the mix, all kinds at once."""
     calls = mix_calls(MIX, rate=rate, seed=seed, duration=duration)
     return Workload("poisson", calls, duration, sla_scale)
+
+
+def greedy(*, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duration: float = 120.0) -> Workload:
+    """The mix at 0.6 times `rate`, and one client that asks for twelve completions at once, every second."""
+    calls = mix_calls(MIX, rate=0.6 * rate, seed=seed, duration=duration)
+    rng = random.Random(f"{seed}/greedy")
+    time = rng.random()
+    while time < duration:
+        calls += [WorkloadCall(time, TaskKind.COMPLETION, "greedy", rng.randint(1000, 2000), 16) for _ in range(12)]
+        time += 1.0
+    return Workload("greedy", sorted(calls, key=lambda call: call.time), duration, sla_scale)

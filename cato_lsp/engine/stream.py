@@ -1,4 +1,4 @@
-"""The async end of a call: deltas that cross over from the engine's thread."""
+"""The event loop's side of a call: receives deltas from the engine's thread."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ThreadCallStream:
         self._send, self._receive = anyio.create_memory_object_stream[Delta](math.inf)
 
     def push(self, item: Delta | EngineError) -> None:
-        """Hand over a delta, or the error that ends the call. Runs on the event loop."""
+        """Add a delta, or the error that ends the call. Called on the event loop."""
         if self.cancelled or self._finished:
             return
         if isinstance(item, EngineError):

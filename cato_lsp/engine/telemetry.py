@@ -1,6 +1,6 @@
-"""How busy the machine is: the GPU where vLLM runs on one, else the CPU by psutil; and vLLM's KV cache.
+"""Samples the load of the machine: the GPU if vLLM runs on one, else the CPU by psutil; and vLLM's KV cache.
 
-NVML takes up to some milliseconds, so samples are taken on a worker thread and never on the engine's.
+NVML may take some milliseconds, so samples are taken on a worker thread, never on the engine's.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from cato_lsp.engine.gpu import Gpu, GpuError, open_gpus, vllm_wants_gpu
 
 @dataclass(frozen=True, slots=True)
 class MachineSample:
-    """One look at the device that the model runs on."""
+    """One sample of the device that the model runs on."""
 
     device: str
     """The GPU's name, or `CPU`."""
     utilization: float
-    """Of a GPU: the part of NVML's last period (up to a second) in which a kernel ran. Of the CPU: the part of all
-    cores that was busy since the sample before, whoever kept them busy. 0 to 1."""
+    """For a GPU: share of NVML's last sampling period (up to a second) in which a kernel ran. For the CPU: share of
+    all cores that was busy since the last sample, with any process. 0 to 1."""
     memory_used_bytes: int
-    """Of the GPU's memory, or of the machine's; by all processes."""
+    """Memory of the GPU, or of the machine, used by all processes."""
     memory_total_bytes: int
     kv_cache_usage: float
-    """The part of vLLM's KV blocks in use, 0 to 1."""
+    """Share of vLLM's KV blocks in use, 0 to 1."""
     power_watts: float | None = None
-    """What a GPU draws; `None` where no sensor tells."""
+    """Power draw of a GPU; `None` without a sensor."""
 
 
 class MachineMonitor:
     """Samples the device every `seconds`; `latest` may be read at any time, from any thread.
 
-    :param kv_cache_usage: gives the part of vLLM's KV blocks in use; called on the event loop.
+    :param kv_cache_usage: returns the share of vLLM's KV blocks in use; called on the event loop.
     """
 
     def __init__(self, kv_cache_usage: Callable[[], float], *, seconds: float = 2.0) -> None:
@@ -60,7 +60,7 @@ class MachineMonitor:
 
     def _sample(self, gpu: Gpu | None, kv_cache_usage: float) -> MachineSample:
         if gpu is not None:
-            with contextlib.suppress(GpuError):  # the CPU stands in
+            with contextlib.suppress(GpuError):  # sample the CPU instead
                 return _gpu_sample(gpu, kv_cache_usage)
         memory: Any = psutil.virtual_memory()
         return MachineSample(
@@ -73,7 +73,7 @@ class MachineMonitor:
 
 
 def summarize_samples(samples: Sequence[MachineSample]) -> dict[str, Any] | None:
-    """Means over some samples and, of memory and the KV cache, the most; `None` of none."""
+    """Means of some samples, and the maximum of memory and KV cache; `None` without samples."""
     if not samples:
         return None
     watts = [s.power_watts for s in samples if s.power_watts is not None]
@@ -89,7 +89,7 @@ def summarize_samples(samples: Sequence[MachineSample]) -> dict[str, Any] | None
 
 
 class _CpuClock:
-    """Busy part of all cores between two looks. (`psutil.cpu_percent` keeps its last look per thread.)"""
+    """Busy share of all cores between two samples. (`psutil.cpu_percent` keeps its last sample per thread.)"""
 
     def __init__(self) -> None:
         self._cores = psutil.cpu_count() or 1

@@ -40,11 +40,11 @@ logger = logging.getLogger(__name__)
 _Args = TypeVarTuple("_Args")
 
 SWITCH_INTERVAL = 0.001
-"""Seconds that the engine's Python code may keep the event loop waiting for the interpreter (default 5 ms)."""
+"""Seconds for which the engine's Python code may keep the interpreter from the event loop (default 5 ms)."""
 
 REMEMBERED_ABORTS = 256
 _LONGEST_CAUSE = 200
-"""Characters of an error's cause that a person is shown."""
+"""Characters of an error's cause that the user is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,40 +71,42 @@ _Command = _Submit | _Cancel | _Hint | _Stop
 
 
 class EngineThread:
-    """An `Engine` on a thread of its own.
+    """An `Engine` that runs vLLM on its own thread.
 
-    Make and use it on the event loop: `start` loads the model, `wait_closed` tells how it ended, `stop` ends it.
+    Create and use it on the event loop: `start` loads the model, `wait_closed` reports how it ended, `stop` ends it.
     A thread that is loading cannot be interrupted; it is a daemon, so it never outlives the process.
     """
 
     def __init__(self, launch: Launch, on_stage: Callable[[str], None] = lambda _stage: None) -> None:
         self._launch = launch
         self.folder: ModelFolder
-        """What was loaded; known once started."""
+        """The loaded model; set by `start`."""
         self._on_stage = on_stage
         self._loop = asyncio.get_running_loop()
         self._inbox: SimpleQueue[_Command] = SimpleQueue()
         self._streams: dict[str, ThreadCallStream] = {}
         self._aborted: dict[str, ThreadCallStream] = {}
-        """The last calls that were aborted: if vLLM went on with one, its tokens must be seen."""
+        """The last aborted calls, so that tokens are counted if vLLM computes them all the same."""
         self._numbers = itertools.count(1)
         self._ready = anyio.Event()
         self._closed = anyio.Event()
         self._error: EngineError | None = None
         self._steps = 0
         self._turn = 0
-        """Rounds of taking commands and running a step."""
+        """Rounds of taking commands and running a step, so far."""
         self._tokens_wasted = 0
         self._stats = EngineStats()
         self._cost = StepCosts()
         self.context_length = 0
-        """Tokens of prompt and answer together that one call may have; known once started."""
+        """Most tokens of prompt and answer of one call together; set by `start`."""
+        self.forces_prefixes = False
+        """Whether it holds answers to a `ForcedPrefix`; known once started."""
         self._thread = threading.Thread(target=self._run, name="cato-engine", daemon=True)
 
     # The event loop's side.
 
     async def start(self) -> None:
-        """Load the model; return when calls can be served.
+        """Load the model. Returns when calls can be served.
 
         Raises:
             EngineError: the model or vLLM could not be started.
@@ -115,12 +117,12 @@ class EngineThread:
             raise self._error
 
     async def wait_closed(self) -> EngineError | None:
-        """Wait for the thread's end; return what killed it, ``None`` after `stop`."""
+        """Wait for the end of the thread. Returns the error that ended it, ``None`` after `stop`."""
         await self._closed.wait()
         return self._error
 
     def stop(self) -> None:
-        """End the thread after the step that runs; open calls fail."""
+        """End the thread after the running step. Open calls fail."""
         self._inbox.put(_Stop())
 
     def submit(self, call: Call) -> ThreadCallStream:
@@ -147,11 +149,11 @@ class EngineThread:
     def _cancel(self, stream: ThreadCallStream) -> None:
         stream.steps_at_cancel = self._steps
         self._inbox.put(_Cancel(stream))
-        # Only now: a turn that begins later has the cancel in its queue.
+        # Set after the command is queued: a turn that begins later sees the cancel.
         stream.turn_at_cancel = self._turn
 
     def _finish(self) -> None:
-        """Fail what is open. The thread has ended, so its fields are the event loop's now."""
+        """Fail the open calls. The thread has ended, so its fields belong to the event loop."""
         error = self._error or EngineUnavailableError("The engine has stopped.")
         streams = list(self._streams.values())
         while (command := self._next_command()) is not None:
@@ -168,6 +170,7 @@ class EngineThread:
         try:
             core = self._load()
             self.context_length = core.context_length
+            self.forces_prefixes = core.forces_prefixes
             self._cost = core.cost()
             self._post(self._ready.set)
             self._serve(core)
@@ -227,7 +230,7 @@ class EngineThread:
             self._turn += 1
 
     def _take_commands(self, core: VllmCore) -> bool:
-        """Carry out what is queued, waiting for something when there is no work; ``False`` says stop."""
+        """Execute the queued commands; waits for one if there is no work. Returns ``False`` for stop."""
         command = self._inbox.get() if not core.busy else self._next_command()
         while command is not None:
             match command:
@@ -255,7 +258,7 @@ class EngineThread:
             core.add(stream.call_id, stream.call)
         except CallRejectedError as error:
             self._post(stream.push, error)
-        except Exception as error:  # a call that vLLM stumbles over must not cost the others the engine
+        except Exception as error:  # an error in one call must not end the engine
             logger.error("The engine could not add a call\n%s", traceback_of(error))
             core.abort([stream.call_id])
             self._post(stream.push, _cannot_add(error))
@@ -272,7 +275,7 @@ class EngineThread:
         stream.usage.abort_latency_steps = self._steps - stream.steps_at_cancel
 
     def _count(self, record: StepRecord) -> None:
-        """Note who pays for a step. vLLM's internal id is ours and a random suffix."""
+        """Count the tokens of a step for each call. vLLM's internal id is ours plus a random suffix."""
         self._steps += 1
         for internal_id, tokens in record.tokens.items():
             call_id = internal_id.partition("-")[0]
@@ -306,7 +309,7 @@ def _cannot_add(error: Exception) -> CallRejectedError:
 
 
 def cause_of(error: BaseException) -> str:
-    """An error in one line for a person: its type and the first line of its message. The rest is for the log."""
+    """One line for the user: the error's type and the first line of its message. The log has the rest."""
     first = str(error).strip().partition("\n")[0].strip()
     shown = f"{type(error).__name__}: {first}" if first else type(error).__name__
     return shown if len(shown) <= _LONGEST_CAUSE else f"{shown[: _LONGEST_CAUSE - 3]}..."
@@ -316,5 +319,5 @@ def _push_all(batch: Sequence[tuple[ThreadCallStream, Delta | EngineError]]) -> 
     for stream, item in batch:
         try:
             stream.push(item)
-        except Exception as error:  # a stream that is broken must not keep the others from their answers
+        except Exception as error:  # a broken stream must not block the others
             logger.error("A stream could not be fed\n%s", traceback_of(error))

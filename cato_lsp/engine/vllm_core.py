@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, cast
 
 from vllm import EngineArgs, ModelRegistry, SamplingParams
+from vllm.inputs import TokensPrompt
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.llm_engine import LLMEngine
@@ -26,16 +28,16 @@ from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 
 MAX_SEQUENCES = 64
 CPU_CHUNK = 512
-"""Most tokens in a step on a CPU: a cancel waits for the step that runs, so a step must stay short."""
+"""Most tokens of a step on a CPU. A cancel waits for the running step, so steps must be short."""
 WARM_UP_TOKENS = 256
 WARM_UP_ANSWER = 6
 WARM_UP_SEQUENCES = 4
 CPU_BLOCK = 32
-"""Tokens in a KV block, the unit of prefix reuse: the smallest that vLLM's CPU attention takes."""
+"""Tokens of a KV block, the unit of prefix reuse; the smallest size that vLLM's CPU attention supports."""
 
 
 class VllmCore:
-    """One model in one `LLMEngine`. All methods belong to the thread that made it, but `stats`."""
+    """One model in one `LLMEngine`. All methods must be called on the thread that created it."""
 
     def __init__(
         self, launch: Launch, folder: ModelFolder, policy: Policy, on_step: Callable[[StepRecord], None]
@@ -43,28 +45,29 @@ class VllmCore:
         args = _engine_args(launch, folder)
         args.scheduler_cls = make_scheduler_cls(policy, async_scheduling=bool(args.async_scheduling), on_step=on_step)
         self._llm = LLMEngine.from_engine_args(args)
-        # vLLM types the client of its core for any process layout; in this process the core itself is there.
+        # vLLM's types allow a core in another process; here the client holds the core itself.
         core = cast("Any", self._llm.engine_core).engine_core
         self._scheduler = core.scheduler
         self.context_length = int(self._llm.model_config.max_model_len)
-        self._processes_logits = bool(args.logits_processors)
+        self.forces_prefixes = bool(args.logits_processors)
+        self._step_seconds = 0.0
         self._unshown: dict[str, int] = {}
-        """Characters of calls' beginnings that their next deltas leave out."""
+        """Characters of forced prefixes that the next deltas of a call leave out."""
         self._scored: dict[str, Scored] = {}
         self._warm_up()
 
     @property
     def busy(self) -> bool:
-        """Whether a step would compute something."""
+        """Whether there are unfinished calls."""
         return self._llm.has_unfinished_requests()
 
     def add(self, call_id: str, call: Call) -> None:
-        """Take in a call.
+        """Add a call.
 
         Raises:
             CallRejectedError: vLLM refuses it, or prompt and answer do not fit the context window.
         """
-        if not self._processes_logits:
+        if not self.forces_prefixes:
             call = replace(spelled_out(call), cache=None)
         max_tokens = call.max_tokens + (len(call.forced_prefix.hidden_ids) if call.forced_prefix else 0)
         length = len(call.prompt_ids) + max_tokens
@@ -85,7 +88,7 @@ class VllmCore:
             extra_args={"cato": call.slo, forced_prefix.EXTRA_ARGUMENT: call.forced_prefix, EXTRA_ARGUMENT: scored},
         )
         try:
-            self._llm.add_request(call_id, {"prompt_token_ids": list(call.prompt_ids)}, params)
+            self._llm.add_request(call_id, _prompt(call), params)
         except (ValueError, TypeError) as error:
             raise CallRejectedError(f"vLLM refused the call: {error}") from error
         if call.forced_prefix is not None:
@@ -94,7 +97,7 @@ class VllmCore:
             self._scored[call_id] = scored
 
     def abort(self, call_ids: Iterable[str]) -> None:
-        """Drop calls before the next step; unknown ones are ignored."""
+        """Abort calls before the next step. Unknown ids are ignored."""
         dropped = list(call_ids)
         self._llm.abort_request(dropped)
         for call_id in dropped:
@@ -103,7 +106,10 @@ class VllmCore:
 
     def step(self) -> list[tuple[str, Delta]]:
         """Run one engine step and return what it added, by call."""
-        return [(output.request_id, self._delta(output)) for output in cast("list[Any]", self._llm.step())]
+        began = time.monotonic()
+        outputs = cast("list[Any]", self._llm.step())
+        self._step_seconds += time.monotonic() - began
+        return [(output.request_id, self._delta(output)) for output in outputs]
 
     def _delta(self, output: Any) -> Delta:
         added = output.outputs[0]
@@ -115,7 +121,8 @@ class VllmCore:
         likely = _log_probability(added) if scored is None else scored.take(len(added.token_ids))
         if reason is not None:
             self._scored.pop(output.request_id, None)
-        return Delta(added.text[unshown:], len(added.token_ids), reason, output.num_cached_tokens or 0, likely)
+        ids = tuple(added.token_ids)
+        return Delta(added.text[unshown:], len(ids), reason, output.num_cached_tokens or 0, likely, ids)
 
     def hint(self, client: str, until: float) -> None:
         """Pass the typing hint to the scheduler."""
@@ -130,6 +137,7 @@ class VllmCore:
             calls_running=len(scheduler.running),
             calls_waiting=len(scheduler.waiting),
             kv_cache_usage=float(scheduler.kv_cache_manager.usage),
+            step_seconds=self._step_seconds,
         )
 
     def cost(self) -> StepCosts:
@@ -138,9 +146,9 @@ class VllmCore:
         return costs
 
     def _warm_up(self) -> None:
-        """Run a few prompts: what is set up on first use is set up, and the cost of a step is learned.
+        """Run a few prompts, so that first-use set-up is done and the cost of a step is known.
 
-        The first prompt is left out of the learned costs, since its steps are slower than all that follow.
+        The first prompt does not count for the learned cost: its steps are slower than all later ones.
         """
         self._run_prompts(1)
         self._scheduler.cost_model = StepCostModel()
@@ -148,9 +156,9 @@ class VllmCore:
         self._run_prompts(WARM_UP_SEQUENCES, first=2)
 
     def _run_prompts(self, count: int, first: int = 0) -> None:
-        """Run prompts of `WARM_UP_TOKENS` in all at the same time.
+        """Run ``count`` prompts at the same time, of `WARM_UP_TOKENS` tokens together.
 
-        :param first: tells these prompts from others, so that they share no prefix with them.
+        :param first: token id of the first prompt; prompts of different ids share no prefix.
         """
         slo = Slo(TaskKind.WARMUP, ServiceClass.BACKGROUND, 0.0, math.inf, client="")
         length = min(WARM_UP_TOKENS, self.context_length // 2) // count
@@ -167,18 +175,25 @@ class VllmCore:
 
 
 def import_model(architecture: str) -> None:
-    """Import the class of a model here and now.
+    """Import the class of a model in this process.
 
-    vLLM would first look at it in a process of its own, which keeps CUDA out of this one: on a CPU that is six seconds
-    of every first start for nothing.
+    vLLM would inspect it in a child process first, to keep CUDA out of this one. On a CPU that takes six seconds at
+    the first start and has no use.
     """
     known = ModelRegistry.models.get(architecture)
     if known is not None:
         ModelRegistry.register_model(architecture, known.load_model_cls())
 
 
+def _prompt(call: Call) -> TokensPrompt:
+    prompt = TokensPrompt(prompt_token_ids=list(call.prompt_ids))
+    if call.cache_salt:
+        prompt["cache_salt"] = call.cache_salt
+    return prompt
+
+
 def _log_probability(added: Any) -> float:
-    """Of the tokens that a step added; with the shown logprobs of a call come those of its tokens first."""
+    """Log-probability of the tokens that a step added. vLLM lists the sampled token first."""
     return sum(entry[token].logprob for token, entry in zip(added.token_ids, added.logprobs or (), strict=False))
 
 
@@ -201,7 +216,7 @@ def _engine_args(launch: Launch, folder: ModelFolder) -> EngineArgs:
         async_scheduling=False if on_cpu else settings.async_scheduling is not False,
         enable_prefix_caching=True,
         disable_log_stats=True,
-        # What a beginning makes impossible does not count.
+        # Log-probabilities after the forced prefix has excluded tokens.
         logprobs_mode="processed_logprobs",
         generation_config="vllm",
     )

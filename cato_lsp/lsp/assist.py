@@ -1,4 +1,4 @@
-"""Generate, summarize, explain and translate, as code actions and commands share them."""
+"""Runs generate, summarize, explain and translate, for code actions and commands."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Assist(StrEnum):
-    """What can be asked for."""
+    """The kinds of assistance."""
 
     GENERATE = "generate"
     SUMMARIZE = "summarize"
@@ -40,22 +40,22 @@ class Assist(StrEnum):
 
     @property
     def edits(self) -> bool:
-        """The result is a change to the document, as opposed to another document."""
+        """Whether the result is a change to the document, as opposed to a text of its own."""
         return self in (Assist.GENERATE, Assist.SUMMARIZE)
 
 
 class NotPossibleError(Exception):
-    """What was asked cannot be done; the message says why, to a person."""
+    """The request cannot be carried out. The message tells the user why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a person asked, on a snapshot."""
+    """A request of the user, on a snapshot."""
 
     assist: Assist
     snapshot: Snapshot
     where: types.Range
-    """In the client's units, for the client."""
+    """The range in the client's units."""
     start: int
     end: int
     language: str = ""
@@ -63,13 +63,13 @@ class Request:
 
     @classmethod
     def at(cls, assist: Assist, document: Document, where: types.Range, language: str = "") -> Request:
-        """Take the snapshot."""
+        """A request on the document's current version."""
         start, end = document.offset(where.start), document.offset(where.end)
         return cls(assist, document.snapshot(), where, start, max(start, end), language)
 
     @property
     def title(self) -> str:
-        """For the progress and the preview."""
+        """The title of the progress and the preview."""
         name = PurePosixPath(unquote(urlsplit(self.snapshot.uri).path)).name
         match self.assist:
             case Assist.GENERATE:
@@ -83,9 +83,9 @@ class Request:
 
 
 async def carry_out(session: Session, request: Request, token: str = "") -> Edit | None:
-    """Do what was asked, with progress and preview; return the edit, if the result is one.
+    """Carry out a request, with progress and preview. Returns the edit, if the result is one.
 
-    ``None``: there was nothing to write, the result went to another document, or the user cancelled.
+    ``None``: the model wrote nothing, the result is shown in another document, or the user cancelled.
 
     Raises:
         NotPossibleError: it was refused, or the engine failed.
@@ -104,19 +104,16 @@ async def carry_out(session: Session, request: Request, token: str = "") -> Edit
                 session.client, task, session.settings, TaskObserver(progress.note, progress.tokens, preview.show)
             )
             ending = _ending(result)
-            if result is None:
-                preview.finish(error=ending)
+            if result is None or result.unverified:
                 _warn(session, ending)
+            if result is None:
                 return None
             if isinstance(result.content, Edit):
                 preview.finish(result.content.text, unverified=result.unverified)
-            else:
-                if not shows_previews(session):
-                    await show_document(session, scratch_name(request), language, result.content)
-                preview.finish(result.content, unverified=result.unverified)
-            if result.unverified:
-                _warn(session, ending)
-            return result.content if isinstance(result.content, Edit) else None
+                return result.content
+            if not shows_previews(session):
+                await show_document(session, scratch_name(request), language, result.content)
+            preview.finish(result.content, unverified=result.unverified)
         except (RefusedError, EngineError) as error:
             ending = f"{error} {getattr(error, 'remedy', '')}".strip()
             raise NotPossibleError(ending) from error
@@ -129,7 +126,7 @@ async def carry_out(session: Session, request: Request, token: str = "") -> Edit
 
 
 def workspace_edit(session: Session, document: Document, edit: Edit) -> types.WorkspaceEdit:
-    """The edit as the client takes it, with the version it was made for."""
+    """The edit in the form that the client supports, with the document's version if possible."""
     change = types.TextEdit(range=document.range(edit.start, edit.end), new_text=edit.text)
     workspace = session.capabilities.workspace
     edits = workspace.workspace_edit if workspace is not None else None
@@ -140,7 +137,7 @@ def workspace_edit(session: Session, document: Document, edit: Edit) -> types.Wo
 
 
 def _task_request(request: Request) -> TaskRequest:
-    """The task that was asked for.
+    """The task of a request.
 
     Raises:
         NotPossibleError: there is nothing to do at this place.
@@ -178,7 +175,7 @@ def _warn(session: Session, text: str) -> None:
 
 
 def scratch_name(request: Request) -> str:
-    """A file name for a result, without its extension."""
+    """The name of a file for a result, without extension."""
     stem = PurePosixPath(unquote(urlsplit(request.snapshot.uri).path)).stem
     safe = "".join(each if each.isalnum() or each in "-_" else "-" for each in stem)[:60]
     return f"{safe or 'code'}-explained" if request.assist is Assist.EXPLAIN else safe or "code"

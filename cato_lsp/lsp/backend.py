@@ -11,11 +11,12 @@ import anyio.to_thread
 
 from cato_lsp.config import Settings
 from cato_lsp.engine.api import EngineError
-from cato_lsp.engine.host import EngineHost
-from cato_lsp.engine.launch import Launch
+from cato_lsp.engine.host import EngineHost, RemoteSource
+from cato_lsp.engine.launch import Launch, vllm_distribution
 from cato_lsp.engine.telemetry import MachineMonitor
-from cato_lsp.models.catalog import resolve_model
+from cato_lsp.models.catalog import ModelChoice, resolve_model
 from cato_lsp.orchestrator.orchestrator import Orchestrator
+from cato_lsp.remote.engine import RemoteLaunch
 from cato_lsp.supervise import supervise
 
 logger = logging.getLogger(__name__)
@@ -92,10 +93,11 @@ class Backend:
             return
         if session not in self._sessions:
             return  # it has left meanwhile
-        launch = Launch(choice.path, settings.engine, choice.name)
+        launch = _launch(settings, choice)
         running, is_first = self.host.launch, session is self._sessions[0]
         if is_first or running is None:
-            logger.info("The model is %s: %s", choice.name, choice.why)
+            if isinstance(launch, Launch):
+                logger.info("The model is %s: %s", choice.name, choice.why)
             self.host.configure(launch)
         elif launch != running:
             session.status.warn(
@@ -111,8 +113,20 @@ class Backend:
             self._sessions.remove(session)
 
 
-def _differences(running: Launch, wanted: Launch) -> str:
+def _launch(settings: Settings, choice: ModelChoice) -> Launch | RemoteLaunch:
+    """What a session's settings ask for: an engine here, or a server, for which the bundled model stands in."""
+    if settings.engine.url is None:
+        return Launch(choice.path, settings.engine, choice.name)
+    bundled = resolve_model("bundled")
+    fallback = Launch(bundled.path, settings.engine, bundled.name) if vllm_distribution() is not None else None
+    return RemoteLaunch(settings.engine.url, fallback)
+
+
+def _differences(running: Launch | RemoteSource, wanted: Launch | RemoteLaunch) -> str:
     """What the running engine was started with that a session has otherwise, by the names of the settings."""
+    if not isinstance(running, Launch) or not isinstance(wanted, Launch):
+        urls = (None if isinstance(each, Launch) else each.url for each in (running, wanted))
+        return "engine.url is {}, not {}".format(*map(_shown, urls))
     pairs: dict[str, tuple[object, object]] = {"model": (running.model, wanted.model)}
     for name in type(wanted.settings).model_fields:
         pairs[f"engine.{name}"] = getattr(running.settings, name), getattr(wanted.settings, name)

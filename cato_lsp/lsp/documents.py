@@ -1,7 +1,7 @@
-"""The open documents of one session, in step with the editor.
+"""The open documents of one session, kept in sync with the editor.
 
-pygls keeps documents too, but breaks lines where Python does (form feeds, U+2028...), which LSP does not: after such a
-character its edits land on the wrong line.
+pygls keeps documents, too, but breaks lines where Python does (form feeds, U+2028), which LSP does not. After such a
+character its edits are on the wrong line.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from cato_lsp.tasks.snapshot import Snapshot
 
 
 class UnknownDocumentError(KeyError):
-    """The client speaks of a document that it has not opened."""
+    """The client refers to a document that it has not opened."""
 
 
 class Document:
-    """One open document. `snapshot` is what requests work on."""
+    """One open document. Requests work on its `snapshot`."""
 
     def __init__(self, item: types.TextDocumentItem, encoding: Encoding) -> None:
         self.uri = item.uri
@@ -44,7 +44,7 @@ class Document:
         self.version = version
 
     def snapshot(self) -> Snapshot:
-        """The document as it is now."""
+        """The current version of the document."""
         return Snapshot(self.uri, self.language, self.version, self._text)
 
     def offset(self, position: types.Position) -> int:
@@ -67,7 +67,7 @@ class Documents:
         self._by_uri: dict[str, Document] = {}
 
     def open(self, item: types.TextDocumentItem) -> Document:
-        """Take in a document; opened again, it starts afresh."""
+        """Add a document. If it is open already, it is replaced."""
         document = self._by_uri[item.uri] = Document(item, self._encoding)
         return document
 
@@ -89,7 +89,7 @@ class Documents:
 
 
 def _well_formed(text: str) -> str:
-    """Pair up surrogates, and replace lone ones by U+FFFD: no tokenizer and no encoding takes them."""
+    """Join surrogate pairs, and replace lone surrogates by U+FFFD, which tokenizers and encodings accept."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

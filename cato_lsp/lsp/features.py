@@ -1,4 +1,4 @@
-"""The one place where methods are registered with pygls."""
+"""Registers all LSP methods and commands with pygls."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from cato_lsp.lsp.assist import Assist
 from cato_lsp.lsp.methods import (
     code_action,
     configuration,
+    did_change_watched_files,
+    document_text,
     execute_command,
     feedback,
     inline_completion,
@@ -45,6 +47,7 @@ FEATURES = (
     Feature(types.SHUTDOWN, lifecycle.shutdown),
     Feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION, configuration.did_change_configuration),
     Feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, configuration.did_change_workspace_folders),
+    Feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES, did_change_watched_files.did_change_watched_files),
     # Without options pygls does not announce the capability.
     Feature(
         types.TEXT_DOCUMENT_INLINE_COMPLETION,
@@ -56,6 +59,7 @@ FEATURES = (
     Feature(types.WINDOW_WORK_DONE_PROGRESS_CANCEL, progress.cancel),
     Feature(feedback.DID_SHOW, feedback.did_show),
     Feature(feedback.DID_PARTIALLY_ACCEPT, feedback.did_partially_accept),
+    Feature(document_text.DOCUMENT_TEXT, document_text.document_text),
     Feature(status.STATUS, status.status),
 )
 
@@ -74,7 +78,7 @@ def register_features(session: Session) -> None:
 
 
 def _runner(handler: Callable[[Session, list[Any]], Any], session: Session) -> Callable[..., Any]:
-    def run(*arguments: Any) -> Any:  # pygls fits a command's arguments to the parameters of a plain function
+    def run(*arguments: Any) -> Any:  # pygls matches a command's arguments to the parameters of a plain function
         return handler(session, list(arguments))
 
     return run

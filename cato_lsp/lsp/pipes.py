@@ -6,14 +6,23 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
-from pygls.io_ import StdinAsyncReader, StdoutWriter
-
-if TYPE_CHECKING:
-    from pygls.io_ import AsyncReader, Writer
+from cato_lsp.lsp.frames import Reader
 
 logger = logging.getLogger(__name__)
+
+
+class Writer(Protocol):
+    """What pygls writes to."""
+
+    def write(self, data: bytes) -> None:
+        """Write all of ``data``."""
+        ...
+
+    def close(self) -> None:
+        """Close when all is written."""
+        ...
 
 
 class StreamWriter:
@@ -26,6 +35,11 @@ class StreamWriter:
         """Put ``data`` behind what is still to be written; nothing once the client has gone."""
         if not self._stream.is_closing():
             self._stream.write(data)
+
+    def end(self) -> None:
+        """Say that nothing more comes, and go on reading."""
+        if not self._stream.is_closing() and self._stream.can_write_eof():
+            self._stream.write_eof()
 
     def close(self) -> None:
         """Close when all is written."""
@@ -41,7 +55,7 @@ class StreamWriter:
 
 
 @asynccontextmanager
-async def open_pipes(stdin: BinaryIO, stdout: BinaryIO) -> AsyncGenerator[tuple[AsyncReader, Writer | StreamWriter]]:
+async def open_pipes(stdin: BinaryIO, stdout: BinaryIO) -> AsyncGenerator[tuple[Reader, Writer]]:
     """Read and write pipes, sockets, terminals or regular files; both are closed when the context is left."""
     with stdin, stdout:
         transport, reader = await _reader(stdin)
@@ -68,7 +82,7 @@ class _PipeProtocol(asyncio.streams.FlowControlMixin):
         return self._closed
 
 
-async def _reader(stdin: BinaryIO) -> tuple[asyncio.BaseTransport | None, AsyncReader]:
+async def _reader(stdin: BinaryIO) -> tuple[asyncio.BaseTransport | None, Reader]:
     """Read by readiness where stdin allows it: a message then costs no thread hop."""
     reader = asyncio.StreamReader()
     try:
@@ -76,14 +90,18 @@ async def _reader(stdin: BinaryIO) -> tuple[asyncio.BaseTransport | None, AsyncR
             lambda: asyncio.StreamReaderProtocol(reader), stdin
         )
     except ValueError:  # a regular file
+        from pygls.io_ import StdinAsyncReader
+
         return None, StdinAsyncReader(stdin)
     return transport, reader
 
 
-async def _writer(stdout: BinaryIO) -> Writer | StreamWriter:
+async def _writer(stdout: BinaryIO) -> Writer:
     loop = asyncio.get_running_loop()
     try:
         transport, protocol = await loop.connect_write_pipe(_PipeProtocol, stdout)
     except ValueError:  # a regular file
+        from pygls.io_ import StdoutWriter
+
         return StdoutWriter(stdout)
     return StreamWriter(asyncio.StreamWriter(transport, protocol, None, loop))

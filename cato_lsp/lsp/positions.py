@@ -30,20 +30,20 @@ class Encoding:
         self._codec, self._unit = _CODECS[self.kind]
 
     def units(self, text: str) -> int:
-        """Code units that ``text`` takes."""
+        """Code units of ``text``."""
         if text.isascii():
             return len(text)
         return len(text.encode(self._codec)) // self._unit
 
     def characters(self, text: str, units: int) -> int:
-        """Characters of ``text`` that lie before ``units`` code units; a character that is cut is left out."""
+        """Number of characters in the first ``units`` code units of ``text``, without a character that is cut."""
         if text.isascii():
             return min(units, len(text))
         return len(text.encode(self._codec)[: units * self._unit].decode(self._codec, "ignore"))
 
 
 class LineIndex:
-    """Where the lines of a text start; follows edits."""
+    """The start offsets of the lines of a text, updated by edits."""
 
     def __init__(self, text: str) -> None:
         self._starts = [0, *_line_starts(text, 0)]
@@ -52,9 +52,9 @@ class LineIndex:
         return len(self._starts)
 
     def replace(self, text: str, start: int, end: int, new_length: int) -> None:
-        """Follow an edit: ``text`` is the new text, in which ``new_length`` characters replaced ``start:end``."""
+        """Update after an edit: in the new ``text``, ``new_length`` characters replaced ``start:end``."""
         shift = new_length - (end - start)
-        # A \r and a \n join or part at the edges of an edit, so the lines one character around it are found anew.
+        # An edit may join or split \r\n at its edges, so lines are searched again from one character around it.
         first = bisect_right(self._starts, max(0, start - 1))
         last = bisect_right(self._starts, end + 1)
         begin, until = max(0, start - 1), start + new_length + 1
@@ -63,7 +63,7 @@ class LineIndex:
         self._starts[first:] = [*middle, *tail]
 
     def offset(self, text: str, position: types.Position, encoding: Encoding) -> int:
-        """Offset of ``position`` in ``text``, within the text whatever the client sent."""
+        """Offset of ``position`` in ``text``, clamped to the text."""
         if position.line >= len(self._starts):
             return len(text)
         start = self._starts[position.line]

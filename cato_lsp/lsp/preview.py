@@ -1,4 +1,4 @@
-"""Results that grow while a person looks on: ``cato/preview``, or a file that the editor is asked to show."""
+"""Shows results while they are generated: by ``cato/preview``, or in a file that the editor opens."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 PREVIEW = "cato/preview"
 """Notification ``{id, kind, title, language, uri, range, text, done, error?, unverified?}``; ``text`` is all so far."""
 CAPABILITY = "catoPreview"
-"""In the client's ``capabilities.experimental``: it shows previews."""
+"""Name in the client's ``capabilities.experimental``: the client shows previews."""
 _PAUSE = 0.05
-"""Seconds between two previews of the same text, at least."""
+"""Least seconds between two previews of a text."""
 
 
 def shows_previews(session: Session) -> bool:
@@ -32,7 +32,7 @@ def shows_previews(session: Session) -> bool:
 
 
 class Preview:
-    """The preview of one task. Silent for clients that show none; told to be done exactly once."""
+    """The preview of one task. Sends nothing to clients without previews, and ``done`` exactly once."""
 
     def __init__(
         self, session: Session, number: str, kind: TaskKind, title: str, language: str, uri: str, where: types.Range
@@ -71,10 +71,10 @@ class Preview:
 
 
 async def show_document(session: Session, name: str, language: str, text: str) -> None:
-    """Show a text in a document of its own, for clients without previews.
+    """Show a text in a new document, for clients without previews.
 
-    It lies in a folder that only this user can read, until the session ends. A client that cannot show documents is
-    told where.
+    The file is in a folder that only this user can read, and is removed when the session ends. A client that cannot
+    open documents gets a message with its path.
     """
     path = session.scratch_folder() / f"{name}.{language_of(language).extension}"
     number = 1

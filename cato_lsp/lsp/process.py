@@ -1,4 +1,4 @@
-"""The death of the client, noticed even when something else keeps its pipe open (LSP 3.18, ``processId``)."""
+"""Detects the end of the client's process, also if another process keeps its pipe open (LSP 3.18, ``processId``)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import anyio
 import psutil
 
 POLL = 2.0
-"""Seconds between two looks where the system cannot tell of a process's end by itself."""
+"""Seconds between two checks on systems that do not report the end of a process."""
 
 
 class ClientProcess:
-    """The process that ``initialize`` named. Make it while that request is read: its end is not missed then."""
+    """The process named in ``initialize``. Create it while that request is read, so that its end is not missed."""
 
     def __init__(self, process_id: int | None) -> None:
-        """Take hold of the process. One that is not there (another machine or container) never ends here."""
+        """Open the process. A process that does not exist here (another machine or container) never ends."""
         self._process_id = process_id if process_id is not None and psutil.pid_exists(process_id) else None
         self._handle: int | None = None
         if self._process_id is not None and hasattr(os, "pidfd_open"):

@@ -1,4 +1,4 @@
-"""Server-created work-done progress (LSP 3.18, "Work Done Progress"), which a person can cancel."""
+"""Server-created work-done progress (LSP 3.18, "Work Done Progress"), which the user can cancel."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from cato_lsp.lsp.session import Session
 
 _PAUSE = 0.1
-"""Seconds between two reports, at least."""
+"""Least seconds between two reports."""
 
 
 class Progress:
-    """One progress, from `begin` to `end`. Clients that know none are told nothing.
+    """One progress, from `begin` to `end`. Sends nothing to clients without progress support.
 
-    :param scope: what the person's cancel ends.
+    :param scope: cancelled when the user cancels.
     """
 
     def __init__(self, session: Session, title: str, scope: anyio.CancelScope, token: str = "") -> None:
@@ -33,7 +33,7 @@ class Progress:
         self._reported = 0.0
 
     def begin(self) -> None:
-        """Ask the client for the progress. Nobody waits for it to agree."""
+        """Ask the client to create the progress. Does not wait for the response."""
         self._session.cancellable[self.token] = self._scope
         window = self._session.capabilities.window
         if window is not None and window.work_done_progress:
@@ -41,12 +41,12 @@ class Progress:
             self._session.protocol.send_request(types.WINDOW_WORK_DONE_PROGRESS_CREATE, created, self._created)
 
     def note(self, text: str) -> None:
-        """Say something that stays: why it takes longer, or does less."""
+        """Add a note that stays: why the task takes longer, or does less."""
         self._notes.append(text)
         self._report()
 
     def tokens(self, count: int) -> None:
-        """Say how many tokens there are so far."""
+        """Report the number of tokens so far."""
         self._tokens = count
         if self._begun and time.monotonic() - self._reported >= _PAUSE:
             self._report()
@@ -77,7 +77,7 @@ class Progress:
 
 
 def cancel(session: Session, params: types.WorkDoneProgressCancelParams) -> None:
-    """``window/workDoneProgress/cancel``: end the work, down to the engine."""
+    """``window/workDoneProgress/cancel``: cancel the task and its calls."""
     scope = session.cancellable.get(str(params.token))
     if scope is not None:
         scope.cancel()

@@ -14,15 +14,14 @@ import anyio
 
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.lsp.features import register_features
-from cato_lsp.lsp.pipes import StreamWriter, open_pipes
+from cato_lsp.lsp.frames import Reader
+from cato_lsp.lsp.pipes import StreamWriter, Writer, open_pipes
 from cato_lsp.lsp.reader import read_messages
 from cato_lsp.lsp.session import Session
 from cato_lsp.lsp.status_socket import serve_status
 from cato_lsp.supervise import supervise
 
 if TYPE_CHECKING:
-    from pygls.io_ import AsyncReader, Writer
-
     from cato_lsp.config import Layer
 
 logger = logging.getLogger(__name__)
@@ -77,7 +76,22 @@ async def listen(backend: Backend, host: str, port: int, overrides: Layer | None
     return await asyncio.start_server(connected, host, port)
 
 
-async def serve_connection(session: Session, reader: AsyncReader, writer: Writer | StreamWriter) -> None:
+async def serve_connection(session: Session, reader: Reader, writer: Writer) -> None:
+    """Run one session until ``exit``, the end of its stream or the death of its client; close the writer."""
+    try:
+        await serve_session(session, reader, writer)
+    finally:
+        await finish(writer)
+
+
+async def finish(writer: Writer) -> None:
+    """Close a client's stream, and give it a moment to read what is still to be written."""
+    if isinstance(writer, StreamWriter):
+        with anyio.move_on_after(LAST_WORDS, shield=True):
+            await writer.finish()
+
+
+async def serve_session(session: Session, reader: Reader, writer: Writer) -> None:
     """Run one session until ``exit``, the end of its stream or the death of its client."""
     protocol = session.protocol
     protocol.set_writer(writer)
@@ -101,9 +115,6 @@ async def serve_connection(session: Session, reader: AsyncReader, writer: Writer
             group.start_soon(until, session.abandoned)
     finally:
         session.end(exit_code=1)
-        if isinstance(writer, StreamWriter):
-            with anyio.move_on_after(LAST_WORDS, shield=True):
-                await writer.finish()
 
 
 def _claim_stdio() -> tuple[BinaryIO, BinaryIO]:

@@ -21,7 +21,7 @@ from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
 
 from cato_lsp import __version__
-from cato_lsp.config import Layer, SettingProblem, Settings, load_settings, read_settings_files, settings_files
+from cato_lsp.config import Layer, SettingProblem, Settings, load_settings, settings_files
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.lsp.documents import Document, Documents
 from cato_lsp.lsp.messages import brief
@@ -29,6 +29,7 @@ from cato_lsp.lsp.positions import Encoding
 from cato_lsp.lsp.privacy import keep_bodies_out_of_the_log
 from cato_lsp.lsp.process import ClientProcess
 from cato_lsp.lsp.protocol import SessionProtocol
+from cato_lsp.lsp.settings_files import SettingsFiles
 from cato_lsp.lsp.status import StatusReporter
 from cato_lsp.supervise import traceback_of
 from cato_lsp.tasks.exclusion import Exclusion
@@ -91,6 +92,7 @@ class Session:
         self._options: object = None
         self._pulled: object = None
         self._overrides = overrides
+        self._files = SettingsFiles()
         self._applying = anyio.Lock()
 
     @property
@@ -140,7 +142,7 @@ class Session:
         if pulled is not None:
             self._pulled = pulled
         async with self._applying:
-            files, problems = await anyio.to_thread.run_sync(read_settings_files, settings_files(self._roots))
+            files, problems = await anyio.to_thread.run_sync(self._files.read, settings_files(self._roots))
             if self.ended.is_set():
                 return
             layers = [
@@ -157,14 +159,18 @@ class Session:
             await self.backend.use(self)
 
     def _show_problems(self, problems: list[SettingProblem]) -> None:
-        for problem in problems[:_SHOWN_PROBLEMS]:
-            self.status.warn(f"cato settings: {problem}")
+        texts = [str(problem) for problem in problems[:_SHOWN_PROBLEMS]]
         if len(problems) > _SHOWN_PROBLEMS:
-            self.status.warn(f"cato settings: {len(problems)} problems in all; `cato-lsp settings` lists them.")
+            texts.append(f"{len(problems)} problems in all; `cato-lsp settings` lists them.")
+        self.status.warn_of([f"cato settings: {text}" for text in texts])
 
     def warn(self, text: str) -> None:
         """Show a warning."""
         self.status.warn(f"Cato: {text}")
+
+    def settings_changed(self, only_user: bool = False) -> bool:
+        """Whether a ``cato.toml`` is not as it was read; ``only_user``: not those of the workspace."""
+        return self._files.changed(settings_files([] if only_user else self._roots))
 
     @property
     def exclusion(self) -> Exclusion:
@@ -201,9 +207,9 @@ class Session:
         """A document was closed: nobody waits for its completion."""
         self.backend.orchestrator.close_document(self.client, uri)
 
-    async def stop(self, why: str) -> None:
-        """End the session from this side: the person is told, what runs is aborted, and open requests are answered."""
-        if self.initialized.is_set():
+    async def stop(self, why: str | None) -> None:
+        """End the session from this side: what runs is aborted, open requests are answered, and the editor told why."""
+        if why is not None and self.initialized.is_set():
             self.status.stopped(why)
         self.end(exit_code=0)
         await self.protocol.answered()

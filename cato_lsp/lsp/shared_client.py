@@ -1,168 +1,201 @@
-"""A window's side of the shared server: its process hands its stdin and stdout over, and waits.
+"""A window's side of the shared server: a relay between the editor's pipes and the server's socket.
 
-All windows of a user are then served by one process with one engine: the model is in memory once, a second window
-need not wait for it, and the scheduler weighs the windows against each other. The server reads and writes the
-editor's own pipes, so nothing is copied on the way. It is started by the first window, which binds the socket and
-passes it on (as systemd does), so that every window can connect at once and none has to ask whether the server is
-up yet.
+All windows of a user are served by one process with one engine: the model is in memory once, a second window need not
+wait for it, and the scheduler weighs the windows against each other. The relay keeps the state of the session
+(`SessionState`). When the server crashes, or gives way to a newer version, it connects to another server and
+continues the session there; the editor notices nothing but a message.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
+import asyncio
 import json
 import logging
 import os
+import re
 import socket
-import subprocess
-import sys
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, BinaryIO, Final
 
-import platformdirs
-import psutil
+import anyio
+import anyio.to_thread
 
 from cato_lsp import __version__
-from cato_lsp.lsp.sockets import make_private, socket_folder
+from cato_lsp.lsp.frames import Message, Reader, decode, encode, read_frame
+from cato_lsp.lsp.pipes import StreamWriter, open_pipes
+from cato_lsp.lsp.session_state import SessionState
+from cato_lsp.lsp.shared_socket import connect, shared_log
 
 logger = logging.getLogger(__name__)
 
-STOP = b"stop"
-"""What `stop_servers` says in place of a window's greeting."""
-_PATIENCE = 30.0
-"""Seconds that a server has to end."""
+HELLO: Final = "cato/hello"
+"""Notification ``{version, pid}``: the server's first message to a window's process."""
+GOODBYE: Final = "cato/goodbye"
+"""Notification ``{exitCode}``: the server's last message; with a null, another server continues the session."""
+
+_MOST_CRASHES = 5
+"""Crashes within `_CRASH_PERIOD` after which a window gives up."""
+_CRASH_PERIOD = 180.0
+"""Seconds."""
+_BACK_OFF = 1.0
+"""Seconds between the second crash in that period and the next server; doubled with every other."""
+_LAST_WORDS = 2.0
+"""Seconds that the editor has to read what is still to be written."""
 
 
-class StoppedServer(NamedTuple):
-    """A shared server that was told to stop, and has."""
+def serve_window(path: Path, connection: socket.socket, overrides: dict[str, Any]) -> int:
+    """Serve the editor on stdin and stdout by the shared server until it leaves; return the exit code.
 
-    pid: int
-    windows: int
-    """How many were open."""
-
-
-class NotStoppedError(RuntimeError):
-    """A server did not end; the message says what to do."""
-
-
-def shared_socket(model: str | None) -> Path:
-    """Where the server listens that serves this installation with the model of the command line."""
-    key = hashlib.sha256(json.dumps([__version__, sys.prefix, str(Path(__file__).parent), model]).encode())
-    return socket_folder() / "shared" / f"{key.hexdigest()[:12]}.sock"
-
-
-def shared_log() -> Path:
-    """The log of the shared server; the one before it is kept beside it."""
-    return platformdirs.user_log_path("cato-lsp", appauthor=False) / "server.log"
-
-
-def hand_over(model: str | None, log_level: str | None) -> int:
-    """Have the shared server serve this process's stdin and stdout to the end; return the exit code.
-
-    The code is 1 when the server died. Raises ``OSError`` if there is no server and none can be started.
+    :param path: the server's socket.
+    :param connection: to the server.
+    :param overrides: settings of the command line.
     """
-    overrides = {"model": model, "log_level": log_level}
-    with _connect(shared_socket(model)) as connection:
-        socket.send_fds(connection, [json.dumps(overrides).encode()], [0, 1])
-        try:
-            code = connection.recv(1)
-        except ConnectionError:
-            code = b""
-    if not code:
-        logger.error("The shared server has died; its log is %s", shared_log())
-    return code[0] if code else 1
+    relay = Relay(lambda: connect(path), {"version": __version__, **overrides})
+    stdin, stdout = os.fdopen(0, "rb", closefd=False), os.fdopen(1, "wb", buffering=0, closefd=False)
+    return anyio.run(relay.run, connection, stdin, stdout)
 
 
-def stop_servers() -> list[StoppedServer]:
-    """End all shared servers of this user, whatever model or installation they serve, and wait for their ends.
+class Relay:
+    """Serves one editor through a shared server, and outlives the server.
 
-    Open windows are told, their requests answered, and their processes leave with code 0.
-    Raises `NotStoppedError` for a server that does not end.
+    :param connect: connects to the shared server, starting one where there is none.
+    :param greeting: what the server is told of this window.
     """
-    folder = socket_folder() / "shared"
-    if not folder.exists():
-        return []
-    make_private(folder)
-    stopped = (_stop(path) for path in sorted(folder.glob("*.sock")))
-    return [server for server in stopped if server is not None]
 
+    def __init__(self, connect: Callable[[], socket.socket], greeting: dict[str, Any]) -> None:
+        self._connect = connect
+        self._greeting = greeting
+        self._state = SessionState()
+        self._server: StreamWriter | None = None
+        self._exit_code: int | None = None
+        self._gives_way = False
+        self._server_version = __version__
+        self._crashes: list[float] = []
+        self._greeted = False
+        """Whether a server has said hello since the editor was last told of a crash."""
 
-def _stop(path: Path) -> StoppedServer | None:
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(_PATIENCE)
-        try:
-            connection.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            return None  # left behind by a server that has died
-        try:
-            connection.sendall(STOP)
-            server = StoppedServer(**json.loads(connection.recv(4096)))
-            with suppress(psutil.NoSuchProcess):
-                psutil.Process(server.pid).wait(_PATIENCE)
-        except (OSError, ValueError, psutil.TimeoutExpired) as error:
-            advice = "End its process; `cato-lsp status` names it."
-            raise NotStoppedError(f"The server at {path} does not stop ({type(error).__name__}). {advice}") from error
-        return server
+    async def run(self, connection: socket.socket, stdin: BinaryIO, stdout: BinaryIO) -> int:
+        """Relay until the session ends; return the exit code."""
+        async with open_pipes(stdin, stdout) as (reader, writer):
+            self._editor = writer
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._read_editor, reader)
+                await self._serve(connection)
+                group.cancel_scope.cancel()
+            if isinstance(writer, StreamWriter):
+                with anyio.move_on_after(_LAST_WORDS):
+                    await writer.finish()
+        return 1 if self._exit_code is None else self._exit_code
 
-
-def _connect(path: Path) -> socket.socket:
-    make_private(path.parent)
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        with locked(path):
+    async def _serve(self, connection: socket.socket) -> None:
+        """Be served by one server after the other until the session ends."""
+        while True:
+            await self._serve_by(connection)
+            if self._exit_code is not None:
+                return
+            for frame in self._state.settle():
+                self._editor.write(frame)
+            if not self._gives_way and not await self._recover():
+                return
             try:
-                connection.connect(str(path))
-            except (FileNotFoundError, ConnectionRefusedError):
-                _start_server(path)
-                connection.connect(str(path))
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+                connection = await anyio.to_thread.run_sync(self._connect)
+            except OSError as error:
+                self._show(1, f"Cato: the server cannot be started: {error}")
+                return
+            if self._exit_code is not None:
+                connection.close()
+                return
+
+    async def _serve_by(self, connection: socket.socket) -> None:
+        """Relay the messages of one server until its connection ends."""
+        connection.setblocking(False)
+        reader, stream = await asyncio.open_unix_connection(sock=connection)
+        server = self._server = StreamWriter(stream)
+        self._gives_way = False
+        server.write(json.dumps(self._greeting).encode() + b"\n")
+        for frame in self._state.replay():
+            server.write(frame)
+        try:
+            while (frame := await read_frame(reader)) is not None:
+                message = decode(frame)
+                if self._heard(message):
+                    continue
+                passes, answers = self._state.from_server(message)
+                if passes:
+                    self._editor.write(frame)
+                for answer in answers:
+                    server.write(answer)
+        finally:
+            self._server = None
+            server.close()
+
+    def _heard(self, message: Message) -> bool:
+        """Act on what a server tells this process; whether the message was meant for it."""
+        match message.get("method"):
+            case "cato/hello":
+                self._greeted = True
+                self._server_version = message["params"]["version"]
+                pid = message["params"]["pid"]
+                logger.info("Served by the shared server, process %d; its log is %s", pid, shared_log())
+                self._tell_version()
+            case "cato/goodbye":
+                code = message["params"]["exitCode"]
+                self._gives_way = code is None
+                self._exit_code = code if self._exit_code is None else self._exit_code
+            case _:
+                return False
+        return True
+
+    async def _read_editor(self, reader: Reader) -> None:
+        """Pass on what the editor sends, and keep the state of the session."""
+        while (frame := await read_frame(reader)) is not None:
+            was_initialized = self._state.initialized
+            frames = self._state.from_editor(frame)
+            if self._state.exited:
+                self._exit_code = 0 if self._state.shut_down else 1
+            if self._server is not None:
+                for each in frames:
+                    self._server.write(each)
+            if self._state.initialized and not was_initialized:
+                self._tell_version()
+        self._exit_code = 1 if self._exit_code is None else self._exit_code
+        if self._server is not None:
+            self._server.end()
+
+    async def _recover(self) -> bool:
+        """Tell the editor of a crash and wait before the next server, longer each time; whether to try again."""
+        now = time.monotonic()
+        self._crashes = [*(each for each in self._crashes if now - each < _CRASH_PERIOD), now]
+        count = len(self._crashes)
+        logger.warning("The shared server has died; its log is %s", shared_log())
+        if count >= _MOST_CRASHES:
+            self._show(1, f"Cato: the server crashed {count} times in a few minutes. Its log: {shared_log()}")
+            return False
+        if self._state.initialized and self._greeted:
+            self._greeted = False
+            status = {"busy": True, "message": "Restarting", "kind": "Normal"}
+            self._editor.write(encode({"method": "cato/didChangeStatus", "params": status}))
+            self._show(2, "Cato: the server crashed and is restarted. Suggestions return when the model is loaded.")
+        await anyio.sleep(0 if count == 1 else _BACK_OFF * 2 ** (count - 2))
+        return True
+
+    def _tell_version(self) -> None:
+        """Tell the editor, once it can be told, that its server is of an older version."""
+        if release(self._server_version) < release(__version__):
+            self._show(
+                3,
+                f"Cato: version {__version__} starts when the windows of version {self._server_version} are closed, "
+                "or after `cato-lsp stop`.",
+            )
+
+    def _show(self, kind: int, text: str) -> None:
+        """Show a message of a ``MessageType``."""
+        if self._state.initialized:
+            self._editor.write(encode({"method": "window/showMessage", "params": {"type": kind, "message": text}}))
 
 
-@contextmanager
-def locked(path: Path, *, wait: bool = True) -> Generator[None]:
-    """Hold the lock of the socket at ``path``: between windows that start the server, and it when it ends.
-
-    Raises ``BlockingIOError`` if another process has it and ``wait`` is off.
-    """
-    with path.with_suffix(".lock").open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield
-
-
-def _start_server(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    log = shared_log()
-    make_private(log.parent)
-    if log.exists():
-        log.replace(log.with_suffix(".1.log"))
-    with socket.socket(socket.AF_UNIX) as listener, log.open("wb") as output:
-        listener.bind(str(path))
-        path.chmod(0o600)
-        listener.listen()
-        child = os.fork()
-        if child == 0:
-            _become_starter(listener, output.fileno())
-        os.waitpid(child, 0)
-    logger.info("Started the server that all windows share; its log is %s", log)
-
-
-def _become_starter(listener: socket.socket, output: int) -> None:
-    """In a child that ends at once, so that an editor that ends this window's processes leaves the server alone."""
-    try:
-        subprocess.Popen(
-            [sys.executable, "-P", "-m", "cato_lsp", "--listener", str(listener.fileno())],
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=(listener.fileno(),),
-            start_new_session=True,
-        )
-    finally:
-        os._exit(0)
+def release(version: str) -> tuple[int, ...]:
+    """A version for comparison: its numbers."""
+    return tuple(map(int, re.findall(r"\d+", version)))

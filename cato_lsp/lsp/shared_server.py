@@ -1,4 +1,4 @@
-"""The shared server: it serves every window that hands its pipes over, with one engine (see `handover`)."""
+"""The shared server: it serves all windows of a user with one engine (see `shared_client`)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ import select
 import socket
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any
 
 import anyio
-from anyio.abc import TaskGroup, UNIXSocketStream
+from anyio.abc import TaskGroup
 
+from cato_lsp import __version__
 from cato_lsp.config import Layer
 from cato_lsp.lsp.backend import Backend
-from cato_lsp.lsp.pipes import open_pipes
-from cato_lsp.lsp.server import serve_connection
+from cato_lsp.lsp.frames import Reader, encode
+from cato_lsp.lsp.pipes import StreamWriter
+from cato_lsp.lsp.server import finish, serve_session
 from cato_lsp.lsp.session import Session
-from cato_lsp.lsp.shared_client import STOP, locked
+from cato_lsp.lsp.shared_client import GOODBYE, HELLO, release
+from cato_lsp.lsp.shared_socket import STOP, locked
 from cato_lsp.lsp.status_socket import serve_status
 from cato_lsp.supervise import supervise, traceback_of
 
@@ -32,7 +35,6 @@ _TURN = 0.01
 """Seconds between two looks whether the socket can be taken away, when the server was told to stop."""
 _LAST_WORDS = 5.0
 """Seconds that windows have to end when the server was told to stop."""
-_LONGEST_GREETING = 65536
 
 
 def run_shared(listener: int) -> None:
@@ -52,16 +54,22 @@ def run_shared(listener: int) -> None:
 class Windows:
     """The windows that connect to one listening socket."""
 
-    def __init__(self, backend: Backend, listener: socket.socket, linger: float = LINGER) -> None:
+    def __init__(
+        self, backend: Backend, listener: socket.socket, linger: float = LINGER, version: str = __version__
+    ) -> None:
         listener.setblocking(False)
+        listener.set_inheritable(False)
         self._backend = backend
         self._listener = listener
         self._path = Path(listener.getsockname())
         self._linger = linger
         self._open = 0
         self._changed = anyio.Event()
-        self._sessions: set[Session] = set()
+        self._version = version
+        self._sessions: dict[Session, tuple[int, ...]] = {}
+        """Each with the version of its window."""
         self._told_to_stop = False
+        self._gave_way = False
         self._ending = anyio.Event()
 
     async def serve(self) -> None:
@@ -86,70 +94,79 @@ class Windows:
 
     def _count(self, change: int) -> None:
         self._open += change
+        self._changes()
+
+    def _changes(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+    @property
+    def _only_newer_windows(self) -> bool:
+        """Whether the last window of this version or an older one has left, and newer ones wait for their server."""
+        own = release(self._version)
+        known = len(self._sessions) == self._open > 0
+        return known and all(own < version for version in self._sessions.values())
 
     async def _over(self) -> bool:
         """Wait for a change or for long enough without a window; whether the server may end.
 
         Who has connected by then is a window like the others, and who comes later finds no server.
         """
-        with anyio.move_on_after(_TURN if self._told_to_stop else None if self._open else self._linger):
+        leaves = self._told_to_stop or self._only_newer_windows
+        with anyio.move_on_after(_TURN if leaves else None if self._open else self._linger):
             await self._changed.wait()
             return False
         try:
             with locked(self._path, wait=False):
-                deserted = self._told_to_stop or not self._open
+                gives_way = self._only_newer_windows and not self._told_to_stop
+                deserted = self._told_to_stop or gives_way or not self._open
                 if not deserted or select.select([self._listener], [], [], 0)[0]:
                     return False
                 self._path.unlink(missing_ok=True)
+                self._gave_way = gives_way
                 return True
         except BlockingIOError:
             return False
 
     async def _serve_window(self, connection: socket.socket) -> None:
         try:
-            async with await UNIXSocketStream.from_socket(connection) as stream:
-                greeting, descriptors = await stream.receive_fds(_LONGEST_GREETING, 2)
+            reader, stream = await asyncio.open_unix_connection(sock=connection)
+            writer = StreamWriter(stream)
+            try:
+                greeting = json.loads(await reader.readline())
                 if greeting == STOP:
-                    await self._stop(stream)
+                    self._stop(writer)
                 else:
-                    await self._serve_editor(stream, greeting, descriptors)
+                    await self._serve_editor(greeting, reader, writer)
+            finally:
+                await finish(writer)
         except Exception as error:  # whatever happens to one window, the others live on
             logger.warning("A window was lost\n%s", traceback_of(error))
         finally:
             self._count(-1)
 
-    async def _stop(self, stream: UNIXSocketStream) -> None:
+    def _stop(self, writer: StreamWriter) -> None:
         logger.info("Told to stop, with %d windows open", len(self._sessions))
-        await stream.send(json.dumps({"pid": os.getpid(), "windows": len(self._sessions)}).encode())
+        writer.write(json.dumps({"pid": os.getpid(), "windows": len(self._sessions)}).encode())
         self._told_to_stop = True
 
-    async def _serve_editor(self, stream: UNIXSocketStream, greeting: bytes, descriptors: list[int]) -> None:
-        pipes = [os.fdopen(fd, mode, buffering=0) for fd, mode in zip(descriptors, ("rb", "wb"), strict=True)]
-        stdin, stdout = cast("list[BinaryIO]", pipes)
-        session = Session(self._backend, Layer("command line", json.loads(greeting)))
-        self._sessions.add(session)
+    async def _serve_editor(self, greeting: dict[str, Any], reader: Reader, writer: StreamWriter) -> None:
+        overrides = {name: greeting.get(name) for name in ("model", "log_level")}
+        session = Session(self._backend, Layer("command line", overrides))
+        writer.write(encode({"method": HELLO, "params": {"version": self._version, "pid": os.getpid()}}))
+        self._sessions[session] = release(greeting["version"])
+        self._changes()
         try:
-            await self._serve_pipes(session, stream, stdin, stdout)
-            await stream.send(bytes([session.exit_code]))
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._end_with_server, session, group.cancel_scope)
+                await serve_session(session, reader, writer)
+                group.cancel_scope.cancel()
         finally:
-            self._sessions.discard(session)
+            del self._sessions[session]
+            code = None if self._gave_way else session.exit_code
+            writer.write(encode({"method": GOODBYE, "params": {"exitCode": code}}))
 
-    async def _serve_pipes(self, session: Session, stream: UNIXSocketStream, stdin: BinaryIO, stdout: BinaryIO) -> None:
-        async with anyio.create_task_group() as group, open_pipes(stdin, stdout) as (reader, writer):
-
-            async def end_with_process() -> None:
-                async for _ in stream:
-                    pass
-                group.cancel_scope.cancel()
-
-            async def end_with_server() -> None:
-                await self._ending.wait()
-                await session.stop("The server that all windows share was ended with `cato-lsp stop`.")
-                group.cancel_scope.cancel()
-
-            group.start_soon(end_with_process)
-            group.start_soon(end_with_server)
-            await serve_connection(session, reader, writer)
-            group.cancel_scope.cancel()
+    async def _end_with_server(self, session: Session, scope: anyio.CancelScope) -> None:
+        await self._ending.wait()
+        await session.stop(None if self._gave_way else "The shared server was stopped with `cato-lsp stop`.")
+        scope.cancel()

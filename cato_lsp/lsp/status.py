@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from lsprotocol import types
@@ -38,6 +38,7 @@ class StatusReporter:
         self._begun = False
         self._stage = ""
         self._warned: set[str] = set()
+        self._problems: set[str] = set()
         self._unwatch: Callable[[], None] | None = None
 
     def open(self) -> None:
@@ -62,7 +63,9 @@ class StatusReporter:
             case EnginePhase.READY:
                 self._end_progress(f"{status.message} is ready")
                 if self.completion_enabled:
-                    self._tell(False, f"Ready: {status.message}", StatusKind.NORMAL)
+                    # With a remedy, the engine only stands in for another one.
+                    kind = StatusKind.WARNING if status.remedy else StatusKind.NORMAL
+                    self._tell(False, f"Ready: {status.message}", kind)
                 else:
                     self._tell(False, "Completion is switched off", StatusKind.INACTIVE)
             case EnginePhase.FAILED:
@@ -79,6 +82,13 @@ class StatusReporter:
     def warn(self, text: str) -> None:
         """Show a warning, once."""
         self._show(text, types.MessageType.Warning)
+
+    def warn_of(self, problems: Sequence[str]) -> None:
+        """Show each of the problems that there are now; one that comes back after it was solved is shown again."""
+        self._warned -= self._problems - set(problems)
+        self._problems = set(problems)
+        for problem in problems:
+            self.warn(problem)
 
     def stopped(self, why: str) -> None:
         """The server ends, and the person should know why."""

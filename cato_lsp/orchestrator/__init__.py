@@ -1,1 +1,1 @@
-"""Promises: deadlines over sequences of calls, admission, supersede and cancel."""
+"""Deadlines, admission, superseding and prefetching of tasks."""

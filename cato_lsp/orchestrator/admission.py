@@ -1,4 +1,4 @@
-"""Whether a task is taken on: yes, yes but later, or no, with a reason that a person understands."""
+"""Decides whether a task is admitted: now, later, or not, with a reason for the user."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Protocol
 from cato_lsp.scheduling.slo import TaskKind
 
 PATIENCE = 10.0
-"""A task is refused when it would take this many times what is promised for its kind."""
+"""A task is refused if it would take more than this many times its deadline."""
 MOST_OF_ONE = 16
-"""Tasks of one client that run at once, at most."""
+"""Most tasks of one client at the same time."""
 MOST = 64
-"""Tasks of all clients."""
+"""Most tasks of all clients at the same time."""
 
 _NAMES = {
     TaskKind.GENERATION: ("generation", "generations"),
@@ -25,11 +25,11 @@ _NAMES = {
 
 
 class Verdict(StrEnum):
-    """What admission says."""
+    """The decision on a task."""
 
     YES = "yes"
     LATER = "later"
-    """Taken on, but it will take longer than is promised for its kind."""
+    """Admitted, but it will take longer than the deadline of its kind."""
     NO = "no"
 
 
@@ -50,53 +50,53 @@ class RunningTask(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The verdict for one task."""
+    """The decision on one task, with its reason."""
 
     verdict: Verdict
     expected: float
-    """Predicted seconds until it is done."""
+    """Predicted seconds until the task is done."""
     reason: str = ""
-    """For a person; empty with `Verdict.YES`."""
+    """For the user; empty for `Verdict.YES`."""
 
 
-def admit(client: str, own: float, load: float, promised: float, ahead: Collection[RunningTask]) -> Admission:
+def admit(client: str, own: float, load: float, allowed: float, running: Collection[RunningTask]) -> Admission:
     """Decide on a task.
 
-    Clients share the engine fairly: another one's tasks hold this one up for no longer than the client's own do
-    (its tasks that run, and this one), however many they are.
+    Clients share the engine fairly: the tasks of another client delay this one by at most the load of this client's
+    own tasks, including this one.
 
-    :param own: predicted seconds of the task, with nothing else running.
-    :param load: predicted seconds by which it will hold up others.
-    :param promised: seconds that are promised for the whole of it.
-    :param ahead: the tasks that run now.
+    :param own: predicted seconds of the task with nothing else running.
+    :param load: predicted seconds by which it delays other tasks.
+    :param allowed: seconds to the task's deadline.
+    :param running: the admitted tasks that have not ended.
     """
     loads: defaultdict[str, float] = defaultdict(float)
-    for task in ahead:
+    for task in running:
         loads[task.client] += task.load
     mine = loads.pop(client, 0.0)
     expected = own + mine + sum(min(other, mine + load) for other in loads.values())
-    if expected <= promised:
+    if expected <= allowed:
         return Admission(Verdict.YES, expected)
-    told = _told([task.kind for task in ahead], expected)
-    if expected <= PATIENCE * promised:
+    told = _told([task.kind for task in running], expected)
+    if expected <= PATIENCE * allowed:
         return Admission(Verdict.LATER, expected, told)
-    advice = "Try again when they are done." if ahead else "Select a smaller part, or raise the setting `sla`."
+    advice = "Try again when they are done." if running else "Select a smaller part, or raise the setting `sla`."
     return Admission(Verdict.NO, expected, f"{told} {advice}")
 
 
-def overfull(client: str, ahead: Collection[RunningTask]) -> str:
-    """Why no further task of a client is taken on, whatever it is; empty if it can be."""
-    own = [task.kind for task in ahead if task.client == client]
+def overfull(client: str, running: Collection[RunningTask]) -> str:
+    """Why no further task of a client is admitted; empty if one can be."""
+    own = [task.kind for task in running if task.client == client]
     if len(own) >= MOST_OF_ONE:
         return f"{_listed(own)} running for this window already. Try again when one of them is done."
-    if len(ahead) >= MOST:
-        return f"{_listed([task.kind for task in ahead])} running already. Try again when one of them is done."
+    if len(running) >= MOST:
+        return f"{_listed([task.kind for task in running])} running already. Try again when one of them is done."
     return ""
 
 
 def _told(kinds: Sequence[TaskKind], expected: float) -> str:
     if not kinds:
-        return f"This is a long piece of work for this machine: expected {_seconds(expected)}."
+        return f"This takes long on this machine: expected {_seconds(expected)}."
     return f"{_listed(kinds)} ahead; expected {_seconds(expected)}."
 
 

@@ -1,8 +1,7 @@
-"""An answer that is being written, and that may be read by several requests in turn.
+"""An answer that is being generated, which several requests may read in turn.
 
-While a person types, each keystroke brings a new request. As long as the typed text agrees with what the model is
-writing, the newer request goes on reading the running call instead of starting another (the idea is Continue's
-``GeneratorReuseManager``).
+Each keystroke is a new request. As long as the typed text agrees with the answer, the newer request continues to read
+the running call instead of starting another one (the idea is from Continue's ``GeneratorReuseManager``).
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ def completion_call(
     scored: bool = False,
     cache: TokenCache | None = None,
 ) -> Call:
-    """The call that a plan asks for."""
+    """The call for a plan."""
     cut = plan.cut
     forced_prefix = ForcedPrefix(cut.spellings, len(cut.text), tuple(cut.ids)) if cut else None
     prompt, stop = tuple(plan.prompt_ids), tuple(plan.stop_token_ids)
@@ -35,7 +34,7 @@ def completion_call(
 class AnswerStream:
     """One call's answer as it grows.
 
-    :param request: what the call was made for.
+    :param request: the request that the call was made for.
     :param least: joint probability below which the answer is cut; above 0 the call has to be scored.
     """
 
@@ -49,7 +48,7 @@ class AnswerStream:
         self._stream = stream
         self._confidence = Confidence(least)
         self.begun = False
-        """Whether the first token is there."""
+        """Whether the first token has arrived."""
         self.complete = False
         """Whether the model, a stop rule or a token that is too unlikely has ended the answer."""
         self.cut = False
@@ -63,9 +62,9 @@ class AnswerStream:
     async def read(self, request: CompletionRequest, on_delta: Callable[[Delta, bool], None]) -> bool:
         """Read until the answer is complete (true) or disagrees with what was typed (false).
 
-        Can be cancelled and called again, for another request too, without losing anything.
+        It can be cancelled and called again, also for another request; no token is lost.
 
-        :param on_delta: is told each delta, and whether it is the answer's first.
+        :param on_delta: is called with each delta, and whether it is the first one.
         """
         typed = self._typed(request)
         if typed is None or not self._agrees(typed):
@@ -93,7 +92,7 @@ class AnswerStream:
         return Completion.of(request, inserted[len(typed) :])
 
     async def close(self) -> None:
-        """Abort what still runs."""
+        """Abort the call if it still runs."""
         await self._stream.__aexit__(None, None, None)
 
     def _take(self, delta: Delta) -> None:
@@ -105,7 +104,7 @@ class AnswerStream:
             self.complete = self.cut = True
 
     def _typed(self, request: CompletionRequest) -> str | None:
-        """What was typed at the gap since the call was made; ``None`` if anything else has changed."""
+        """The text typed at the cursor since the call was made; ``None`` if anything else changed."""
         snapshot, offset = request.composed()
         text, base = snapshot.text, self._base.text
         if offset < self._offset or text[offset:] != base[self._offset :]:

@@ -1,4 +1,4 @@
-"""One inline completion: an earlier answer if one fits, else prompt, call, stop, shape, within its promise."""
+"""Runs inline completions: an earlier answer if one fits, else prompt, call, stop rules and postprocessing."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from cato_lsp.tasks.typethrough import TypeThroughCache
 logger = logging.getLogger(__name__)
 
 TEMPERATURE = 0.8
-"""Of the candidates beside the first, which is the likeliest."""
+"""Sampling temperature of all candidates but the first, which is decoded greedily."""
 _RECENT = 20
 
 
 class CompletionRunner:
-    """Runs completions for all sessions; of one client and document only the newest."""
+    """Runs completions for all sessions. Of one client and document, only the newest request runs."""
 
     def __init__(
         self, prompts: PromptSource, live: LiveTasks, log: TaskLog, clock: Callable[[], float] = time.monotonic
@@ -48,8 +48,8 @@ class CompletionRunner:
     ) -> list[Completion]:
         """Answer a request.
 
-        Returns an empty list when there is nothing to show: superseded, no engine, or no sensible completion.
-        Several completions only for a person who asked.
+        Returns an empty list when there is nothing to show: the request was superseded, no engine runs, or there is
+        no sensible completion. Several completions only for a request that was invoked by the user.
         """
         arrival = self._clock()
         sla = settings.sla.completion_ttft_ms / 1000
@@ -100,14 +100,14 @@ class CompletionRunner:
         return _present([await job.one(engine, plan, task)])
 
     async def _debounce(self, settings: Settings) -> None:
-        """Wait for a pause in the typing, less the time that the model takes anyway."""
+        """Wait for a pause in typing, less the usual time to the first token."""
         wait = settings.completion.debounce_ms / 1000
         if wait:
             await anyio.sleep(max(0.0, wait - (median(self._ttfts) if self._ttfts else 0.0)))
 
 
 class _Job:
-    """One request on its way."""
+    """One running request."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class _Job:
         self._limit = slo.arrival + settings.completion.answer_ms / 1000
 
     async def follow(self, task: LiveTask) -> Completion | None:
-        """Read on in the answer that was made for an earlier request, as long as it agrees with what was typed."""
+        """Continue to read the answer to an earlier request, as long as it agrees with the typed text."""
         answer = task.answer
         assert answer is not None
         self.record.source = Source.STREAM
@@ -136,12 +136,12 @@ class _Job:
         return await self._read(answer, task)
 
     async def one(self, engine: Engine, plan: CompletionPlan, task: LiveTask) -> Completion | None:
-        """Ask the model for one completion, which a newer request may take over."""
+        """Call the model for one completion, which a newer request may take over."""
         task.answer = self._start(engine, plan)
         return await self._read(task.answer, task)
 
     async def several(self, engine: Engine, plan: CompletionPlan) -> list[Completion]:
-        """Ask the model for distinct completions. The others start once the first has filled the prefix cache."""
+        """Call the model for several candidates. The others start when the first has filled the prefix cache."""
         begun = anyio.Event()
         found: dict[int, Completion] = {}
 
@@ -180,7 +180,7 @@ class _Job:
     async def _read(
         self, answer: AnswerStream | None, task: LiveTask, on_first: Callable[[], None] = lambda: None
     ) -> Completion | None:
-        """Read until the answer is complete or time is up, and abort it then unless another task took it over."""
+        """Read until the answer is complete or time is up. Aborts the call, unless another task has it."""
         assert answer is not None
         agrees = True
         try:
@@ -204,5 +204,5 @@ class _Job:
 
 
 def _present(completions: Sequence[Completion | None]) -> list[Completion]:
-    """Those that are there, without repetition."""
+    """The completions without ``None`` and duplicates."""
     return list(dict.fromkeys(completion for completion in completions if completion is not None))

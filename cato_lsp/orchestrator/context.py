@@ -1,7 +1,7 @@
-"""What each client's completions are told of other files, gathered while nobody waits.
+"""The code of other files in each client's prompts, gathered in the background.
 
-A completion takes what is there: it never waits for a file. What it is told changes only when `hold` is called, and
-that is once the engine has read the new beginning of the prompt ahead; so no keystroke ever pays for it.
+A completion uses the context that is held and never waits for a file. `hold` changes it, after the engine has prefilled
+the new prompt, so no keystroke pays for the change.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from cato_lsp.tasks.imports import Import, candidates, definitions, imports_of
 from cato_lsp.tasks.snapshot import Snapshot
 
 FAR = 2000
-"""Characters from the last place at which a place in the same document is another one."""
+"""A cursor that moves further than this many characters leaves its place."""
 NEAR = 3000
-"""Characters around the cursor that tell what matters."""
+"""Characters around the cursor that chunks are ranked by."""
 _DOCUMENTS = 32
 _MOST_IMPORTS = 32
 _LARGEST_FILE = 200_000
 _LONGEST_SEARCH = 0.25
-"""Seconds after which no further import is looked up."""
+"""Seconds after which no further import is searched for."""
 _LONGEST_DEFINITIONS = 3000
 
 
@@ -42,17 +42,17 @@ class _Client:
 
 
 class Contexts:
-    """The contexts of all clients."""
+    """The context of all clients."""
 
     def __init__(self) -> None:
         self._clients: dict[str, _Client] = {}
 
     def open_folders(self, client: str, roots: Sequence[Path]) -> None:
-        """Say in which folders imports may be looked up. Without any, none are."""
+        """Set the folders in which imports are looked up. Without folders, no import is."""
         self._of(client).roots = tuple(roots)
 
     def look(self, client: str, snapshot: Snapshot, offset: int) -> None:
-        """Note where a person is. The place that was left goes into the ring."""
+        """Note the position of the cursor. The code around the place it left goes into the ring."""
         mine = self._of(client)
         left, mine.last = mine.last, (snapshot, offset)
         if left is None:
@@ -64,16 +64,16 @@ class Contexts:
                 mine.ring.add(chunk)
 
     def last(self, client: str) -> tuple[Snapshot, int] | None:
-        """Where a person was last."""
+        """The last position of the cursor."""
         return self._of(client).last
 
     def held(self, client: str, uri: str) -> FileContext:
-        """What completions in a document are told. It takes no time."""
+        """The context of a document's completions. Returns at once."""
         mine = self._clients.get(client)
         return NO_CONTEXT if mine is None else mine.held.get(uri, NO_CONTEXT)
 
     def hold(self, client: str, uri: str, context: FileContext) -> None:
-        """Tell completions in a document this from now on."""
+        """Use this context for a document's completions from now on."""
         held = self._of(client).held
         held[uri] = context
         held.move_to_end(uri)
@@ -81,7 +81,7 @@ class Contexts:
             held.popitem(last=False)
 
     async def gather(self, client: str, snapshot: Snapshot, offset: int, exclusion: Exclusion) -> FileContext:
-        """What would help with a document now: its imports' definitions, and what was edited or looked at lately."""
+        """New context for a document: the definitions of its imports, and code that was recently edited or viewed."""
         mine = self._of(client)
         imported = await anyio.to_thread.run_sync(_imported, snapshot, mine.roots, exclusion)
         recent = [chunk for chunk in mine.ring if chunk.uri != snapshot.uri]
@@ -90,11 +90,11 @@ class Contexts:
         return FileContext(tuple(most_telling([*recent, *imported], near)), repository).allowed(exclusion)
 
     def forget_document(self, client: str, uri: str) -> None:
-        """A document was closed. What was seen in it stays in the ring."""
+        """Forget the context of a closed document. Its chunks stay in the ring."""
         self._of(client).held.pop(uri, None)
 
     def forget(self, client: str) -> None:
-        """Forget all of a client."""
+        """Forget a client."""
         self._clients.pop(client, None)
 
     def _of(self, client: str) -> _Client:
@@ -106,7 +106,7 @@ class Contexts:
 
 
 def _imported(snapshot: Snapshot, roots: Iterable[Path], exclusion: Exclusion) -> list[Chunk]:
-    """The definitions of what a document imports from its own folders. Reads files: not for the event loop."""
+    """The definitions that a document imports from its workspace. Reads files: not for the event loop."""
     parts = urlsplit(snapshot.uri)
     if parts.scheme != "file":
         return []

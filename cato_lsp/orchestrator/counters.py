@@ -1,4 +1,4 @@
-"""What became of the completions that were shown: local counters, from what the editor tells."""
+"""Counts of completions offered, shown and accepted, from the editor's reports. They stay on this machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 _REMEMBERED = 256
 KEPT_AFTER = 30.0
-"""Seconds after which it is judged how much of an accepted completion was kept."""
+"""Seconds after acceptance at which the rest of a completion in the document is measured."""
 
 _numbers = itertools.count(1)
 
@@ -21,28 +21,28 @@ class _Offer:
     uri: str
     shown: bool = False
     accepted: int = 0
-    """Characters of it that were accepted."""
+    """Accepted characters."""
     judge_at: float | None = None
 
 
 @dataclass(slots=True)
 class AcceptCounters:
-    """Counts of one session. An item counts once however often the editor reports it."""
+    """Counts of one session. A completion counts once, however often the editor reports it."""
 
     offered: int = 0
     shown: int = 0
     accepted: int = 0
-    """Completions accepted, whole or in part."""
+    """Completions accepted, in whole or in part."""
     accepted_characters: int = 0
     judged_characters: int = 0
-    """Accepted characters that were looked for again later."""
+    """Accepted characters that were searched for again later."""
     kept_characters: int = 0
-    """Those of them whose line still stood in the document."""
+    """Accepted characters whose line was still in the document then."""
     clock: Callable[[], float] = time.monotonic
     _offers: OrderedDict[int, _Offer] = field(default_factory=OrderedDict[int, _Offer])
 
     def offer(self, text: str, uri: str = "") -> int:
-        """Remember a completion that goes to the editor; the number it is reported by."""
+        """Register a completion that is sent to the editor. Returns the number that reports refer to."""
         number = next(_numbers)
         self._offers[number] = _Offer(text, uri)
         self.offered += 1
@@ -51,14 +51,14 @@ class AcceptCounters:
         return number
 
     def show(self, number: int) -> None:
-        """The editor has shown it."""
+        """The editor has shown the completion."""
         offer = self._offers.get(number)
         if offer is not None and not offer.shown:
             offer.shown = True
             self.shown += 1
 
     def accept(self, number: int, characters: int | None = None) -> None:
-        """It was accepted: its first ``characters``, or all of it. It has been shown, then."""
+        """The user accepted its first ``characters``, or all of it. An accepted completion was also shown."""
         offer = self._offers.get(number)
         if offer is None:
             return
@@ -71,7 +71,7 @@ class AcceptCounters:
             offer.judge_at = self.clock() + KEPT_AFTER
 
     def look(self, uri: str, text: str) -> None:
-        """See how much of what was accepted a while ago is still there."""
+        """Measure how much of the completions accepted a while ago is still in the document."""
         now = self.clock()
         for offer in self._offers.values():
             if offer.uri == uri and offer.judge_at is not None and offer.judge_at <= now:

@@ -1,4 +1,4 @@
-"""Notices when somebody rests."""
+"""Detects pauses in typing."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import anyio
 
 
 class IdleWatch:
-    """Calls ``rested`` once for each client that has done nothing for a while after it did something.
+    """Calls ``rested`` once for each client that was active and has then been idle for a while.
 
-    :param after: seconds of rest.
+    :param after: seconds without activity.
     """
 
     def __init__(self, clock: Callable[[], float], after: float, rested: Callable[[str], None]) -> None:
@@ -21,12 +21,12 @@ class IdleWatch:
         self._stirred = anyio.Event()
 
     def stir(self, client: str) -> None:
-        """The client does something."""
+        """The client is active."""
         self._due[client] = self._clock() + self._after
         self._stirred.set()
 
     def forget(self, client: str) -> None:
-        """The client has gone."""
+        """The client has disconnected."""
         self._due.pop(client, None)
 
     async def run(self) -> None:
@@ -35,7 +35,7 @@ class IdleWatch:
             while not self._due:
                 self._stirred = anyio.Event()
                 await self._stirred.wait()
-            # All rest equally long, so whoever stirs meanwhile is due later than the first.
+            # All pauses have the same length, so a client that becomes active meanwhile is due after the first one.
             await anyio.sleep(max(0.0, min(self._due.values()) - self._clock()))
             now = self._clock()
             for client in [client for client, due in self._due.items() if due <= now]:

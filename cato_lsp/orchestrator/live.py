@@ -1,4 +1,4 @@
-"""The live tasks of each editor, and who takes whose place."""
+"""The live tasks of each editor. A newer task supersedes the one with the same slot."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cato_lsp.scheduling.slo import TaskKind
 
 
 class Slot(NamedTuple):
-    """Where at most one task is live: completion in a document, or one kind of work on one place of it."""
+    """At most one task is live per slot: the completion of a document, or one kind of task at one place."""
 
     client: str
     uri: str
@@ -26,16 +26,16 @@ class Slot(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class LiveTask:
-    """A task that somebody can end."""
+    """A task that can be ended from outside."""
 
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     ended_as: Outcome | None = None
     """Set when the task was ended from outside."""
     answer: AnswerStream | None = None
-    """What a completion reads; a newer task may take it over."""
+    """The answer that a completion reads. A newer task may take it over."""
 
     def end(self, outcome: Outcome) -> None:
-        """Cancel the task; its request is answered with nothing."""
+        """Cancel the task. Its request gets an empty result."""
         if self.ended_as is None:
             self.ended_as = outcome
             self.scope.cancel()
@@ -65,7 +65,7 @@ class LiveTasks:
                 del self._tasks[slot]
 
     def end_document(self, client: str, uri: str) -> None:
-        """End what runs for a document that was closed."""
+        """End the tasks of a document that was closed."""
         for slot, task in list(self._tasks.items()):
             if slot.client == client and slot.uri == uri:
                 task.end(Outcome.CANCELLED)
@@ -75,7 +75,7 @@ class LiveTasks:
         return self._tasks.get(slot)
 
     def end_client(self, client: str) -> None:
-        """End all that an editor owned."""
+        """End all tasks of a client."""
         for slot, task in list(self._tasks.items()):
             if slot.client == client:
                 task.end(Outcome.CANCELLED)

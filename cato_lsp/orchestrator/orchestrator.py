@@ -1,4 +1,4 @@
-"""Turns what editors ask into tasks with promises, and tasks into calls of the engine."""
+"""Turns editor requests into tasks with deadlines, and tasks into calls of the engine."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from cato_lsp.tasks.typethrough import TypeThroughCache
 logger = logging.getLogger(__name__)
 
 TYPING_HINT = 1.0
-"""Seconds after a keystroke in which the next request of that editor is likely."""
+"""Seconds after a keystroke in which another request of the same editor is likely."""
 
 
 class Orchestrator:
-    """Owns every live task of every session. All methods belong to the event loop."""
+    """Owns all live tasks of all sessions. All methods must be called on the event loop."""
 
     def __init__(self, host: EngineHost, clock: Callable[[], float] = time.monotonic) -> None:
         self.log = TaskLog()
@@ -60,7 +60,7 @@ class Orchestrator:
             group.start_soon(supervise, "The loading of prompt formats", self._load_prompts)
 
     async def _load_prompts(self) -> None:
-        """Load the prompt formats of the model of each engine that is started."""
+        """Load the prompt formats of each engine's model when it is ready."""
         while True:
             await self._until(ready=True)
             try:
@@ -72,7 +72,7 @@ class Orchestrator:
             await self._until(ready=False)
 
     async def _until(self, *, ready: bool) -> None:
-        """Wait until the engine is ready, or is not."""
+        """Wait until the engine is ready, or until it is not."""
         reached = anyio.Event()
 
         def look(status: EngineStatus) -> None:
@@ -86,11 +86,10 @@ class Orchestrator:
             unwatch()
 
     async def complete(self, client: str, request: CompletionRequest, settings: Settings) -> list[Completion]:
-        """Complete at a position; see `CompletionRunner.complete`. Documents that are excluded get nothing."""
+        """Complete at a position; see `CompletionRunner.complete`. Excluded documents get no completions."""
         snapshot = request.snapshot
         if exclusion_of(settings).forbids_completion(snapshot.uri, snapshot.language, snapshot.text):
             return []
-
         self.counters(client).look(snapshot.uri, snapshot.text)
         cache, settings = self.cache(client), self.relaxed(settings)
         self._prompts.move_to(client, snapshot, request.offset)
@@ -107,7 +106,7 @@ class Orchestrator:
         self._prompts.index(client, snapshot, settings)
 
     def open_folders(self, client: str, roots: Sequence[Path]) -> None:
-        """Say which folders a client works in."""
+        """Set the folders that a client works in."""
         self._prompts.open_folders(client, roots)
 
     async def run_task(
@@ -122,7 +121,7 @@ class Orchestrator:
         return relaxed(settings, self._host.engine.cost()) if ready else settings
 
     def translations(self, language: str) -> list[str]:
-        """The languages that the model at hand can translate to, as far as it is known already."""
+        """The languages that the loaded model can translate ``language`` to; empty while none is loaded."""
         if self._host.status.phase is not EnginePhase.READY:
             return []
         engine = self._host.engine
@@ -130,27 +129,27 @@ class Orchestrator:
         return [] if prompter is None else translations(prompter, language)
 
     def cache(self, client: str) -> TypeThroughCache:
-        """A client's last answers."""
+        """The last answers of a client."""
         return self._caches.setdefault(client, TypeThroughCache())
 
     def counters(self, client: str) -> AcceptCounters:
-        """What became of a client's completions."""
+        """How many completions a client was shown and accepted."""
         return self._counters.setdefault(client, AcceptCounters(clock=self._clock))
 
     def typing(self, client: str) -> None:
-        """A key was pressed: let the scheduler keep its steps short."""
+        """A key was pressed: drop prefetching and tell the scheduler to expect an urgent call."""
         self._prefetcher.typed(client)
         if self._host.status.phase is EnginePhase.READY:
             self._host.engine.hint(client, self._clock() + TYPING_HINT)
 
     def close_document(self, client: str, uri: str) -> None:
-        """Abort what runs for a closed document."""
+        """Abort the tasks of a closed document."""
         self._live.end_document(client, uri)
         self._prompts.close_document(client, uri)
         self.cache(client).forget(uri)
 
     def close_client(self, client: str) -> None:
-        """Abort all that a client owns."""
+        """Abort all tasks of a client and forget it."""
         self._live.end_client(client)
         self._prefetcher.close_client(client)
         self._prompts.close_client(client)
@@ -164,7 +163,7 @@ class Orchestrator:
 
     @property
     def live_count(self) -> int:
-        """Tasks that run now."""
+        """Number of running tasks."""
         return len(self._live)
 
     def engine_stats(self) -> EngineStats:

@@ -1,4 +1,4 @@
-"""The prompt builders of the models in use, loaded off the event loop and kept."""
+"""Loads and caches the prompt builders of models. Loading does not block the event loop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class Prompters:
-    """Gives each model and each set of completion settings its prompter."""
+    """The prompt builders by model and completion settings."""
 
     def __init__(self) -> None:
         self._prompters: dict[tuple[ModelFolder, CompletionSettings], CompletionPrompter] = {}
@@ -57,7 +57,7 @@ class Prompters:
         return found
 
     def known(self, folder: ModelFolder) -> Prompter | None:
-        """What `coding` gives, if it is loaded already."""
+        """The result of `coding`, if it is loaded."""
         return self._coding.get(folder)
 
 

@@ -1,4 +1,4 @@
-"""What is remembered of a task: sizes, times and whether its promise was kept. Never code."""
+"""The record of a task: sizes, times and whether its deadline was met. Never code."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ class Outcome(StrEnum):
     EMPTY = "empty"
     """Answered, with nothing worth showing."""
     SUPERSEDED = "superseded"
-    """A newer request of the same client and document took its place."""
+    """A newer request with the same slot replaced it."""
     CANCELLED = "cancelled"
     """The client cancelled it, closed the document or went away."""
     REFUSED = "refused"
-    """Not admitted: the person was told why."""
+    """Not admitted; the user was told why."""
     FAILED = "failed"
     UNAVAILABLE = "unavailable"
-    """No engine was running yet, or any more."""
+    """No engine was running."""
 
 
 class Source(StrEnum):
-    """Where an answer came from."""
+    """The source of an answer."""
 
     MODEL = "model"
-    """Calls of its own."""
+    """The task's own calls."""
     CACHE = "cache"
     """Type-through of an earlier answer: no call."""
     STREAM = "stream"
-    """Type-through of an answer that was still being written: no call of its own."""
+    """Type-through of an answer that was still being generated: no call of its own."""
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class TaskRecord:
     deadline: float
     """When the first (TTFT) or the last (E2E) token was due."""
     e2e_promised: bool = False
-    """Whether the deadline is about the whole answer."""
+    """Whether the deadline is that of the whole answer."""
     outcome: Outcome = Outcome.FAILED
     source: Source = Source.MODEL
     ttft: float | None = None
@@ -64,11 +64,11 @@ class TaskRecord:
     held_back: bool = False
     """Not shown, since the model was too unsure of it."""
     calls: list[CallUsage] = field(default_factory=list[CallUsage])
-    """What each call cost."""
+    """The cost of each call."""
 
     @property
     def usage(self) -> CallUsage:
-        """What all calls cost together; the abort latency is the longest."""
+        """The total cost of all calls; the abort latency is the longest one."""
         aborts = [call.abort_latency_steps for call in self.calls if call.abort_latency_steps is not None]
         return CallUsage(
             added=min((call.added for call in self.calls if call.added is not None), default=None),
@@ -79,7 +79,7 @@ class TaskRecord:
 
     @property
     def kept(self) -> bool | None:
-        """Whether the promise was kept; ``None`` where nobody waited for the answer any more."""
+        """Whether the deadline was met; ``None`` if the task ended without an answer that somebody waited for."""
         match self.outcome:
             case Outcome.SUPERSEDED | Outcome.CANCELLED | Outcome.UNAVAILABLE | Outcome.REFUSED:
                 return None
@@ -97,7 +97,7 @@ class TaskLog:
     _records: deque[TaskRecord] = field(default_factory=lambda: deque[TaskRecord](maxlen=CAPACITY))
 
     def add(self, record: TaskRecord) -> None:
-        """Remember an ended task."""
+        """Add an ended task."""
         self._records.append(record)
 
     def __iter__(self) -> Iterator[TaskRecord]:

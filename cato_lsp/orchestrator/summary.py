@@ -1,4 +1,4 @@
-"""How tasks went, per kind."""
+"""Statistics of ended tasks, per kind."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from cato_lsp.scheduling.slo import TaskKind
 
 @dataclass(frozen=True, slots=True)
 class KindSummary:
-    """The remembered tasks of one kind. Times are seconds, ``None`` where there are none."""
+    """Statistics of one kind. Times are seconds, ``None`` without tasks."""
 
     outcomes: dict[str, int]
     promised: int
-    """Tasks whose answer somebody waited for."""
+    """Tasks with a deadline that was met or missed."""
     kept: int
-    """Those of them that kept their promise."""
+    """Tasks that met their deadline."""
     ttft_p50: float | None
     ttft_p95: float | None
     e2e_p50: float | None
@@ -33,7 +33,7 @@ class KindSummary:
 
 
 def summarize_tasks(records: Iterable[TaskRecord]) -> dict[str, KindSummary]:
-    """Summaries by kind, of those kinds that occur."""
+    """Statistics by kind, of the kinds that occur."""
     by_kind: dict[TaskKind, list[TaskRecord]] = {}
     for record in records:
         by_kind.setdefault(record.kind, []).append(record)
@@ -61,7 +61,7 @@ def _summary(records: list[TaskRecord]) -> KindSummary:
 
 
 def percentile(values: Sequence[float], percent: int) -> float | None:
-    """The nearest-rank percentile, ``None`` of nothing."""
+    """The nearest-rank percentile; ``None`` without values."""
     if not values:
         return None
     ordered = sorted(values)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 LARGEST_MODEL = 200_000_000
 """Bytes of weights above which a model knows more than the counts of a folder can add."""
-LARGEST_VOCABULARY = 60_000
 
 
 class Workspaces:
@@ -39,7 +38,7 @@ class Workspaces:
         self, client: str, model: ModelFolder | None, plan: CompletionPlan, snapshot: Snapshot, settings: Settings
     ) -> TokenCache | None:
         """The cache model of a completion; ``None`` where it is switched off or of no use."""
-        if not _is_of_use(model, settings):
+        if model is None or not _is_of_use(model, settings):
             return None
         from cato_lsp.workspace.cache_model import CacheModel  # numpy is loaded for those who use it
 
@@ -49,11 +48,19 @@ class Workspaces:
 
     def change(self, client: str, model: ModelFolder | None, snapshot: Snapshot, settings: Settings) -> None:
         """Index a document's text, and its folder with the first one. Returns at once."""
-        if not _is_of_use(model, settings) or (key := self._key(client, model, snapshot, settings)) is None:
+        if (
+            model is None
+            or not _is_of_use(model, settings)
+            or (key := self._key(client, model, snapshot, settings)) is None
+        ):
             return
         self._indexes().open(key, client)
         if not key.exclusion.forbids_reading(snapshot.uri, snapshot.text):
             self._indexes().change(key, str(_path(snapshot)), snapshot.text)
+
+    def idle(self) -> bool:
+        """Whether all that was asked is indexed."""
+        return self._indexer is None or self._indexer.idle
 
     def close_client(self, client: str) -> None:
         """Forget a client's folders."""
@@ -78,8 +85,8 @@ class Workspaces:
         return self._indexer
 
 
-def _is_of_use(model: ModelFolder | None, settings: Settings) -> bool:
-    return settings.completion.workspace and model is not None and model.weights_bytes <= LARGEST_MODEL
+def _is_of_use(model: ModelFolder, settings: Settings) -> bool:
+    return settings.completion.workspace and model.weights_bytes <= LARGEST_MODEL
 
 
 def _path(snapshot: Snapshot) -> Path | None:

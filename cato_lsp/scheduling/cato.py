@@ -1,79 +1,196 @@
-"""Our policy: every step computes the tokens that keep the most promises.
+"""Our policy: each step computes the tokens that meet the most deadlines. Its numbers are in `CatoOptions`.
 
-A step is planned in five moves (`StepPlanner.plan`):
+plan(step):
+    TTFT     = the usual time to first token that clients ask for, learned call by call
+    base     = time of the step with nothing but its decodes
+    shortest = use * base                                        # bounds what fixed costs waste
+    longest  = TTFT, or urgent_step * TTFT while calls are late  # calls that arrive meanwhile wait for its end
+    if the late calls need more than overload * TTFT:            # overload: E2E answers set the pace
+        longest = time per token of the tightest E2E answer that can be on time
+    longest = max(shortest, longest)
 
-1. Requests in the middle of an answer ride along: beside a prefill their tokens cost next to nothing.
-2. Of the requests whose first token is due, the greatest set that can be on time is kept (Moore and Hodgson).
-   Of a burst that cannot all be on time the heaviest are served after the others; first come, first served
-   would be late for all of them.
-3. Time that the kept can spare goes, by due time and not after them, to those who are late but can be answered soon,
-   and to E2E prompts whose latest start has come (`keep_most` with two tiers).
-4. The step gets a length. It serves kept requests as long as they need, within a part of the tightest promise, since
-   whoever arrives meanwhile waits for its end, and within the pace of an answer whose last token is due soon. Without
-   kept requests it is short, and longer only as work piles up, but no longer than makes its fixed cost a small part.
-5. The step is filled in order: the one that was passed over for too long, those of moves 2 and 3 by due time, other
-   E2E prompts by slack, the late by what is left of them, the background.
+    # 1. Keep the largest set of prefills that can all be on time.
+    jobs = prefills whose first token is due, by their deadlines
+         + E2E prefills, due when an answer of `long_answer` length must start
+    kept, lost = Moore-Hodgson(jobs, in steps of `longest`), which gives up the heaviest first:
+                 work / weight of the kind * number of jobs of the client
+
+    # 2. Size the step: as long as the kept first tokens need.
+    length = base + work of the kept first tokens, within [shortest, longest]
+    if none is kept, none came for `quiet` seconds and no one types: length = TTFT
+
+    # 3. Fill it, and backfill with late and E2E work. The oldest call first, which bounds starvation (4).
+    grant all decodes, then `reserve` tokens to the oldest call if it has waited longer than `patience`
+    grant the kept by due time, and end the step in time for each of them
+    grant E2E prefills that were given up, then late ones, each by least work, then the background
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from heapq import heapify, heappop
+from itertools import chain
+from typing import NamedTuple
 
-from cato_lsp.scheduling.fairness import ClientShares
+from cato_lsp.scheduling.batch import BatchBuilder
+from cato_lsp.scheduling.feasible import Job, keep_most
 from cato_lsp.scheduling.lengths import AnswerLengths
 from cato_lsp.scheduling.options import CatoOptions
-from cato_lsp.scheduling.plan import StepPlan
-from cato_lsp.scheduling.planner import StepPlanner
-from cato_lsp.scheduling.slo import ServiceClass
+from cato_lsp.scheduling.policy import StepPlan
+from cato_lsp.scheduling.queues import Queues, sort_requests
+from cato_lsp.scheduling.slo import ServiceClass, TaskKind
 from cato_lsp.scheduling.view import RequestView, StepView
 
-_PRESSURE_SECONDS = 20.0
+Prefill = Job[RequestView]
+
+
+class _Limits(NamedTuple):
+    """Bounds on the length of a step, in seconds."""
+
+    base: float
+    shortest: float
+    longest: float
 
 
 class CatoPolicy:
-    """What is learned from step to step; the planning of one step is `StepPlanner`'s.
-
-    One object plans one engine. It keeps no reference to a request.
-    """
+    """Plans the steps of one engine. It keeps no reference to a request."""
 
     def __init__(self, options: CatoOptions | None = None, name: str = "cato") -> None:
         self.name = name
         self.options = options or CatoOptions()
         self.lengths = AnswerLengths()
-        self.shares = ClientShares()
-        self.tightest_ttft = 0.2
-        """The tightest first-token promise seen lately, seconds."""
-        self.pressure = 0.0
-        """The part of the time, of late, in which prefill had to wait."""
-        self.last_urgent = -math.inf
-        """When somebody urgent last arrived."""
-        self._backlog = False
-        self._planned_at = 0.0
+        self._usual_ttft = {TaskKind.COMPLETION: 0.2}
+        self._last_urgent = -math.inf
+        """When the last call arrived whose first token is due."""
+        self._newest = -1
+        """The last request that was seen, in the order of arrival."""
+
+    @property
+    def ttft(self) -> float:
+        """The usual time to first token that clients ask for, in seconds, of the kind that asks for the shortest."""
+        return min(self._usual_ttft.values())
 
     def plan(self, view: StepView) -> StepPlan:
         """See `Policy.plan`."""
-        elapsed = max(0.0, view.now - self._planned_at)
-        self._planned_at = view.now
-        self.pressure += (1 - math.exp(-elapsed / _PRESSURE_SECONDS)) * (self._backlog - self.pressure)
-        for request in view.waiting:
-            if not request.note:
-                self._meet(request)
-        plan, self._backlog = StepPlanner(self, view).plan()
-        return plan
+        self._meet(view.waiting)
+        queues = sort_requests(chain(view.running, view.waiting), view.now)
+        limits = self._limits(view, queues)
+        overdue = self._overdue(view, queues)
+        first = 0.0 if overdue is None else view.costs.per_token * min(overdue.todo, self.options.reserve)
+        jobs = self._jobs(view, queues, limits)
+        kept, lost = keep_most(jobs, overhead=limits.base, step=limits.longest, before=first)
+        length = self._length(view, limits, first, kept)
+        batch = BatchBuilder(view, limits.base, length, self.options.reserve)
+        batch.add_decodes(queues.decoding)
+        if overdue is not None:
+            batch.add_overdue(overdue)
+        for job in kept:
+            if job.item.slo.service is ServiceClass.TTFT:
+                batch.add_urgent(job.item)
+            else:
+                batch.add(job.item)
+        for request in _backfill(queues, lost):
+            if not batch.add(request):
+                break
+        return batch.finish(queues)
 
     def ended(self, request: RequestView, *, finished: bool) -> None:
         """See `Policy.ended`."""
         if finished and request.generated:
             self.lengths.add(request.slo.kind, request.generated)
-        if request.note:
-            self.shares.leave(request.slo.client)
 
-    def _meet(self, request: RequestView) -> None:
-        slo = request.slo
-        request.note["met"] = 1.0
-        self.shares.enter(slo.client)
-        if slo.service is ServiceClass.TTFT:
-            self.last_urgent = slo.arrival
-            allowed = slo.deadline - slo.arrival
-            if allowed > 0:
-                self.tightest_ttft = min(allowed, self.tightest_ttft * 1.01)
+    def _meet(self, waiting: Iterable[RequestView]) -> None:
+        """Learn the usual TTFT from new requests. One call counts little, however short or long its deadline."""
+        newest = self._newest
+        for request in waiting:
+            if request.order <= self._newest:
+                continue
+            newest = max(newest, request.order)
+            slo = request.slo
+            if slo.service is ServiceClass.TTFT:
+                self._last_urgent = max(self._last_urgent, slo.arrival)
+                asked = max(0.0, slo.deadline - slo.arrival)
+                usual = self._usual_ttft.get(slo.kind, self.ttft)
+                self._usual_ttft[slo.kind] = usual + (min(asked, 2 * usual) - usual) / self.options.usual
+        self._newest = newest
+
+    def _limits(self, view: StepView, queues: Queues) -> _Limits:
+        options, costs, decodes = self.options, view.costs, queues.decoding
+        base = costs.seconds(sum([r.todo for r in decodes]), len(decodes), sum([r.computed for r in decodes]))
+        shortest = options.use * base
+        longest = self.ttft * (options.urgent_step if queues.late else 1.0)
+        late = costs.per_token * sum([r.todo for r in queues.late])
+        if late > options.overload * self.ttft:
+            longest = min([longest, *(pace for pace in self._paces(view.now, decodes) if pace >= shortest)])
+        return _Limits(base, shortest, max(shortest, longest))
+
+    def _paces(self, now: float, decodes: Iterable[RequestView]) -> Iterable[float]:
+        """Seconds per token in which each E2E answer must be written to be on time, were it a long one."""
+        for request in decodes:
+            slo = request.slo
+            if slo.service is ServiceClass.E2E:
+                yield (slo.deadline - now) / self._tokens_left(request)
+
+    def _tokens_left(self, request: RequestView) -> int:
+        return self.lengths.remaining(request.slo.kind, request.generated, self.options.long_answer)
+
+    def _jobs(self, view: StepView, queues: Queues, limits: _Limits) -> list[Prefill]:
+        now, costs = view.now, view.costs
+        jobs: list[Prefill] = []
+        calls = Counter([request.slo.client for request in chain(queues.urgent, queues.e2e)])
+        for request in queues.urgent:
+            slo, work = request.slo, _prefill(view, request)
+            jobs.append(Job(request, work, slo.deadline - now - costs.error, work * calls[slo.client] / slo.weight))
+        for request in queues.e2e:
+            slo, work, tokens = request.slo, _prefill(view, request), self._tokens_left(request)
+            due = slo.deadline - now - costs.recent_step * tokens
+            if due > limits.longest:
+                due += slo.queue_penalty
+            decoding = tokens * (costs.per_token + costs.per_sequence + costs.per_context * request.prompt)
+            jobs.append(Job(request, work, due, (work + decoding) * calls[slo.client] / slo.weight))
+        return jobs
+
+    def _length(self, view: StepView, limits: _Limits, first: float, kept: list[Prefill]) -> float:
+        need = sum([job.work for job in kept if job.item.slo.service is ServiceClass.TTFT])
+        if need:
+            return min(limits.longest, max(limits.shortest, limits.base + first + need))
+        if view.now - self._last_urgent > self.options.quiet and view.now > view.typing_until:
+            return max(limits.shortest, self.ttft)
+        return limits.shortest
+
+    def _overdue(self, view: StepView, queues: Queues) -> RequestView | None:
+        """The oldest request that was passed over for too long: this is what bounds starvation.
+
+        Say a request arrives at `a`, `T` is the longest step, `D` the longest deadline of a first token, and `A` the
+        most tokens that any answer may have. Then its first token is out by
+
+            a + patience + sum over itself and all older requests i of T * (ceil(prompt_i / reserve) + 3 * A) + D
+
+        From `a + patience` on it can only wait for older ones, one after the other. The oldest gets `reserve` tokens of
+        each step before any other; when it has no slot or too few blocks, no other request is admitted (`add_overdue`),
+        so those that run finish (at most A steps) or lose their protection (at most D) and make room. An answer that
+        was interrupted is computed again with its prompt (at most A tokens), and needs at most A steps more, also as
+        background work. This requires that a step has `reserve` tokens more than there are slots.
+        """
+        before = view.now - self.options.patience
+        waiting = chain(queues.urgent, queues.late, queues.e2e, queues.background)
+        return min((r for r in waiting if r.slo.arrival < before), key=lambda r: r.order, default=None)
+
+
+def _prefill(view: StepView, request: RequestView) -> float:
+    """Seconds of machine time that the rest of a prompt takes."""
+    costs, todo = view.costs, request.todo
+    return costs.per_sequence + costs.per_token * todo + costs.per_context * (request.computed + todo)
+
+
+def _backfill(queues: Queues, lost: list[Prefill]) -> Iterator[RequestView]:
+    """What gets the time that is left: first E2E prefills, then late ones, each by least work; then the background."""
+    heap = [(True, request.todo, request.order, request) for request in queues.late]
+    for request in (job.item for job in lost):
+        heap.append((request.slo.service is ServiceClass.TTFT, request.todo, request.order, request))
+    heapify(heap)  # only as much of it is sorted as the step has room for
+    while heap:
+        yield heappop(heap)[-1]
+    yield from queues.background

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 _SCALE = (1.0, 1e3, 1e2, 1e5)
 _PRIOR = (5e-3, 25e-3, 1e-3, 1.5e-3)
 _WINDUP = 1e6
+FORGETTING = 0.998
+"""Weight of a step against the one after it in the fit: half of the weight is in the last 350 steps."""
+RECENT = 0.05
+"""Weight of the last step in running means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class StepCosts:
     """Cost of each token of context attended to."""
     recent_step: float = 0.02
     """Mean length of the recent steps under the load of the moment: the time between two tokens of an answer."""
+    error: float = 0.0
+    """Mean absolute error of the recent predictions."""
     steps: int = 0
     """How many steps these figures were learned from; 0 for the defaults."""
 
@@ -55,12 +61,11 @@ class StepCosts:
 class StepCostModel:
     """Learns `StepCosts` by recursive least squares with exponential forgetting.
 
-    Haykin, Adaptive Filter Theory, ch. 10. No cost is ever negative. A step that took many times longer than predicted
-    (a pause of the process, a compilation) counts only in part.
+    Haykin, Adaptive Filter Theory, ch. 10. No cost is ever negative. A step counts for at most twice its prediction, so
+    that a pause of the process or a compilation changes little.
     """
 
-    def __init__(self, forgetting: float = 0.998) -> None:
-        self._forgetting = forgetting
+    def __init__(self) -> None:
         self._weights = list(_PRIOR)
         self._covariance = [[1e2 if i == j else 0.0 for j in range(4)] for i in range(4)]
         self.costs = StepCosts()
@@ -74,14 +79,14 @@ class StepCostModel:
         w0, w1, w2, w3 = self._weights
         predicted = w0 + w1 * x1 + w2 * x2 + w3 * x3
         seconds = cost.seconds
-        if known.steps > 32:
-            seconds = min(seconds, 4.0 * max(predicted, known.fixed))
+        if known.steps:
+            seconds = min(seconds, 2.0 * max(predicted, known.fixed))
         p0, p1, p2, p3 = px = [r0 + r1 * x1 + r2 * x2 + r3 * x3 for r0, r1, r2, r3 in covariance]
-        gain_of = self._forgetting + (p0 + x1 * p1 + x2 * p2 + x3 * p3)
+        gain_of = FORGETTING + (p0 + x1 * p1 + x2 * p2 + x3 * p3)
         gains = [p / gain_of for p in px]
         error = seconds - predicted
         w0, w1, w2, w3 = self._weights = [w + g * error for w, g in zip((w0, w1, w2, w3), gains, strict=True)]
-        grow = 1.0 / self._forgetting
+        grow = 1.0 / FORGETTING
         if covariance[0][0] + covariance[1][1] + covariance[2][2] + covariance[3][3] > _WINDUP:
             grow = 1.0
         self._covariance = [
@@ -93,6 +98,7 @@ class StepCostModel:
             per_token=max(w1 / _SCALE[1], 1e-8),
             per_sequence=max(w2, 0.0) / _SCALE[2],
             per_context=max(w3, 0.0) / _SCALE[3],
-            recent_step=known.recent_step + 0.05 * (cost.seconds - known.recent_step),
+            recent_step=known.recent_step + RECENT * (cost.seconds - known.recent_step),
+            error=known.error + RECENT * (abs(error) - known.error),
             steps=known.steps + 1,
         )

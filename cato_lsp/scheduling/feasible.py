@@ -1,4 +1,4 @@
-"""The greatest number of promises that can all be kept."""
+"""The largest set of jobs that can all be on time."""
 
 from __future__ import annotations
 
@@ -21,24 +21,26 @@ class Job(Generic[T]):
     due: float
     """Seconds from now."""
     weight: float
-    """What it costs to keep it: `work`, or more for someone who has had more than a fair share."""
+    """The heaviest job is given up first. With the work as the weight, the most jobs are kept."""
 
 
 def keep_most(
     jobs: Iterable[Job[T]], *, overhead: float, step: float, before: float = 0.0
-) -> tuple[list[Job[T]], list[Job[T]], float]:
-    """Split jobs into those to keep, in order of due time, and those to give up; and the work kept.
+) -> tuple[list[Job[T]], list[Job[T]]]:
+    """Split jobs into those to keep, in order of due time, and those to give up.
 
     Moore and Hodgson's rule (1968): take jobs by due time; whenever one would be late, give up the heaviest
-    taken so far. With weight = work this keeps the greatest number that one machine can. The machine works in
-    steps of at most `step` seconds, each of which spends `overhead` seconds on other things; `before` is work
-    that goes first.
+    taken so far. With weight = work this keeps the largest number that one machine can.
+
+    :param overhead: seconds of each step that go to other things.
+    :param step: seconds that a step may take.
+    :param before: seconds of work that goes first.
     """
     heap: list[tuple[float, int, Job[T]]] = []
     given_up: set[int] = set()
     total = before
     room = step - overhead
-    stretch = step / room if room > 0.05 * step else 20.0
+    stretch = step / room
     ordered = sorted(jobs, key=attrgetter("due"))
     for position, job in enumerate(ordered):
         heappush(heap, (-job.weight, position, job))
@@ -49,4 +51,4 @@ def keep_most(
             given_up.add(index)
     kept = [job for position, job in enumerate(ordered) if position not in given_up]
     lost = [job for position, job in enumerate(ordered) if position in given_up]
-    return kept, lost, total
+    return kept, lost

@@ -14,7 +14,8 @@ _PRIOR = {
     TaskKind.TRANSLATION: 1000,
     TaskKind.WARMUP: 1,
 }
-_WINDOW = 128
+WINDOW = 128
+"""Answers of a kind that are remembered."""
 
 
 class AnswerLengths:
@@ -24,14 +25,14 @@ class AnswerLengths:
     holds against that until it is outnumbered.
     """
 
-    def __init__(self, weight: int = 8) -> None:
-        self._recent = {kind: deque([length] * weight, _WINDOW) for kind, length in _PRIOR.items()}
+    def __init__(self, weight: int = WINDOW // 16) -> None:
+        self._recent = {kind: deque([length] * weight, WINDOW) for kind, length in _PRIOR.items()}
         self._sorted = {kind: sorted(lengths) for kind, lengths in self._recent.items()}
 
     def add(self, kind: TaskKind, length: int) -> None:
         """An answer ended by itself after `length` tokens."""
         recent, ordered = self._recent[kind], self._sorted[kind]
-        if len(recent) == _WINDOW:
+        if len(recent) == WINDOW:
             del ordered[bisect_right(ordered, recent[0]) - 1]
         recent.append(length)
         insort(ordered, length)

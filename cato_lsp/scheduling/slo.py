@@ -43,7 +43,7 @@ class Slo:
     """When the first (TTFT) or the last (E2E) token is due; ``math.inf`` for background work."""
     client: str
     """The session that pays for it: one editor window."""
-    stage: int = 0
-    """Position of the call in its task's sequence of calls, from 0."""
+    weight: float = 1.0
+    """How much meeting this deadline counts against meeting others; see `sla.weights`."""
     queue_penalty: float = 0.0
     """Seconds that the call stands further back in the line of E2E prompts than by its deadline."""

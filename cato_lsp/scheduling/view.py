@@ -13,7 +13,7 @@ from cato_lsp.scheduling.slo import Slo
 class RequestView:
     """One unfinished request. The scheduler keeps one object per request and updates it every step.
 
-    Counts are tokens. The object is the policy's to read; only `note` is its own to write.
+    Counts are tokens. A policy only reads it.
     """
 
     id: str
@@ -32,13 +32,6 @@ class RequestView:
     """Tokens that could be computed now: what is left of the prefill, or 1 (more when speculating) for a decode."""
     generated: int = 0
     """Tokens answered so far (the engine has seen them), over all preemptions."""
-    preemptions: int = 0
-    note: dict[str, float] = field(default_factory=dict[str, float])
-
-    @property
-    def answered(self) -> bool:
-        """Whether the first token is out, so that a promise on it is settled."""
-        return self.generated > 0
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Which brackets and quotes of a piece of code stay open or close something opened before it."""
+"""Scans code for brackets and quotes that stay open, or that close one opened before."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ CLOSER_OF = dict(zip(OPENERS, CLOSERS, strict=True))
 
 @dataclass(slots=True)
 class BracketScan:
-    """A running scan; feed it text in pieces. Strings end with their line; comments are not known."""
+    """A scan of text in pieces. Strings end with their line; comments are not recognized."""
 
     quotes: str = "\"'"
     quote: str = ""
     """The quote of the string the scan is in, empty outside of strings."""
     open: list[str] = field(default_factory=list[str])
-    """Closers that are owed, the innermost last."""
+    """Closers that are missing, the innermost last."""
     unmatched: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     """Offset and character of each closer (or closing quote) whose opener lies before the scanned text."""
     offset: int = 0

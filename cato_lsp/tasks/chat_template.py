@@ -1,7 +1,7 @@
-"""A model's own chat template, rendered so that what a person wrote cannot become a control token.
+"""Renders a model's chat template so that user text cannot become a control token.
 
-The template is run with stand-ins for the contents, in jinja2's sandbox. Only the text between the stand-ins, which is
-the template's own, is read with the vocabulary's control tokens; the contents are encoded as plain text.
+The template is rendered with placeholders for the contents, in jinja2's sandbox. Only the text between the placeholders
+is encoded with control tokens. The contents are encoded as plain text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _STAND_IN_PATTERN = re.compile("\ue000(\\d+)\ue001")
 
 
 class ChatTemplateError(ValueError):
-    """The template cannot be used; the message says why."""
+    """The template cannot be used. The message says why."""
 
 
 class ChatTemplate:
@@ -58,14 +58,14 @@ class ChatTemplate:
             raise ChatTemplateError(f"not a template: {error}") from error
 
     def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
-        """The prompt's tokens for messages ``(role, content)``, up to where the answer begins.
+        """The tokens of messages ``(role, content)``, up to the start of the answer.
 
         :raises ChatTemplateError: if the template refuses the messages, loses one or changes it.
         """
         try:
             return self._encode(messages)
         except TemplateError as error:
-            if len(messages) > 1 and messages[0][0] == "system":  # some templates know no system role
+            if len(messages) > 1 and messages[0][0] == "system":  # some templates have no system role
                 (_, system), (role, content), *rest = messages
                 return self.encode([(role, f"{system}\n\n{content}"), *rest])
             raise ChatTemplateError(f"the template refuses: {error}") from error
@@ -95,7 +95,7 @@ class ChatTemplate:
 def read_chat_template(folder: Path, tokenizer: Tokenizer, now: datetime | None = None) -> ChatTemplate | None:
     """The template of a model folder; ``None`` if it has none.
 
-    :raises ChatTemplateError: if it has one that cannot be used: it is rendered once to see.
+    :raises ChatTemplateError: if it cannot be used; it is rendered once as a check.
     """
     config = _read(folder / "tokenizer_config.json")
     source: object = config.get("chat_template")

@@ -1,4 +1,4 @@
-"""Inline completion: from a cursor to a prompt, and from the model's answer to the text that is shown."""
+"""Inline completion: from the cursor to a prompt, and from the model's answer to the completion."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cato_lsp.tasks.tokenizer import Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class SelectedCompletion:
-    """The item selected in the editor's completion menu: its text stands for ``[start, end)``."""
+    """The item selected in the editor's completion menu; it would replace ``[start, end)``."""
 
     start: int
     end: int
@@ -31,7 +31,7 @@ class SelectedCompletion:
 
 @dataclass(frozen=True, slots=True)
 class CompletionRequest:
-    """What an editor asks: a completion at a cursor.
+    """A request for a completion at a cursor.
 
     Offsets count code points of ``snapshot.text``; those out of range are moved to the nearest end.
     """
@@ -39,7 +39,7 @@ class CompletionRequest:
     snapshot: Snapshot
     offset: int
     invoked: bool = False
-    """A person asked for it, as opposed to the editor while typing."""
+    """The user invoked it, as opposed to the editor while typing."""
     selected: SelectedCompletion | None = None
 
     def composed(self) -> tuple[Snapshot, int]:
@@ -50,10 +50,10 @@ class CompletionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Text that takes the place of ``[start, end)``, a range of code points on one line.
+    """Text that replaces ``[start, end)``, a range of code points on one line.
 
-    The range begins with the word before the cursor (or is the range of the selected menu item), and the text
-    with what stands there, so that an editor can go on showing the item while a person types along.
+    The range begins with the word before the cursor (or is the range of the selected menu item), and the text repeats
+    that word. So the editor can keep showing the completion while the user types along.
     """
 
     start: int
@@ -66,8 +66,8 @@ class Completion:
         return _Target.of(request).completion(insertion, 0)
 
     def follow_up(self, request: CompletionRequest) -> CompletionRequest:
-        """The request that is likely once it is accepted: right behind it or, where it ends its line, on the next one,
-        indented as editors do it.
+        """The likely next request after it is accepted: right after it or, if it ends its line, on the next line with
+        the editor's indentation.
         """
         snapshot, offset = request.snapshot, self.start + len(self.text)
         text = self.apply(snapshot.text)
@@ -78,7 +78,7 @@ class Completion:
         return CompletionRequest(replace(snapshot, text=text), offset)
 
     def inserted(self, request: CompletionRequest) -> str | None:
-        """What the completion of a request inserts at the cursor; ``None`` if it replaces text behind it."""
+        """The text that is inserted at the cursor; ``None`` if text after the cursor is replaced."""
         target = _Target.of(request)
         return self.text[len(target.typed) :] if self.end == target.end else None
 
@@ -89,26 +89,26 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class CompletionLimits:
-    """How long prompts and answers may be."""
+    """Limits of prompts and answers."""
 
     prompt_tokens: int = 1536
     context_tokens: int | None = None
-    """Most tokens of other files in a prompt; ``None``: as the model has learned it."""
+    """Most tokens of other files in a prompt; ``None``: depends on the model."""
     line_tokens: int = 48
     """Most tokens of an answer that fills a line."""
     block_tokens: int = 160
     """Most tokens of an answer of several lines."""
     max_lines: int = 12
     in_comments: bool = True
-    """Whether something is offered in comments and docstrings while typing."""
+    """Whether completions are offered in comments and docstrings while typing."""
 
 
 class CompletionPrompter:
     """Plans completions for one model.
 
     :param tokenizer: the model's tokenizer.
-    :param family: its FIM format; with :data:`cato_lsp.tasks.families.PLAIN`, what follows the cursor is
-        unknown to the model, and only shaping heeds it.
+    :param family: its FIM format; with :data:`cato_lsp.tasks.families.PLAIN`, the model does not see the text
+        after the cursor; only postprocessing uses it.
     :param limits: token budgets; prompt and answer together must fit the model's context.
     :raises ValueError: if the vocabulary lacks a token of the family.
     """
@@ -130,13 +130,13 @@ class CompletionPrompter:
 
     @property
     def reads_other_files(self) -> bool:
-        """Whether prompts have room for other files' code."""
+        """Whether prompts contain code of other files."""
         return self._builder.reads_other_files
 
     def plan(self, request: CompletionRequest, context: FileContext = NO_CONTEXT) -> CompletionPlan | None:
-        """How to ask the model, or ``None`` where nothing sensible can be offered.
+        """The call for a request, or ``None`` where no sensible completion is possible.
 
-        :param context: what it is told of other files; what is excluded has been left out.
+        :param context: code of other files, without excluded files.
         """
         target = _Target.of(request)
         if not request.invoked and _is_hopeless(target):
@@ -167,11 +167,11 @@ class CompletionPrompter:
 
 @dataclass(frozen=True, slots=True)
 class CompletionPlan:
-    """One call to the model and the way to read its answer."""
+    """One call to the model, and how to read its answer."""
 
     prompt_ids: list[int]
     cut: CutWord | None
-    """What the answer has to begin with. Its ``text`` is no part of what a stream is fed."""
+    """The cut word that the answer must begin with. The text fed to a stream does not contain it."""
     tail: list[int]
     """The tokens before the answer, and"""
     document: list[int]
@@ -185,12 +185,12 @@ class CompletionPlan:
     markers: tuple[str, ...]
 
     def stream(self) -> CompletionStream:
-        """A fresh reader of one answer to this plan."""
+        """A new reader of one answer to this plan."""
         return CompletionStream(self)
 
 
 class CompletionStream:
-    """Reads one answer as it arrives. It can be asked for a result at any time."""
+    """Reads one answer as it arrives. A result is available at any time."""
 
     def __init__(self, plan: CompletionPlan) -> None:
         self._plan = plan
@@ -205,11 +205,11 @@ class CompletionStream:
 
     @property
     def text(self) -> str:
-        """The raw answer so far, as far as it is to be kept."""
+        """The raw answer so far, without text after its end."""
         return self._rules.text
 
     def feed(self, delta: str) -> bool:
-        """Take more of the answer; true when it is complete and the call can be aborted."""
+        """Add the next part of the answer. Returns true when it is complete and the call can be aborted."""
         return self._rules.feed(delta) is not None
 
     def end_before(self, text: str) -> None:
@@ -225,8 +225,8 @@ class CompletionStream:
     def result(self, *, cut: bool = False) -> Completion | None:
         """The completion to show, ``None`` for nothing.
 
-        :param cut: the answer was ended by its deadline or its longest length, not by the model: only what
-            is sound of it is given. Without meaning for an answer that the stop rules called complete.
+        :param cut: the answer was ended by the time limit or its length limit, not by the model: its usable part is
+            returned. Has no effect on an answer that the stop rules ended.
         """
         plan, rules = self._plan, self._rules
         raw = f"{rules.text}\n" if rules.broken_off else rules.text
@@ -242,7 +242,7 @@ class CompletionStream:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Where an answer goes: the text as the model sees it, and the range of the document it stands for."""
+    """The place of an answer: the text as the model sees it, and the range of the document that is replaced."""
 
     text: str
     """The document, with the selected menu item in place."""
@@ -250,7 +250,7 @@ class _Target:
     start: int
     """Where in the document the replaced range begins."""
     end: int
-    """Where it ends, what shaping adds left out."""
+    """Where it ends, without what postprocessing adds."""
     typed: str
     """Text between ``start`` and the gap; the completion repeats it."""
 
@@ -268,12 +268,12 @@ class _Target:
         return cls(text, offset, start, offset, text[start:offset])
 
     def completion(self, text: str, replaced: int) -> Completion:
-        """The completion that puts ``text`` into the gap and takes away ``replaced`` characters after it."""
+        """The completion that inserts ``text`` and removes ``replaced`` characters after the cursor."""
         return Completion(self.start, self.end + replaced, self.typed + text)
 
 
 def _is_usable(selected: SelectedCompletion, text: str) -> bool:
-    """The range lies within one line of the document; an editor that breaks at a lone carriage return too agrees."""
+    """Whether the range is within one line, also for editors that break lines at a lone carriage return."""
     start, end = selected.start, selected.end
     if not 0 <= start <= end <= len(text) or (end and text[end - 1 : end + 1] == "\r\n"):
         return False
@@ -281,7 +281,7 @@ def _is_usable(selected: SelectedCompletion, text: str) -> bool:
 
 
 def _is_hopeless(target: _Target) -> bool:
-    """A cursor inside of a word, or an empty document: nobody waits for a suggestion there."""
+    """Whether the cursor is inside a word or the document is empty: completions are not useful there."""
     text, offset = target.text, target.offset
     before, after = text[max(0, offset - 1) : offset], text[offset : offset + 1]
     return (_is_word(before) and _is_word(after)) or not text.strip()
@@ -292,7 +292,7 @@ def _is_word(character: str) -> bool:
 
 
 def _within(text: str, offset: int) -> int:
-    """The nearest offset that lies in the text and not between the two characters of a line ending."""
+    """The nearest offset that is in the text and not inside a line ending."""
     offset = max(0, min(offset, len(text)))
     return offset - 1 if text[offset - 1 : offset + 1] == "\r\n" and offset > 0 else offset
 

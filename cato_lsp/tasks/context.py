@@ -1,7 +1,7 @@
-"""Code of other files that may help with a completion: what was looked at lately, and what is imported.
+"""Code of other files that may help with a completion: recently viewed code, and definitions of imports.
 
-All of it is chosen ahead and then held still: a chunk that came, went or moved would change the beginning of the
-prompt, and the engine would have to read all of it again.
+It is chosen in advance and then kept: adding, removing or moving a chunk would change the start of the prompt, and the
+engine would have to prefill all of it again.
 """
 
 from __future__ import annotations
@@ -24,43 +24,42 @@ _WORD = re.compile(r"[^\W\d]\w{2,}")
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Whole lines of another file."""
+    """A few whole lines of another file."""
 
     uri: str
     path: str
-    """As the model is told."""
+    """The path that the model sees."""
     text: str
     """Line endings are plain line feeds."""
 
     def similarity(self, other: Chunk) -> float:
-        """Share of their lines that both have, 0 to 1."""
+        """Share of lines that both chunks have, 0 to 1."""
         mine, theirs = ({line.strip() for line in each.text.split("\n")} - {""} for each in (self, other))
         return len(mine & theirs) / max(1, len(mine | theirs))
 
 
 @dataclass(frozen=True, slots=True)
 class FileContext:
-    """What the model is told of other files."""
+    """The code of other files in a prompt."""
 
     chunks: tuple[Chunk, ...] = ()
-    """In the order of the prompt: the most telling last, next to the document."""
+    """In the order of the prompt: the most relevant chunk is last, next to the document."""
     repository: str = ""
     """Name of the folder that the files are in."""
 
     def allowed(self, exclusion: Exclusion) -> FileContext:
-        """What of it may be shown to a model."""
+        """The chunks that a model may see."""
         kept = tuple(chunk for chunk in self.chunks if not exclusion.forbids_reading(chunk.uri, chunk.text))
         return FileContext(kept, self.repository)
 
 
 class ChunkRing:
-    """The chunks that were edited or looked at last.
+    """The chunks that were edited or viewed last.
 
-    A chunk takes the place of those that are much like it: older states of the same lines, mostly (the idea is
-    llama.vim's).
+    A new chunk replaces similar ones, which are mostly older states of the same lines (the idea is from llama.vim).
 
     :param most: chunks remembered.
-    :param alike: similarity from which on a chunk takes another's place.
+    :param alike: similarity at which a chunk replaces another one.
     """
 
     def __init__(self, most: int = 16, alike: float = 0.5) -> None:
@@ -68,7 +67,7 @@ class ChunkRing:
         self._alike = alike
 
     def add(self, chunk: Chunk) -> None:
-        """Remember a chunk as the newest."""
+        """Add a chunk as the newest."""
         kept = [each for each in self._chunks if each.similarity(chunk) < self._alike]
         self._chunks.clear()
         self._chunks.extend([*kept, chunk])
@@ -79,7 +78,7 @@ class ChunkRing:
 
 
 def chunk_around(snapshot: Snapshot, offset: int, path: str) -> Chunk | None:
-    """The lines around an offset; ``None`` where there is nothing to see."""
+    """The lines around an offset; ``None`` if there are hardly any."""
     text = snapshot.text
     start = end = max(0, min(offset, len(text)))
     for _ in range(CHUNK_LINES // 2):
@@ -91,7 +90,7 @@ def chunk_around(snapshot: Snapshot, offset: int, path: str) -> Chunk | None:
 
 
 def most_telling(chunks: Iterable[Chunk], near: str) -> list[Chunk]:
-    """Chunks by the share of their identifiers that occur in ``near`` too, the most telling last."""
+    """Chunks sorted by the share of their identifiers that also occur in ``near``, the largest share last."""
     known = set(_WORD.findall(near))
 
     def telling(chunk: Chunk) -> float:

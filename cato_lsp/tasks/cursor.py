@@ -1,4 +1,4 @@
-"""The surroundings of a cursor, as stop rules and shaping see them."""
+"""The surroundings of a cursor, for stop rules and postprocessing."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from cato_lsp.tasks.languages import DocumentLanguage, language_of, parser_of, s
 from cato_lsp.tasks.window import plain
 
 _REACH = 4000
-"""Characters looked at on each side; keeps every rule independent of the length of the document."""
+"""Characters on each side that rules read, so that their cost does not depend on the document's length."""
 _ONLY_CLOSERS = frozenset(")]}>\"'`,;: \t")
 
 
 class Mode(StrEnum):
-    """How much an answer may hold."""
+    """The extent of an answer."""
 
     LINE = "line"
     """The rest of the current line."""
@@ -26,7 +26,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Text around a cursor, bounded, with plain line feeds."""
+    """A bounded part of the text around a cursor, with line feeds as line endings."""
 
     above: str
     """Lines above the current one."""
@@ -55,12 +55,12 @@ class Cursor:
 
     @property
     def on_blank_line(self) -> bool:
-        """Nothing but blanks stands before the cursor on its line."""
+        """Whether the line has only blanks before the cursor."""
         return not self.line.strip()
 
     @property
     def has_code_after(self) -> bool:
-        """The rest of the line is more than brackets, quotes and punctuation that close something."""
+        """Whether the rest of the line has more than closing brackets, quotes and punctuation."""
         return not _ONLY_CLOSERS.issuperset(self.rest)
 
     @property
@@ -75,23 +75,23 @@ class Cursor:
 
     @property
     def quote(self) -> str:
-        """The quote of the string the cursor is in, as far as its line tells."""
+        """The quote of the string that the cursor is in, judged by its line."""
         return scan(self.line, quotes=self.language.quotes).quote
 
     @property
     def in_comment(self) -> bool:
-        """The cursor stands in a comment or in a string that spans lines, as docstrings do."""
+        """Whether the cursor is in a comment, or in a string that may span lines, such as a docstring."""
         language, above = self.language, self.above.removesuffix("\n")
         if language.is_comment(self.line) or _in_long_string(language, f"{above}\n{self.line}"):
             return True
         return _in_text(language, above, self.line, self.rest, self.below) == "comment"
 
     def lines_below(self) -> list[str]:
-        """The lines below that hold something."""
+        """The non-empty lines below."""
         return [line for line in self.below.split("\n") if line.strip()]
 
     def lines_above(self) -> list[str]:
-        """The lines above that hold something, the nearest last."""
+        """The non-empty lines above, the nearest last."""
         return [line for line in self.above.split("\n") if line.strip()]
 
 
@@ -106,7 +106,7 @@ def _mode(language: DocumentLanguage, above: str, line: str, rest: str, below: s
 
 
 def _in_comment_or_string(language: DocumentLanguage, above: str, line: str, rest: str, below: str) -> bool:
-    """Whether the cursor stands inside of a comment or string, by the grammar or else by the lines alone."""
+    """Whether the cursor is inside a comment or string, by the grammar or else by the lines alone."""
     if _in_long_string(language, f"{above}\n{line}"):
         return True
     if parser_of(language.id) is None:
@@ -131,10 +131,9 @@ def _in_text(language: DocumentLanguage, above: str, line: str, rest: str, below
 
 
 def _in_long_string(language: DocumentLanguage, before: str) -> bool:
-    """Whether ``before`` ends in a string that spans lines and is not closed yet, which a parser cannot know.
+    """Whether ``before`` ends in an open string that spans lines, which a parser cannot detect.
 
-    ``before`` may begin anywhere, so quotes cannot be counted from its start: the last one is judged by where
-    it stands.
+    ``before`` may begin anywhere, so quotes cannot be counted from its start. The last one is judged by its position.
     """
     at, quote = max((before.rfind(quote), quote) for quote in language.long_quotes or ("\0",))
     if at < 0 or len(quote) < 3:

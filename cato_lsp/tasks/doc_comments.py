@@ -1,4 +1,4 @@
-"""Documentation of a symbol in the convention of its language, at the place where it belongs.
+"""Writes the documentation of a symbol at the place and in the style of its language.
 
 Python: a docstring, the body's first statement (PEP 257). JavaScript, TypeScript, Java, C and C++: a ``/** */`` comment
 above (JSDoc, Javadoc, Doxygen). Go: ``//`` lines above that begin with the name (Go Doc Comments). Rust: ``///`` lines
@@ -23,12 +23,12 @@ _NARROWEST = 30
 
 
 def has_convention(language: str) -> bool:
-    """Whether it is known how the language documents a symbol."""
+    """Whether documentation can be written in the language."""
     return language_of(language).doc_style is not None
 
 
 def document(outline: Outline, symbol: Symbol, prose: str) -> Edit:
-    """The edit that gives ``symbol`` the documentation ``prose``, in place of what it has.
+    """The edit that sets the documentation of ``symbol`` to ``prose``.
 
     :param prose: plain sentences; paragraphs are parted by blank lines.
     """
@@ -60,7 +60,7 @@ def _docstring(outline: Outline, symbol: Symbol, prose: str) -> Edit:
     text, body = outline.text, symbol.body
     line_start = text.rfind("\n", 0, body.start) + 1
     before_body = text[line_start : body.start]
-    if before_body.strip():  # the body stands on the line of the head
+    if before_body.strip():  # the body is on the line of the head
         margin = leading_blanks(text[text.rfind("\n", 0, symbol.head) + 1 :]) + _style(outline).render(
             _style(outline).width
         )
@@ -76,7 +76,7 @@ def _docstring(outline: Outline, symbol: Symbol, prose: str) -> Edit:
 
 
 def _quoted(prose: str, margin: str) -> str:
-    safe = prose.replace("\\", "\\\\").replace('"""', "'''")
+    safe = _printable(prose).replace("\\", "\\\\").replace('"""', "'''")
     width = _WIDTH - len(margin)
     lines = _wrapped(safe, width - len('"""'))
     if len(lines) == 1 and not lines[0].endswith('"') and len(lines[0]) + 2 * len('"""') <= max(width, _NARROWEST):
@@ -92,7 +92,7 @@ def _comment_above(outline: Outline, symbol: Symbol, prose: str) -> Edit:
     mark = language_of(language).doc_mark
     if language == "go" and symbol.name and not prose.startswith(symbol.name):
         prose = f"{symbol.name} {_lowered(prose)}"
-    lines = _wrapped(prose.replace("*/", "* /"), _WIDTH - len(margin) - 3)
+    lines = _wrapped(_printable(prose).replace("*/", "* /"), _WIDTH - len(margin) - 3)
     if mark:
         block = f"\n{margin}".join(f"{mark}{line}".rstrip() for line in lines)
     elif len(lines) == 1:
@@ -101,7 +101,7 @@ def _comment_above(outline: Outline, symbol: Symbol, prose: str) -> Edit:
         block = "\n".join(["/**", *(f"{margin} * {line}".rstrip() for line in lines), f"{margin} */"])
     if symbol.doc is not None:
         return Edit(symbol.doc.start, symbol.doc.end, block)
-    if text[line_start : symbol.span.start].strip():  # something else stands before it on its line
+    if text[line_start : symbol.span.start].strip():  # other code is before it on its line
         return Edit(symbol.span.start, symbol.span.start, f"{block}\n{margin}")
     top = _above_attributes(text, line_start) if language == "rust" else line_start
     return Edit(top, top, f"{margin}{block}\n")
@@ -123,18 +123,22 @@ def _style(outline: Outline) -> Indentation:
 
 
 def _wrapped(prose: str, width: int) -> list[str]:
-    """Lines of at most ``width`` characters, without control characters."""
+    """Lines of at most ``width`` characters."""
     lines: list[str] = []
     for paragraph in re.split(r"\n\s*\n", prose.strip()):
         if lines:
             lines.append("")
-        clean = "".join(each for each in paragraph if each.isprintable() or each in "\n\t")
-        for line in clean.split("\n"):
+        for line in paragraph.split("\n"):
             hanging = "  " if line.lstrip().startswith("- ") else ""
             lines += textwrap.wrap(
                 line, max(width, _NARROWEST), subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
             )
     return lines or ["..."]
+
+
+def _printable(text: str) -> str:
+    """The text without control characters: removed after quoting, one could join the parts of a delimiter again."""
+    return "".join(each for each in text if each.isprintable() or each in "\n\t")
 
 
 def _lowered(prose: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Text that takes the place of the characters ``[start, end)`` of a snapshot."""
+    """Text that replaces the characters ``[start, end)`` of a snapshot."""
 
     start: int
     end: int

@@ -1,6 +1,6 @@
-"""Which documents are never shown to the model: switched off by a person, or likely to hold secrets.
+"""Documents that no model sees: excluded by the user, or likely to contain secrets.
 
-What cannot be judged counts as secret: a URI that cannot be read, a link that cannot be followed.
+In doubt a document is excluded: a URI that cannot be parsed, a link that cannot be followed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SECRET_GLOBS = (
     "**/.kube/config",
     "**/.docker/config.json",
 )
-"""Names of files that hold keys and passwords; letter case does not matter."""
+"""Names of files with keys and passwords; case-insensitive."""
 
 _KEY_NAME = "PRIVATE KEY"
 _KEY_HEADER = re.compile(r"-----BEGIN [A-Z ]*\Z")
@@ -62,15 +62,15 @@ _MENTIONS = 200
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """What a person has switched off, besides what is secret anyway."""
+    """The user's exclusions, in addition to secret files."""
 
     languages: tuple[str, ...] = ()
     """LSP language ids that get no completions."""
     globs: tuple[str, ...] = ()
-    """Files that are never read. A pattern without a slash means a file's name, anywhere."""
+    """Files that are never read. A pattern without a slash matches file names in any folder."""
 
     def forbids_reading(self, uri: str, text: str = "") -> bool:
-        """Whether nothing of the document may go to the model, whoever asks."""
+        """Whether no model may see the document, for any kind of task."""
         return _is_secret(uri) or _matches(uri, self.globs) or _holds_private_key(text)
 
     def forbids_completion(self, uri: str, language: str, text: str = "") -> bool:
@@ -104,7 +104,7 @@ def _matches(uri: str, globs: tuple[str, ...]) -> bool:
 
 
 def _paths(uri: str) -> tuple[str, ...] | None:
-    """The document's path, and the one that a link leads to; ``None`` if they cannot be told."""
+    """The document's path, and the target if it is a link; ``None`` if they cannot be determined."""
     try:
         parts = urlsplit(uri)
         path = unquote(parts.path, errors="strict")
@@ -137,6 +137,6 @@ def _expression(piece: str) -> str:
         try:
             re.compile(f"[{inner}]")
         except re.error:
-            return ".*"  # what cannot be read excludes rather too much
+            return ".*"  # an invalid pattern excludes too much rather than too little
         return f"[{'^' if negated else ''}{inner}]"
     return re.escape(piece)

@@ -1,4 +1,4 @@
-"""How each family of code models wants a fill-in-the-middle (FIM) prompt written: the formats, as data.
+"""The fill-in-the-middle (FIM) prompt formats of the families of code models.
 
 Sources: Bavarian et al. 2022 (arXiv:2207.14255) for PSM and SPM; StarCoder2 (arXiv:2402.19173, section 5.2);
 Code Llama (arXiv:2308.12950, section 2.3, and its reference ``infilling_prompt_tokens``); DeepSeek-Coder
@@ -210,8 +210,7 @@ CODESTRAL = FimFamily(
     reserved_by=("<SPECIAL_20>", "<SPECIAL_100>", "<SPECIAL_999>"),
 )
 PLAIN = FimFamily(name="plain", order=Order.PLAIN)
-"""The fall-back for a model without FIM tokens: continue the text before the cursor, blind to what follows
-it.
+"""The fallback for a model without FIM tokens: continue the text before the cursor and ignore the text after it.
 """
 
 FAMILIES = (
@@ -232,4 +231,4 @@ FAMILIES = (
     CODESTRAL,
 )
 CONTROL_TOKENS = frozenset(token for family in FAMILIES for token in family.control)
-"""Every control token of every family, whatever the model at hand."""
+"""All control tokens of all families."""

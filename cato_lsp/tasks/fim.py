@@ -1,13 +1,12 @@
 """Fill-in-the-middle prompts within a token budget, in an order that lets typing reuse the prefix cache.
 
-In the PSM order a character typed before the cursor would sit in the *middle* of the prompt, and all of the
-text after the cursor would have to be computed again. So for those families the gap is moved back to the
-start of the current line: the prompt ends in the middle token and then the line as typed so far, which the
-model continues. Typing on a line only appends. In the SPM order (Codestral) the line stands at the end
-anyway.
+In the PSM order (prefix, suffix, middle) a typed character would change the *middle* of the prompt, and everything
+after it would have to be computed again. For those families the gap is moved back to the start of the current line: the
+prompt ends in the middle token and the line as typed so far, which the model continues. Typing only appends to the
+prompt. In the SPM order (suffix, prefix, middle; Codestral) the line is at the end anyway.
 
-Blanks at the end of the line are left out (a model reads ``x =`` and writes ``" 1"`` in one token); shaping
-reconciles the answer's leading blanks with them.
+Blanks at the end of the line are left out, since a model reads ``x =`` and writes ``" 1"`` as one token. Postprocessing
+adjusts the answer's leading blanks.
 """
 
 from __future__ import annotations
@@ -23,26 +22,26 @@ from cato_lsp.tasks.window import MAX_CHARACTERS_PER_TOKEN, end_after, plain, st
 BLANKS = " \t"
 NO_CONTEXT = FileContext()
 _LINE_SHARE = 8
-"""One eighth of the budget is kept free for the current line, so that its growth never moves the windows."""
+"""One eighth of the budget is reserved for the current line, so that the windows do not move as it grows."""
 _LEFTOVER_STEPS = 16
 _TAIL, _TAIL_LINES = 16, 4
 _CONTEXT_SHARE = 4
-"""A quarter of the budget goes to other files, where the model can use them."""
+"""A quarter of the budget is for other files, if the model can use them."""
 
 
 @dataclass(frozen=True, slots=True)
 class FimPrompt:
-    """A prompt and the text its parts stand for. Line endings are plain line feeds."""
+    """A prompt and the text of its parts. Line endings are line feeds."""
 
     ids: list[int]
     before: str
-    """Text above the current line (with the head of the line, if the line is very long)."""
+    """Text above the current line (and the start of the line, if the line is very long)."""
     line: str
-    """The current line up to the cursor without blanks at its end: the answer continues this."""
+    """The current line up to the cursor, without blanks at its end. The answer continues it."""
     after: str
     """Text from the cursor on."""
     cut: CutWord | None = None
-    """The end of the line that the answer has to begin with; ``ids`` do not hold it."""
+    """The cut word that the answer must begin with; not part of ``ids``."""
     tail: list[int] = field(default_factory=list[int])
     """The tokens right before the answer, as a file that reads on has them."""
     document: list[int] = field(default_factory=list[int])
@@ -54,7 +53,7 @@ class FimPromptBuilder:
 
     :param tokenizer: the model's tokenizer.
     :param family: the model's FIM format, or :data:`cato_lsp.tasks.families.PLAIN`.
-    :param prompt_tokens: most tokens a prompt may have: what the context holds, less the answer.
+    :param prompt_tokens: most tokens of a prompt: the context length less the answer.
     :param context_tokens: most of them for other files, at most half; ``None``: a quarter, if the model has learned to
         use them.
     :raises ValueError: if a control token of the family is missing from the vocabulary or the budget holds
@@ -82,7 +81,7 @@ class FimPromptBuilder:
 
     @property
     def reads_other_files(self) -> bool:
-        """Whether there is room for other files, and a way to name them."""
+        """Whether the budget and the format allow other files."""
         return self._context_tokens > 0 and bool(self._separator(self._family.file_separator))
 
     def build(
@@ -152,9 +151,7 @@ class FimPromptBuilder:
         return start, end
 
     def _line_cut(self, text: str, line_start: int, offset: int, room: int) -> int:
-        """Where the part of the line begins that stays at the end of the prompt; in jumps, for lines that
-        are long.
-        """
+        """Start of the part of the line that stays at the end of the prompt. It moves in steps on very long lines."""
         cut = line_start
         excess = offset - line_start - room * MAX_CHARACTERS_PER_TOKEN
         if excess > 0:

@@ -1,4 +1,4 @@
-"""Generate: the body of a function from its signature and documentation, or code from the comment above."""
+"""Generate: the body of a function from its signature and documentation, or code from a comment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cato_lsp.tasks.task import TaskRequest, TaskResult
 EXPECTED_TOKENS = 120
 MOST_TOKENS = 512
 _CONTEXT_SHARE = 3
-"""A third of the prompt's room may be used for the code above."""
+"""The code above may use a third of the context."""
 
 _STUB = re.compile(
     r"(?:pass|\.\.\.|raise NotImplementedError(?:\(.*\))?|return|throw new [\w.]+\(.*\);?|"
@@ -36,10 +36,10 @@ _HEADS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class GenerationTarget:
-    """Where code is wanted: ``[start, end)`` is replaced by ``before`` + code + ``after``."""
+    """The place of generated code: ``[start, end)`` is replaced by ``before`` + code + ``after``."""
 
     head: str
-    """What the code follows from: signature and documentation, or a comment; ends in a line feed."""
+    """The source of the code: signature and documentation, or a comment. Ends in a line feed."""
     start: int
     end: int
     before: str
@@ -51,7 +51,7 @@ class GenerationTarget:
 
 
 def generation_target(snapshot: Snapshot, offset: int) -> GenerationTarget | None:
-    """What could be generated for a cursor at ``offset``; ``None`` where there is nothing to write from."""
+    """The target for a cursor at ``offset``; ``None`` if no signature or comment is there."""
     outline = outline_of(snapshot.text, snapshot.language)
     language = language_of(snapshot.language)
     default = Indentation(tabs=language.tabs, width=language.indent_width)
@@ -131,7 +131,7 @@ class Generation:
         return TaskResult(self._edit(whole), unverified=True) if any(line.strip() for line in whole) else None
 
     def _parses(self, edit: Edit) -> bool:
-        """The document is free of errors with the edit; or had some before, and none are in the edit."""
+        """Whether the document has no syntax errors after the edit, or had some before and none within the edit."""
         text, language = self._snapshot.text, self._snapshot.language
         if not syntax_errors(edit.apply(text), language):
             return True
@@ -157,9 +157,9 @@ class Generation:
 
 
 def reindented(code: str, margin: str, level: str) -> str:
-    """``code`` with every line behind ``margin``, however the model has indented it.
+    """``code`` with every line indented by ``margin``, however the model has indented it.
 
-    A model that continues a line leaves the indentation of the first line out; then the others tell.
+    A model that continues a line omits the indentation of the first line. Then the other lines determine it.
     """
     lines = code.replace("\t", level if "\t" not in level else "\t").split("\n")
     first, rest = lines[0], textwrap.dedent("\n".join(lines[1:]))
@@ -175,7 +175,7 @@ def reindented(code: str, margin: str, level: str) -> str:
 
 
 def _stub_above(outline: Outline, line_start: int, line_end: int, level: str) -> GenerationTarget | None:
-    """The stub that ends above an empty line which is indented as its body: where a person goes on to write."""
+    """The stub above an empty line with the indentation of its body: where the user continues to write."""
     text = outline.text
     indent = text[line_start:line_end]
     end = len(text[:line_start].rstrip())
@@ -204,7 +204,8 @@ def _stub(outline: Outline, symbol: Symbol, level: str) -> GenerationTarget | No
         after = ""
     else:
         start, end = start + 1, end - 1
-        if text[start - 1 : start] != "{" or not _STUB.match(_without_comments(text[start:end], outline.language)):
+        has_braces = text[start - 1 : start] == "{" and start <= end and text[end : end + 1] == "}"
+        if not has_braces or not _STUB.match(_without_comments(text[start:end], outline.language)):
             return None
         after = f"\n{leading_blanks(text[line:])}"
         top = symbol.doc.start if symbol.doc is not None else symbol.head
@@ -221,7 +222,7 @@ def _without_comments(body: str, language: str) -> str:
 
 
 def _open_head(snapshot: Snapshot, offset: int, language: DocumentLanguage, level: str) -> GenerationTarget | None:
-    """A head without any body yet, on the cursor's line or the last one that holds something above it."""
+    """A function head without a body, on the cursor's line or the last non-empty line above it."""
     text = snapshot.text
     end = _end_of_code(text, snapshot.line_end(offset))
     line_start = snapshot.line_start(end)
@@ -244,7 +245,7 @@ def _open_head(snapshot: Snapshot, offset: int, language: DocumentLanguage, leve
 
 
 def _comment(snapshot: Snapshot, offset: int, language: DocumentLanguage) -> GenerationTarget | None:
-    """The comment on the cursor's line, or right above it, with nothing below it yet."""
+    """The comment on the cursor's line or right above it, if nothing follows it."""
     text = snapshot.text
     end = _end_of_code(text, snapshot.line_end(offset))
     if "\n\n" in text[end : snapshot.line_start(offset)].replace("\r\n", "\n"):
@@ -266,7 +267,7 @@ def _end_of_code(text: str, end: int) -> int:
 
 
 def _without_head(code: str, head: str, language: str) -> str:
-    """The body, where a model has written the signature again."""
+    """The code without a signature that the model has repeated."""
     signature = next((line.strip() for line in head.split("\n") if _HEADS.match(line)), "")
     first = code.lstrip("\n").partition("\n")[0].strip()
     if not signature or first != signature:

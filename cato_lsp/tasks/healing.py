@@ -1,9 +1,9 @@
-"""Token healing: how a model goes on with a word that the cursor cuts.
+"""Token healing: lets a model continue a word that the cursor cuts.
 
-A tokenizer writes ``self._buf`` in other tokens than the same letters in ``self._buffer``, so a prompt that ends in a
-cut word shows the model a spelling that it has hardly ever read. A healed prompt ends before that word, and the answer
-has to begin with its typed letters, in whatever tokens the model likes (the idea is that of ``guidance``). A blank that
-was typed belongs to the token after it, and is treated likewise.
+A tokenizer splits ``self._buf`` into other tokens than the same letters in ``self._buffer``. A prompt that ends in a
+cut word shows the model a token sequence that is rare in its training data. A healed prompt ends before the word, and
+the answer must begin with its typed letters, in any tokens (the idea is from ``guidance``). A typed blank belongs to
+the next token and is treated in the same way.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from dataclasses import dataclass
 from cato_lsp.tasks.tokenizer import Tokenizer
 
 LONGEST = 64
-"""Characters of a cut word above which it is left as it is."""
+"""Longer cut words are not healed."""
 
 Spellings = tuple[dict[int, int], ...]
-"""For each number of characters that are written, the tokens that may follow and how many are written with each."""
+"""For each count of characters already written: the tokens that may follow, and the count after each."""
 
 
 @dataclass(frozen=True, slots=True)
 class CutWord:
-    """The end of a line, which the model is to write anew."""
+    """The end of a line, which the answer must begin with."""
 
     text: str
-    """What the prompt leaves out; nothing if it is a blank, which every prompt leaves out."""
+    """The text that the prompt leaves out; empty for a blank, which every prompt leaves out."""
     ids: list[int]
-    """The text as the tokenizer writes it on its own."""
+    """The tokens of the text on its own."""
     spellings: Spellings
-    """All the ways to write the text, or the blank; the last token may go on behind it."""
+    """All token sequences for the text, or the blank. The last token may extend beyond it."""
 
 
 class Healer:
-    """Cuts the lines of one model."""
+    """Finds the cut words of lines, for one model."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -41,7 +41,7 @@ class Healer:
         self._blank = CutWord("", [], self._spellings(" "))
 
     def heal(self, line: str) -> CutWord | None:
-        """What the answer to a line has to begin with, ``None`` where that can be written in one way only."""
+        """The cut word at the end of a line, ``None`` if it has only one token sequence."""
         if not line[-1:].strip():
             return self._blank if line[-1:] == " " and line[-2:-1].strip() else None
         text = line[self._tokenizer.last_piece(line) :]

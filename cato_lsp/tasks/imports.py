@@ -1,4 +1,4 @@
-"""What a file imports from its own project: which files that may be, and what they define, in short."""
+"""The imports of a file from its own project: the files they may refer to, and short definitions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cato_lsp.tasks.window import plain
 _REACH = 20_000
 """Characters at the start of a file that are searched for imports."""
 _SHORT_TYPE = 500
-"""Types up to so many characters are shown whole."""
+"""Types of at most this many characters are shown in full."""
 _PYTHON = re.compile(
     r"^[ \t]*(?:from[ \t]+(?P<module>\.*[\w.]*)[ \t]+import[ \t]+(?P<names>\([^)]*\)|[^\n(]+)"
     r"|import[ \t]+(?P<whole>[\w.]+))",
@@ -42,7 +42,7 @@ class Import:
 
 
 def imports_of(text: str, language: str) -> list[Import]:
-    """The imports of a text, in its order; empty for languages whose imports are not understood."""
+    """The imports of a text, in order; empty for languages without an `ImportStyle`."""
     head = plain(text[:_REACH])
     match language_of(language).import_style:
         case ImportStyle.PYTHON:
@@ -56,7 +56,7 @@ def imports_of(text: str, language: str) -> list[Import]:
 
 
 def candidates(wanted: Import, importer: PurePosixPath, root: PurePosixPath) -> Iterator[tuple[PurePosixPath, Import]]:
-    """The files below ``root`` that an import may mean, the likeliest first, each with what is wanted of it."""
+    """The files below ``root`` that an import may refer to, most likely first, each with the wanted names."""
     is_python = importer.suffix in (".py", ".pyi")
     files = (_python_files if is_python else _relative_files)(wanted, importer.parent)
     for path, part in files:
@@ -65,7 +65,7 @@ def candidates(wanted: Import, importer: PurePosixPath, root: PurePosixPath) -> 
 
 
 def definitions(text: str, language: str, wanted: frozenset[str]) -> str:
-    """The definitions of the names in short: heads of functions, types with the heads of their methods, values.
+    """Short definitions of names: function heads, types with the heads of their methods, values.
 
     :param wanted: names; empty for all public ones.
     """
@@ -97,7 +97,7 @@ def _short(text: str, symbol: Symbol, language: str) -> str:
 
 
 def _fields(text: str, symbol: Symbol, body: Span) -> list[tuple[int, str]]:
-    """The lines of a type's body that declare something, outside of its methods."""
+    """The declarations in a type's body, without its methods."""
     methods = [child.span for child in symbol.children]
     found = [(line.start(), line.group()) for line in _FIELD.finditer(text, body.start, body.end)]
     return [each for each in found if not any(span.start <= each[0] < span.end for span in methods)]
@@ -135,7 +135,7 @@ def _relative_files(wanted: Import, folder: PurePosixPath) -> Iterator[tuple[Pur
 
 
 def _resolve(folder: PurePosixPath, module: str) -> PurePosixPath:
-    """``module`` seen from ``folder``, without ``.`` and ``..``."""
+    """``module`` relative to ``folder``, with ``.`` and ``..`` resolved."""
     steps: list[str] = []
     for step in (*folder.parts, *module.split("/")):
         if step == "..":

@@ -1,4 +1,4 @@
-"""Indentation: how wide a line's is, and which style a text uses."""
+"""Indentation of lines, and the style that a text uses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Indentation:
     width: int
     """Columns of one level."""
     observed: bool = False
-    """The document itself shows the width."""
+    """Whether the document itself shows the width."""
 
     def render(self, columns: int) -> str:
         """Blanks that are ``columns`` wide in this style."""
@@ -41,10 +41,10 @@ def leading_blanks(line: str) -> str:
 
 
 def detect_indentation(lines: list[str], default: Indentation, opens_level: Callable[[str], bool]) -> Indentation:
-    """The style most lines of a document use, ``default`` where they show none.
+    """The style of most lines of a document, ``default`` if they show none.
 
-    The width of a level is how much deeper the line after a block opener usually stands; hanging indents and
-    the prose of comments do not tell.
+    The width of a level is the usual difference between a block opener and the next line. Hanging indents and comments
+    do not count.
     """
     tabs = sum(line.startswith("\t") for line in lines)
     spaces = sum(line.startswith("  ") for line in lines)

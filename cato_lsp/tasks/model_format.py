@@ -1,4 +1,4 @@
-"""What a local model folder tells about how its model wants to be asked."""
+"""The tokenizer and prompt format of a local model folder."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class ModelFormat:
     eos_token_ids: tuple[int, ...]
     """Tokens that end a text, from ``generation_config.json`` and ``config.json``."""
     context_tokens: int | None
-    """Longest sequence the model was made for, ``None`` if its ``config.json`` does not say."""
+    """Longest sequence of the model, ``None`` if ``config.json`` does not say."""
     note: str = ""
-    """What a person should know: why completion goes without fill-in-the-middle. Else empty."""
+    """A message for the user: why completion works without fill-in-the-middle. Usually empty."""
     recognised: str = ""
     """The family and what it was recognised by; empty for a model that cannot fill in the middle."""
 
@@ -63,7 +63,7 @@ def _name(folder: Path) -> str:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """The object a file holds; empty if there is none (the engine reports broken files in better words)."""
+    """The JSON object of a file; empty if it cannot be read (the engine reports broken files in detail)."""
     try:
         content: object = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,8 +1,8 @@
-"""What models are asked for code actions: one place for the words, per family of models.
+"""The prompts of code actions, per family of models.
 
-- The bundled family ``cato`` was trained on ``<|summarize|>…<|answer|>`` and its likes.
-- A model with a chat template is asked as the template has it.
-- Any other model is given plain instructions and a heading to continue.
+- The bundled family ``cato`` was trained on prompts such as ``<|summarize|>…<|answer|>``.
+- A model with a chat template gets a chat prompt.
+- Any other model gets plain instructions and a heading to continue.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _THOUGHT = re.compile(r"\A\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What goes to the model, and what may come back."""
+    """A prompt as tokens, and the tokens that end its answer."""
 
     ids: tuple[int, ...]
     stop_token_ids: tuple[int, ...] = ()
@@ -30,19 +30,19 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What is wanted, in words for any model, and in the tokens that the family ``cato`` was trained on."""
+    """A question: in words for any model, and in the format of the family ``cato``."""
 
     system: str
     request: str
-    """What to do."""
+    """The instruction."""
     source: str
-    """The code, or other text of a person, that it is about."""
+    """The user's code or text that the question is about."""
     cato: tuple[str, str] | None = None
-    """Control token, and the text after it; ``None``: the family was not trained for this."""
+    """Control token and the text after it; ``None`` if the family was not trained for this."""
 
 
 def summarize(source: str, language: str) -> Ask:
-    """Say in a sentence what a function or type does."""
+    """Ask for one or two sentences about a function or type."""
     what = language_of(language).name
     return Ask(
         "You write documentation for code. Answer with the documentation text only: plain sentences, no code, no "
@@ -54,7 +54,7 @@ def summarize(source: str, language: str) -> Ask:
 
 
 def explain(source: str, language: str) -> Ask:
-    """Explain a piece of code to a reader."""
+    """Ask for an explanation of a piece of code."""
     return Ask(
         "You explain code to the engineers who maintain it. Be exact and brief.",
         f"Explain what this {language_of(language).name} code does and how, in a few sentences.",
@@ -64,7 +64,7 @@ def explain(source: str, language: str) -> Ask:
 
 
 def combine(parts: str, language: str) -> Ask:
-    """Sum up summaries of a file's or type's parts."""
+    """Ask for one summary of the summaries of a file's or type's parts."""
     return Ask(
         "You explain code to the engineers who maintain it. Be exact and brief.",
         f"These are the parts of a piece of {language_of(language).name} code, each with what it does. Say in "
@@ -75,10 +75,10 @@ def combine(parts: str, language: str) -> Ask:
 
 
 def generate(head: str, language: str, context: str = "") -> Ask:
-    """Write the body of a function from its signature and documentation, or code from a comment.
+    """Ask for the body of a function from its signature and documentation, or for code from a comment.
 
     :param head: signature and docstring, or the comment.
-    :param context: code of the same file that may be of use.
+    :param context: code of the same file.
     """
     before = f"This is part of the same file:\n\n{context}\n\nNow write the code. " if context else ""
     return Ask(
@@ -90,7 +90,7 @@ def generate(head: str, language: str, context: str = "") -> Ask:
 
 
 def translate(source: str, language: str, target: str) -> Ask:
-    """Translate code to another language."""
+    """Ask for a translation of code to another language."""
     trained = (language, target) == ("python", "javascript")
     return Ask(
         "You translate code between programming languages. Answer with code only, without explanation and without "
@@ -102,7 +102,7 @@ def translate(source: str, language: str, target: str) -> Ask:
 
 
 def repair(translation: str, target: str, errors: str) -> Ask:
-    """Mend the syntax of a translation; the family ``cato`` was not trained for it."""
+    """Ask for a repair of a translation's syntax errors; the family ``cato`` was not trained for it."""
     return Ask(
         "You repair code. Answer with the whole corrected code only, without explanation and without Markdown.",
         f"This {language_of(target).name} code has syntax errors ({errors}). Write it without them.",
@@ -120,15 +120,15 @@ class Prompter(Protocol):
 
     @property
     def one_function_only(self) -> bool:
-        """The model knows short functions, and nothing longer or else."""
+        """Whether the model was trained on single short functions only."""
         ...
 
     def prompt(self, ask: Ask) -> Prompt | None:
-        """The prompt, ``None`` if the model cannot be asked this."""
+        """The prompt, ``None`` if the model was not trained for the question."""
         ...
 
     def count(self, text: str) -> int:
-        """Tokens of a text."""
+        """Number of tokens of a text."""
         ...
 
 
@@ -178,7 +178,7 @@ class ChatPrompter(_Base):
 
 
 class PlainPrompter(_Base):
-    """Any other model: instructions, and a heading for it to continue."""
+    """Any other model: instructions, and a heading to continue."""
 
     def prompt(self, ask: Ask) -> Prompt | None:
         text = f"# {ask.system}\n\n## Task\n\n{ask.request}\n\n```\n{ask.source}\n```\n\n## Answer\n\n"
@@ -186,13 +186,13 @@ class PlainPrompter(_Base):
 
 
 def without_markers(answer: str) -> str:
-    """The answer up to the first control token of any family that is spelled out in it."""
+    """The answer up to the first control token of any family that it spells out."""
     cuts = [at for token in CONTROL_TOKENS if len(token) > 4 and (at := answer.find(token)) >= 0]
     return answer[: min(cuts)] if cuts else answer
 
 
 def code_of(answer: str) -> str:
-    """The code of an answer: what its fences hold if there are any; no thoughts, no control tokens."""
+    """The code of an answer: the content of its fences if it has any, without reasoning and control tokens."""
     answer = without_markers(_THOUGHT.sub("", answer.replace("\r\n", "\n")))
     fenced = _FENCE.search(answer)
     return (fenced.group(2) if fenced else answer).strip("\n").rstrip()

@@ -1,4 +1,4 @@
-"""When an answer that is still being written is complete, so that the model can stop."""
+"""Rules that end an answer when it is complete, while the model is still generating."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from cato_lsp.tasks.brackets import CLOSERS, BracketScan, scan
 from cato_lsp.tasks.cursor import Cursor, Mode
 
 _LOOP_LENGTH, _LOOP_LENGTH_OF_WORDS = 48, 24
-"""Characters of one line that must be copies of a piece to count as a loop; of a piece with letters, fewer."""
+"""Repeated characters within one line that count as a loop. For a piece with letters, fewer are enough."""
 _LOOP = re.compile(r"(.{1,40}?)\1{2,}")
 _LOOP_REACH = 3 * 40
 _LOOP_LINES = 3
-"""The same line this many times in a row is a loop; of several lines, twice is enough."""
+"""The same line this many times in a row is a loop. A group of lines is a loop when it occurs twice."""
 _LOOP_GROUP = 4
 _TELLING = 4
-"""Letters and digits a line must hold for its repetition below the cursor to mean that the gap is filled."""
+"""Only a line with at least this many letters and digits shows, by repeating a line below, that the gap is filled."""
 
 _FIRST_WORD = re.compile(r"\w+\b(?=\W)")
 
 
 class StopReason(StrEnum):
-    """Why an answer is complete."""
+    """The reason why an answer is complete."""
 
     LINE_END = "line end"
     BLOCK_END = "block end"
-    """The block was closed, or its indentation left."""
+    """The block was closed, or a line has less indentation than the block."""
     NEXT_BLOCK = "next block"
-    """A blank line ended the paragraph and something new began."""
+    """A blank line ended the paragraph, and other code began."""
     SUFFIX_REACHED = "suffix reached"
     BRACKET_CLOSED = "bracket closed"
     """The answer closed the bracket that follows the cursor."""
@@ -46,8 +46,8 @@ class StopRules:
     :param max_lines: most lines a block may have.
     :param markers: control tokens as text, for engines that do not keep them from the text.
 
-    Each character is looked at once, each finished line once more: the cost of a token does not grow with the
-    length of the answer.
+    Each character is read once and each finished line once more, so the cost of a token does not grow with the length
+    of the answer.
     """
 
     def __init__(self, cursor: Cursor, *, max_lines: int, markers: Sequence[str] = ()) -> None:
@@ -69,7 +69,7 @@ class StopRules:
 
     @property
     def text(self) -> str:
-        """The answer so far; once it is complete, what of it is to be kept."""
+        """The answer so far; once it is complete, the part to keep."""
         return "\n".join([*self._lines, self._current])
 
     @property
@@ -79,11 +79,11 @@ class StopRules:
 
     @property
     def broken_off(self) -> bool:
-        """The answer is at its end, though the code is not: more would have come."""
+        """Whether the answer was ended although its code would have continued."""
         return self._reason in (StopReason.MAX_LINES, StopReason.LOOP)
 
     def feed(self, delta: str) -> StopReason | None:
-        """Take more of the answer; the reason to stop, if it is complete now. Text after that is ignored."""
+        """Add the next part of the answer. Returns the reason to stop if it is complete; later text is ignored."""
         for piece in delta.replace("\r", "").splitlines(keepends=True):
             if self._reason is not None:
                 break
@@ -131,7 +131,7 @@ class StopRules:
         return None
 
     def _judge_indentation(self, *, whole: bool) -> StopReason | None:
-        """Whether the current line is no longer part of the answer, as its indentation tells."""
+        """Whether the current line is not part of the answer, by its indentation."""
         if not self._lines and not self._cursor.on_blank_line:
             return None
         indent = self._style.of(self._current)
@@ -178,7 +178,7 @@ class StopRules:
         return telling and not scan("\n".join(self._lines), quotes=self._cursor.language.quotes).open
 
     def _closes_rest(self, piece: str, start: int) -> bool:
-        """The answer closes the bracket that follows the cursor; it ends before that bracket.
+        """Whether the answer closes the bracket that follows the cursor. It ends before that bracket.
 
         On its first line it may go on behind the bracket, to the end of the line.
         """
@@ -203,7 +203,7 @@ class StopRules:
         return bool(cuts)
 
     def _drop_current(self) -> None:
-        """Leave out the line being written, and blank lines before it."""
+        """Drop the unfinished line and the blank lines before it."""
         self._current = ""
         while self._lines and not self._lines[-1].strip():
             self._lines.pop()
@@ -212,14 +212,14 @@ class StopRules:
 
 
 def _scope_of(cursor: Cursor) -> int | None:
-    """Columns below which a line is no longer part of the answer; ``None``: its first line tells."""
+    """Least indentation of the answer's lines; ``None``: that of its first line."""
     if cursor.on_blank_line:
         return cursor.indent if cursor.line else None
     return cursor.indent + 1
 
 
 def _holds_loop(text: str) -> bool:
-    """Somewhere a piece comes again and again; rules and gaps of blanks are none."""
+    """Whether a piece repeats itself within a line. Rulers and runs of blanks do not count."""
     for loop in _LOOP.finditer(text):
         least = _LOOP_LENGTH_OF_WORDS if any(map(str.isalpha, loop[1])) else _LOOP_LENGTH
         if len(loop[0]) >= least and any(map(str.isalnum, loop[1])):
@@ -228,7 +228,7 @@ def _holds_loop(text: str) -> bool:
 
 
 def _lines_again(lines: list[str]) -> int:
-    """How many lines at the end only say again what stands before them."""
+    """Number of lines at the end that repeat the lines before them."""
     if len(lines) >= _LOOP_LINES and len(set(lines[-_LOOP_LINES:])) == 1:
         return _LOOP_LINES - 1
     for size in range(2, min(_LOOP_GROUP, len(lines) // 2) + 1):

@@ -1,6 +1,6 @@
 """Summarize: documentation for one symbol, or an explanation of a selection or a file.
 
-What is too long for one call is mapped over its parts (members, or pieces) and reduced.
+Code that is too long for one call is split into parts (members or pieces); their summaries are combined.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ MOST_TOKENS = 160
 EXPLANATION_TOKENS = 240
 MOST_PARTS = 64
 _PIECE_TOKENS = 1200
-"""Parts of a long input are at most this long, so that no single call holds up the rest."""
+"""Most tokens of a part, so that no single call delays the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
     name: str
-    """Empty for a piece that is no symbol."""
+    """Empty for a piece that is not a symbol."""
     source: str
 
 
 def documentable(snapshot: Snapshot, start: int, end: int) -> Symbol | None:
-    """The function or type around a selection that can be documented."""
+    """The function or type at a selection that can be documented."""
     if not has_convention(snapshot.language):
         return None
     outline = outline_of(snapshot.text, snapshot.language)
@@ -102,7 +102,7 @@ class Explanation:
 
 
 class _Digest:
-    """Map and reduce: an answer for each part, then one for all."""
+    """Asks for an answer for each part, then for one that combines them."""
 
     def __init__(self, prompter: Prompter, language: str, ask: Callable[[str, str], Ask], most_tokens: int) -> None:
         self.prompter = prompter
@@ -111,7 +111,7 @@ class _Digest:
         self._most = most_tokens
 
     def fits(self, source: str) -> bool:
-        """Whether one call holds it."""
+        """Whether the source fits into one call."""
         room = self.prompter.context_tokens - EXPECTED_TOKENS * 2 - 200
         return self.prompter.count(source) <= min(room, _PIECE_TOKENS)
 
@@ -123,7 +123,7 @@ class _Digest:
     async def combine(
         self, calls: Calls, parts: Sequence[_Part], preview: Callable[[str], None]
     ) -> tuple[list[tuple[str, str]], str]:
-        """What each part was said to do, and what the whole does."""
+        """Make the calls. Returns name and summary of each part, and the combined answer."""
         if len(parts) == 1:
             single = await calls.compute(self._call, self._ask(parts[0].source, self._language))
             return [], _prose(await calls.call(single, on_text=_watch(preview)))
@@ -150,7 +150,7 @@ class _Digest:
         return CallEstimate(min(parts * (EXPECTED_TOKENS + 8), _PIECE_TOKENS), 2 * EXPECTED_TOKENS)
 
     def _listed(self, details: Sequence[tuple[str, str]]) -> str:
-        """The parts' summaries, shortened until one call holds them."""
+        """The summaries of the parts, shortened until they fit into one call."""
         length = 400
         while True:
             listed = "\n".join(f"{name}: {text[:length]}" if name else text[:length] for name, text in details)
@@ -160,7 +160,7 @@ class _Digest:
 
 
 def _parts_of(outline: Outline, symbol: Symbol, digest: _Digest) -> list[_Part]:
-    """The symbol in one part, or by its members, or in pieces."""
+    """The symbol as one part, or one part per member, or in pieces."""
     source = without_doc(outline, symbol)
     if digest.fits(source):
         return [_Part(symbol.name, source)]
@@ -179,7 +179,7 @@ def _parts_between(outline: Outline, start: int, end: int, digest: _Digest) -> l
 
 
 def _pieces(name: str, source: str, digest: _Digest) -> list[_Part]:
-    """``source`` cut at line ends into parts that fit."""
+    """``source`` split at line ends into parts that fit into a call."""
     lines = source.split("\n")
     if digest.fits(source) or len(lines) == 1:
         return [_Part(name, source if digest.fits(source) else source[:_PIECE_TOKENS])]
@@ -188,7 +188,7 @@ def _pieces(name: str, source: str, digest: _Digest) -> list[_Part]:
 
 
 def _prose(answer: Answer) -> str:
-    """The answer's sentences; a last one that is cut is left out if there are others."""
+    """The sentences of the answer, without an incomplete last one if there are others."""
     text = prose_of(answer.text)
     if not answer.complete:
         end = max(text.rfind(". "), text.rfind(".\n"), len(text) - 1 if text.endswith(".") else -1)

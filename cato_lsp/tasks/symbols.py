@@ -1,4 +1,4 @@
-"""The functions and types of a source file, by tree-sitter."""
+"""The functions and types of a source file, found with tree-sitter."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ _LEADING = _COMMENTS | {"attribute_item"}
 
 
 class SymbolKind(StrEnum):
-    """What a symbol is."""
+    """The kind of a symbol."""
 
     FUNCTION = "function"
     TYPE = "type"
     CONTAINER = "container"
-    """Holds symbols and has no documentation of its own: a namespace, a Rust ``impl``."""
+    """Contains symbols and is not documented itself: a namespace, a Rust ``impl``."""
 
 
 class Span(NamedTuple):
@@ -79,15 +79,15 @@ class Symbol:
     span: Span
     """With decorators, ``export``, template head; without the comment above."""
     head: int
-    """Where the definition itself begins, behind decorators."""
+    """Start of the definition itself, after decorators."""
     body: Span | None
     """With its braces, if the language has them."""
     doc: Span | None
-    """The documentation it has: a docstring, or the doc comments right above."""
+    """Its documentation: a docstring, or the doc comments right above."""
     children: tuple[Symbol, ...] = field(default=(), repr=False)
 
     def walk(self) -> Iterator[Symbol]:
-        """The symbol and all within, in the order of the text."""
+        """The symbol and all symbols within it, in the order of the text."""
         yield self
         for child in self.children:
             yield from child.walk()
@@ -114,7 +114,7 @@ class Outline:
             yield from symbol.walk()
 
     def enclosing(self, start: int, end: int) -> Symbol | None:
-        """The smallest function or type whose lines hold ``[start, end)``."""
+        """The smallest function or type whose lines contain ``[start, end)``."""
         found = None
         for symbol in self.walk():
             first = self.text.rfind("\n", 0, symbol.span.start) + 1
@@ -162,7 +162,7 @@ class Outline:
                 yield from self._symbols(node)
 
     def _definition(self, node: Node) -> tuple[Node, SymbolKind] | None:
-        """The definition that ``node`` is, or wraps, and its kind."""
+        """The definition that ``node`` is or wraps, and its kind."""
         if node.type in _FUNCTIONS:
             return node, SymbolKind.FUNCTION
         if node.type in _TYPES and (node.child_by_field_name("body") or not node.type.endswith("_specifier")):
@@ -228,12 +228,12 @@ class Outline:
 
 @lru_cache(maxsize=8)
 def outline_of(text: str, language: str) -> Outline:
-    """The symbols of a text, kept for the next question about the same text."""
+    """The symbols of a text; cached for the next call with the same text."""
     return Outline(text, language)
 
 
 def syntax_errors(text: str, language: str) -> list[str]:
-    """Where the grammar does not follow the text: line numbers and what stands there, at most five.
+    """Syntax errors of a text: line numbers and the text there, at most five.
 
     Empty for a text without errors, and where there is no grammar.
     """
@@ -265,7 +265,7 @@ def _outermost(symbols: tuple[Symbol, ...], wanted: Callable[[Symbol], bool]) ->
 
 
 def _name(node: Node) -> str:
-    """The name of a definition; C hides it in declarators, Go in a specification."""
+    """The name of a definition. C has it inside declarators, Go inside a specification."""
     while True:
         named = node.child_by_field_name("name") or node.child_by_field_name("type")
         declarator = node.child_by_field_name("declarator")
@@ -281,7 +281,7 @@ def _name(node: Node) -> str:
 
 
 def _offsets(text: str, source: bytes) -> Callable[[int], int]:
-    """From byte offsets to character offsets."""
+    """A function that converts byte offsets to character offsets."""
     if len(text) == len(source):
         return lambda offset: offset
     starts: list[int] = []

@@ -1,4 +1,4 @@
-"""Syntax, as far as a grammar at hand can tell it of a part of a file."""
+"""Syntax errors within a part of a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cato_lsp.tasks.languages import syntax_tree
 
 
 def has_errors_within(language_id: str, before: str, text: str, after: str) -> bool:
-    """Whether ``text`` holds a syntax error where it stands between ``before`` and ``after``.
+    """Whether ``text`` has a syntax error between ``before`` and ``after``.
 
     Errors outside of ``text`` do not count: the surroundings may be any part of a file. Languages without a
     grammar have no errors.

@@ -1,4 +1,4 @@
-"""Text to token ids and back, with control tokens out of reach of a person's text."""
+"""Converts text to token ids and back. User text never becomes a control token."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Tokenizer:
     *added* tokens, which a tokenizer recognises in any text, so the wrapper re-declares them special before
     it loads the vocabulary.
 
-    The tokens of recent long texts are kept (an LRU of 64), because the windows around a cursor stay the
-    same while a person types on a line.
+    The tokens of recent long texts are cached (an LRU of 64), because the windows around a cursor stay the same while
+    the user types on a line.
     """
 
     def __init__(self, definition: str) -> None:
@@ -121,7 +121,7 @@ class Tokenizer:
     def encode_template(self, text: str, *, begins: bool = True) -> list[int]:
         """Token ids of text that is part of a prompt format: control tokens are recognised in it.
 
-        :param begins: nothing stands before the text.
+        :param begins: the text is at the start of the prompt.
         """
         ids: list[int] = []
         for piece in self._control_pattern.split(text) if self._control_pattern else [text]:

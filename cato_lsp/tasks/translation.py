@@ -1,4 +1,4 @@
-"""Translate: code to another language, symbol by symbol, with the grammar's word on every piece."""
+"""Translate: code to another language, symbol by symbol. A grammar checks every piece."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cato_lsp.tasks.task import TaskRequest, TaskResult
 TARGETS = tuple(language.id for language in LANGUAGES.values() if language.translation_target)
 """Target languages that are offered. Any other can be asked for by command."""
 PIECE_TOKENS = 800
-"""Small neighbours are translated together up to this length."""
+"""Small adjacent symbols are translated together, up to this many tokens."""
 GROWTH = 1.3
 """Tokens of a translation per token of the source, as a first guess."""
 MOST_PIECES = 200
@@ -29,10 +29,10 @@ MOST_PIECES = 200
 class _Piece:
     source: str
     call: ModelCall | None
-    """``None``: the model does not take it; it is carried over as a comment."""
+    """``None``: the model cannot translate it, and it becomes a comment."""
     text: str = ""
     remark: str = ""
-    """What a person has to know of it."""
+    """A remark for the user, written above it."""
 
 
 class Translation:
@@ -96,7 +96,7 @@ class Translation:
         return TaskResult(text, broken or bool(errors))
 
     async def _settle(self, piece: _Piece, answer: Answer, calls: Calls) -> None:
-        """Take the answer, or that of one repair if it does not parse and there is time."""
+        """Use the answer; if it does not parse and there is time, that of one repair."""
         piece.text = without_repetition(code_of(answer.text))
         errors = await calls.compute(self._errors, piece.text, answer)
         if not errors:
@@ -175,7 +175,7 @@ def _is_function(source: str, language: str) -> bool:
 
 
 def translations(prompter: Prompter, language: str) -> list[str]:
-    """The languages to offer, of those that the model can translate ``language`` to."""
+    """The languages of `TARGETS` that the model can translate ``language`` to."""
     if parser_of(language) is None:
         return []
     others = [each for each in TARGETS if each != language]

@@ -1,10 +1,9 @@
-"""Which part of a document fits a token budget around the cursor, moving seldom as a person types.
+"""The part of a document around the cursor that fits a token budget, and that rarely moves while the user types.
 
-A prefix cache keeps what two prompts share from their first token on. A window that slides with every line
-changes its first token every time and shares nothing. So the start of the window before the cursor stands
-on a grid of character offsets counted from the beginning of the document, a quarter of the budget apart,
-and jumps; the window after the cursor ends at a line boundary that depends only on the text after the
-cursor.
+A prefix cache reuses what two prompts share from their first token on. A window that slides with every line changes
+its first token every time and shares nothing. So the window before the cursor starts on a grid of character offsets
+from the start of the document, a quarter of the budget apart. The window after the cursor ends at a line boundary
+that depends only on the text after the cursor.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from __future__ import annotations
 from cato_lsp.tasks.tokenizer import Tokenizer
 
 MAX_CHARACTERS_PER_TOKEN = 5
-"""A window never looks at more characters than this times its budget, however large the document is."""
+"""A window reads at most this many characters per token of its budget, however large the document is."""
 
 
 def start_before(tokenizer: Tokenizer, text: str, end: int, budget: int) -> int:
-    """Start of the longest steady window that ends at ``end`` and takes at most ``budget`` tokens."""
+    """Start of the longest window on the grid that ends at ``end`` and has at most ``budget`` tokens."""
     if budget <= 0 or end <= 0:
         return max(end, 0)
     reach = max(0, end - budget * MAX_CHARACTERS_PER_TOKEN)
@@ -29,9 +28,7 @@ def start_before(tokenizer: Tokenizer, text: str, end: int, budget: int) -> int:
 
 
 def end_after(tokenizer: Tokenizer, text: str, start: int, budget: int) -> int:
-    """End of the window that begins at ``start`` and takes at most ``budget`` tokens, at the end of a line
-    if possible.
-    """
+    """End of the window that begins at ``start`` and has at most ``budget`` tokens; at a line end if possible."""
     reach = min(len(text), start + max(budget, 0) * MAX_CHARACTERS_PER_TOKEN)
     if budget <= 0 or start >= reach:
         return start
@@ -49,7 +46,7 @@ def end_after(tokenizer: Tokenizer, text: str, start: int, budget: int) -> int:
 
 
 def plain(text: str) -> str:
-    """``text`` as models read it: lines end in a line feed."""
+    """``text`` with line feeds as line endings, as models were trained on."""
     return text.replace("\r\n", "\n")
 
 

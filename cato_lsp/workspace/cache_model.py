@@ -53,19 +53,20 @@ class CacheModel:
         :param allowed: which of some tokens may come next.
         """
         context = [*self._before, *written[-LONGEST:]][-LONGEST:]
-        weighted = [(each, _OPEN_DOCUMENT) for each in scan(self._document, context)]
-        if self._workspace is not None:
-            weighted += [(each, 1.0) for each in self._workspace.followers(context)]
-        if not weighted:
+        counts: dict[Follower, float] = {}
+        for each in scan(self._document, context):
+            counts[each] = counts.get(each, 0.0) + _OPEN_DOCUMENT
+        for each in self._workspace.followers(context) if self._workspace is not None else ():
+            counts[each] = counts.get(each, 0.0) + 1.0
+        if not counts:
             return None
-        tokens = list({each.token for each, _ in weighted})
+        tokens = list({each.token for each in counts})
         fitting = {token for token, fits in zip(tokens, allowed(tokens), strict=True) if fits}
-        counts: dict[int, dict[int, float]] = {}
-        for each, weight in weighted:
-            if each.token in fitting:
-                level = counts.setdefault(each.length, {})
-                level[each.token] = level.get(each.token, 0.0) + weight
-        return _witten_bell(counts) if counts else None
+        levels: dict[int, dict[int, float]] = {}
+        for (token, length), count in counts.items():
+            if token in fitting:
+                levels.setdefault(length, {})[token] = count
+        return _witten_bell(levels) if levels else None
 
     def __deepcopy__(self, memo: object) -> CacheModel:
         """Itself: vLLM copies what a request carries."""
@@ -77,20 +78,22 @@ def _witten_bell(exact: dict[int, dict[int, float]]) -> Mixture:
 
     :param exact: by length of the match, how often each token follows a match of just that length.
     """
-    longest = max(exact)
     levels: list[dict[int, float]] = []
     counts: dict[int, float] = {}
-    for length in range(longest, SHORTEST - 1, -1):
-        counts = dict(counts)
-        for token, count in exact.get(length, {}).items():
-            counts[token] = counts.get(token, 0.0) + count
+    for length in range(max(exact), SHORTEST - 1, -1):
+        if length in exact:
+            counts = counts.copy()
+            for token, count in exact[length].items():
+                counts[token] = counts.get(token, 0.0) + count
         levels.append(counts)
     factor, added = 1.0, dict[int, float]()
     for level in reversed(levels):
         back_off = _BACK_OFF * len(level)
         total = sum(level.values()) + back_off
-        factor *= back_off / total
-        added = {token: share * back_off / total for token, share in added.items()}
-        for token, count in level.items():
-            added[token] = added.get(token, 0.0) + count / total
+        keep = back_off / total
+        factor *= keep
+        # What follows a short match and no longer one only loses weight.
+        added = {token: share * keep + level.get(token, 0.0) / total for token, share in added.items()} or {
+            token: count / total for token, count in level.items()
+        }
     return factor, added

@@ -13,6 +13,8 @@ from cato_lsp.tasks.exclusion import Exclusion
 LARGEST_FILE = 200_000
 """Bytes."""
 MOST_FILES = 10_000
+MOST_FOLDERS = 20_000
+"""Folders that are looked into; a home directory opened by mistake ends there."""
 SUFFIXES = frozenset(
     (
         *(".py", ".pyi", ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte"),
@@ -31,10 +33,11 @@ def code_files(root: Path, exclusion: Exclusion, most: int = MOST_FILES) -> Iter
 
     Links are not followed: they may lead out of the folder. Nothing of the repository is executed, Git itself included.
     """
-    found = 0
+    found = looked = 0
     stack: list[tuple[Path, tuple[_Ignore, ...]]] = [(root, ())]
-    while stack:
+    while stack and looked < MOST_FOLDERS:
         folder, ignores = stack.pop()
+        looked += 1
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError:

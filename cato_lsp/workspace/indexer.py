@@ -49,6 +49,7 @@ class Indexer:
         self._changes: dict[FolderKey, dict[str, str]] = {}
         self._jobs: SimpleQueue[tuple[FolderKey | None, threading.Event | None]] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._asked = self._done = 0
 
     def open(self, key: FolderKey, client: str) -> FolderIndex:
         """The index of a folder. It is empty at first, and built meanwhile."""
@@ -76,6 +77,11 @@ class Indexer:
                 self._indexes.pop(key, None)
                 self._changes.pop(key, None)
 
+    @property
+    def idle(self) -> bool:
+        """Whether all that was asked is indexed."""
+        return self._done == self._asked
+
     def flushed(self) -> threading.Event:
         """Set once all that was asked until now is indexed."""
         done = threading.Event()
@@ -83,6 +89,7 @@ class Indexer:
         return done
 
     def _queue(self, key: FolderKey | None, done: threading.Event | None = None) -> None:
+        self._asked += 1
         self._jobs.put((key, done))
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="cato-indexer", daemon=True)
@@ -100,6 +107,7 @@ class Indexer:
                     self._index(key, built)
             except Exception as error:  # an index is a help, no more: the thread goes on with the next folder
                 logger.error("A folder could not be indexed\n%s", traceback_of(error))
+            self._done += 1
             if done is not None:
                 done.set()
 

@@ -8,7 +8,7 @@ else.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +16,15 @@ from numpy.typing import NDArray
 SHORTEST, LONGEST = 5, 16
 """Tokens of a context: fewer tell too little, more tell nothing new."""
 BYTES_PER_TOKEN = 10
-"""Of an index: token, hash and position."""
-_MOST = 64
+"""Of an index: token, hash and position; two more for vocabularies of more than 65,534 tokens."""
+_MOST = 32
 """Positions that are compared per look-up; of more, an even choice is taken."""
-_BORDER = 0xFFFF
-"""Stands between files; no token of the vocabularies that are indexed."""
 
-Tokens = NDArray[np.uint16]
-_OFFSETS = np.arange(-LONGEST, 0, dtype=np.int64)
+Tokens = NDArray[np.unsignedinteger[Any]]
+_OFFSETS = -np.arange(1, LONGEST + 1, dtype=np.int64)
 
 
-@dataclass(frozen=True, slots=True)
-class Follower:
+class Follower(NamedTuple):
     """A token that stands after the context somewhere."""
 
     token: int
@@ -42,13 +39,17 @@ class NgramIndex:
     """
 
     def __init__(self, files: Mapping[str, Sequence[int] | Tokens]) -> None:
-        border = np.full(LONGEST, _BORDER, dtype=np.uint16)
+        largest = max((int(max(ids)) for ids in files.values() if len(ids)), default=0)
+        dtype = np.uint16 if largest < np.iinfo(np.uint16).max else np.uint32
+        self._border = int(np.iinfo(dtype).max)
+        """Stands between files."""
+        border = np.full(LONGEST, self._border, dtype=dtype)
         parts: list[Tokens] = [border]
         self.ranges: dict[str, tuple[int, int]] = {}
         """Where in the token array each file stands."""
         at = LONGEST
         for path, ids in files.items():
-            tokens = np.asarray(ids, dtype=np.uint16)
+            tokens = np.asarray(ids, dtype=dtype)
             self.ranges[path] = (at, at + len(tokens))
             parts += [tokens, border[:1]]
             at += len(tokens) + 1
@@ -76,20 +77,20 @@ class NgramIndex:
         """
         if len(context) < SHORTEST:
             return []
-        last = np.asarray(context[-LONGEST:], dtype=np.int64)
-        wanted = _hashes(np.append(last[-SHORTEST:], 0).astype(np.uint16))[0]
-        first = int(np.searchsorted(self._hashes, wanted))
-        end = int(np.searchsorted(self._hashes, wanted, side="right"))
+        wanted = np.uint32(_hash(context[-SHORTEST:]))
+        first = int(self._hashes.searchsorted(wanted))
+        end = int(self._hashes.searchsorted(wanted, side="right"))
         if first == end:
             return []
         positions = self._positions[first : end : -(-(end - first) // _MOST)].astype(np.int64)
         for start, stop in without:
             positions = positions[(positions < start) | (positions >= stop)]
-        before = self._tokens[positions[:, None] + _OFFSETS[-len(last) :]]
-        lengths = np.logical_and.accumulate((before == last)[:, ::-1], axis=1).sum(axis=1)
-        tokens = self._tokens[positions]
-        found = zip(tokens.tolist(), lengths.tolist(), strict=True)
-        return [Follower(token, length) for token, length in found if length >= SHORTEST and token != _BORDER]
+        backwards = context[: -LONGEST - 1 : -1]
+        differs = self._tokens[positions[:, None] + _OFFSETS[: len(backwards)]] != np.array(backwards, dtype=np.int64)
+        # The first difference; a row without one agrees all along.
+        lengths = np.where(differs.any(axis=1), differs.argmax(axis=1), len(backwards))
+        found = zip(self._tokens[positions].tolist(), lengths.tolist(), strict=True)
+        return [Follower(*each) for each in found if each[1] >= SHORTEST and each[0] != self._border]
 
 
 def scan(tokens: NDArray[np.int64], context: Sequence[int]) -> list[Follower]:
@@ -108,6 +109,15 @@ def scan(tokens: NDArray[np.int64], context: Sequence[int]) -> list[Follower]:
             length += 1
         found.append(Follower(int(tokens[position]), length))
     return [follower for follower in found if follower.token >= 0]
+
+
+def _hash(context: Sequence[int]) -> int:
+    """`_hashes` of one position."""
+    hashed = 0
+    for token in context:
+        hashed = ((hashed ^ token) * 0x9E3779B1) & 0xFFFFFFFF
+        hashed ^= hashed >> 15
+    return hashed
 
 
 def _hashes(tokens: Tokens) -> NDArray[np.uint32]:

@@ -54,7 +54,7 @@ async def measure_server(folder: Path, places: Sequence[Place]) -> Figures:
     """Start a server as an editor does, with the default settings; complete at ``places`` once it is ready."""
     editor = _Editor()
     began = time.monotonic()
-    await editor.start_io(sys.executable, "-m", "cato_lsp", "--model", str(folder))
+    await editor.start_io(sys.executable, "-m", "cato_lsp", "--standalone", "--model", str(folder))
     params = types.InitializeParams(capabilities=types.ClientCapabilities(), process_id=os.getpid())
     await editor.initialize_async(params)
     editor.initialized(types.InitializedParams())

@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EDITORS = ROOT / ".editors"
 VSIX = ROOT / "editors" / "vscode" / "dist" / "cato.vsix"
-PATIENCE = 150.0
+PATIENCE = 600.0
 """Seconds after which something that has not happened fails a test; no test measures time by it."""
 
 LINE_STARTS = (

@@ -67,7 +67,7 @@ class Neovim:
 
         :param options: of the plugin, besides this checkout's server and the bundled model.
         """
-        options = {"cmd": [str(server_script(folder))], "settings": ENGINE, **options}
+        options = {"cmd": [str(server_script(folder)), "--standalone"], "settings": ENGINE, **options}
         decoded = f"vim.json.decode([==[{json.dumps(options)}]==], {{ luanil = {{ object = true }} }})"
         config = f"vim.opt.rtp:prepend([[{PLUGIN}]])\nrequire('cato').setup({decoded})\n{RECORD_COMPLETIONS}"
         return cls(folder, config, environment)
@@ -160,11 +160,11 @@ class Neovim:
                 return typed, ghost
         raise AssertionError("the model offers nothing that fits anywhere")
 
-    def any_suggestion(self) -> str:
+    def any_suggestion(self, patience: float = 5) -> str:
         """Type until a suggestion is shown, as a person does who sees only the screen: what is then on the line."""
         for typed in LINE_STARTS:
             self.begin(typed)
-            if within(5, self.ghost):
+            if within(patience, self.ghost):
                 return typed
         raise AssertionError("no suggestion is shown")
 

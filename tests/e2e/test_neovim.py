@@ -65,7 +65,7 @@ def test_two_that_share_a_server_share_one_engine(tmp_path: Path) -> None:
         with contextlib.ExitStack() as stack:
             for name in ("one", "two"):
                 (folder := tmp_path / name).mkdir()
-                each = stack.enter_context(Neovim.with_plugin(folder, environment, cmd=None, shared=True))
+                each = stack.enter_context(Neovim.with_plugin(folder, environment, cmd=None))
                 path = folder / "sums.py"
                 path.write_text(SOURCE)
                 each.open(path)

@@ -74,7 +74,7 @@ def test_a_click_on_install_it_makes_a_server_that_gives_suggestions(tmp_path: P
 
 
 def test_windows_that_share_a_server_share_one_engine(code: Code, window: Window, wire: Wire, folder: Path) -> None:
-    code.configure({"cato.server.shared": True})
+    code.configure({"cato.server.standalone": False})
     try:
         window.reload()
         other = code.window(folder / "sharing")
@@ -91,7 +91,7 @@ def test_windows_that_share_a_server_share_one_engine(code: Code, window: Window
         eventually("one server has counted for both", lambda: wire.outcomes("completion")["answered"] >= 2)
         other.close()
     finally:
-        code.configure({"cato.server.shared": False})
+        code.configure({"cato.server.standalone": True})
         for server in shared_servers():
             server.terminate()
 

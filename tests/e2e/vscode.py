@@ -36,7 +36,12 @@ QUIET_SETTINGS: dict[str, Any] = {
 }
 
 
-ENGINE = {"cato.model": "bundled", "cato.engine.threads": 1, "cato.engine.kvCacheGb": 0.25}
+ENGINE = {
+    "cato.server.standalone": True,
+    "cato.model": "bundled",
+    "cato.engine.threads": 1,
+    "cato.engine.kvCacheGb": 0.25,
+}
 
 
 def browser() -> Path:
@@ -297,12 +302,12 @@ class Window:
                 return typed, rests
         raise AssertionError("the model offers nothing that fits anywhere")
 
-    def any_suggestion(self) -> str:
+    def any_suggestion(self, patience: float = 5) -> str:
         """Type until a suggestion is shown, as a person does who cannot see the wire: what is then on the line."""
         for typed in LINE_STARTS:
             self.press("Escape", "Home", "Home", "Shift+End", "Delete")
             self.type(typed)
-            if within(5, self.ghost):
+            if within(patience, self.ghost):
                 return typed
         raise AssertionError("no suggestion is shown")
 

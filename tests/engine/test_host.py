@@ -24,7 +24,7 @@ async def answer_of(stream: ThreadCallStream) -> list[Delta]:
         return [delta async for delta in stream]
 
 
-async def test_a_dying_engine_fails_every_open_call_and_is_started_again(
+async def test_a_dead_engine_fails_its_open_calls_and_is_restarted(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cato_lsp.engine.vllm_core import VllmCore
@@ -55,7 +55,7 @@ async def test_a_dying_engine_fails_every_open_call_and_is_started_again(
     assert await answer_of(backend.host.engine.submit(make_call(50, max_tokens=3)))
 
 
-async def test_a_broken_model_is_told_with_its_remedy_and_tried_again_once_repaired(
+async def test_a_broken_model_has_a_remedy_and_is_retried_when_repaired(
     backend: Backend, launch: Launch, tmp_path: Path
 ) -> None:
     broken = tmp_path / "model"

@@ -48,7 +48,7 @@ def test_a_larger_model_gets_more() -> None:
     assert launch().context_length(CODER) == 32_768
 
 
-def test_the_machine_sets_the_limit_and_the_context_keeps_within_it(memory: Any) -> None:
+def test_kv_cache_and_context_are_limited_by_the_machine(memory: Any) -> None:
     memory(8)
     assert launch().kv_cache_bytes(CODER) == GIB // 2
     assert launch().context_length(CODER) * CODER.kv_bytes_per_token < GIB // 2
@@ -66,7 +66,7 @@ def test_a_size_that_is_set_is_taken() -> None:
     assert launch(kv_cache_gb=0.25).kv_cache_bytes(CODER) == GIB // 4
 
 
-def test_a_model_that_does_not_say_its_size_gets_a_share_of_the_memory(memory: Any) -> None:
+def test_a_model_of_unknown_size_gets_a_share_of_the_memory(memory: Any) -> None:
     memory(32)
     silent = replace(CODER, kv_bytes_per_token=0)
     assert launch().kv_cache_bytes(silent) == 2 * GIB
@@ -93,7 +93,7 @@ def test_the_size_of_a_token_follows_from_the_configuration(
     assert inspect_model_folder(tmp_path).kv_bytes_per_token == size
 
 
-def test_a_model_is_looked_at_in_no_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_child_process_inspects_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     from vllm import ModelRegistry
     from vllm.model_executor.models import registry
 

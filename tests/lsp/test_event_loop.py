@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
 from tokenizers import Tokenizer as FastTokenizer
 from tree_sitter import Parser
 
@@ -129,6 +130,15 @@ def test_one_tokenizer_serves_several_threads(model_folder: Path) -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize("where", [None, {}, {"start": 1}, {"start": {"line": -1, "character": 0}, "end": {}}])
+def test_an_action_with_a_malformed_range_is_refused(where: Any) -> None:
+    session = Session(Backend())
+    session.documents.open(types.TextDocumentItem("file:///a.py", "python", 1, "x = 1\n"))
+    data = {"assist": "generate", "uri": "file:///a.py", "version": 1, "range": where}
+    with pytest.raises(JsonRpcInvalidParams):
+        code_action.resolve(session, types.CodeAction("t", data=data))
 
 
 def test_code_actions_are_resolved_only_for_documents_that_may_be_read() -> None:

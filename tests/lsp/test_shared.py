@@ -1,4 +1,4 @@
-"""``cato-lsp --shared``: all windows of a user are served by one process with one engine."""
+"""All windows of a user are served by one process with one engine."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ import anyio.to_thread
 import psutil
 import pytest
 
+from cato_lsp import __version__
 from cato_lsp.lsp.backend import Backend
-from cato_lsp.lsp.shared_client import STOP, locked, shared_socket
 from cato_lsp.lsp.shared_server import Windows
+from cato_lsp.lsp.shared_socket import STOP, locked, shared_socket
 from cato_lsp.lsp.status_socket import ask_servers
-from tests.lsp.wire import Wire, completion, fixture_text
+from tests.lsp.wire import PATIENCE, Wire, change, completion, fixture_text
 
 pytestmark = pytest.mark.anyio
 
@@ -80,7 +81,7 @@ class Window:
 @asynccontextmanager
 async def window(environment: dict[str, str]) -> AsyncGenerator[Window]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cato_lsp", "--shared", stdin=PIPE, stdout=PIPE, env=environment
+        sys.executable, "-m", "cato_lsp", stdin=PIPE, stdout=PIPE, env=environment
     )
     try:
         yield Window(process)
@@ -92,7 +93,7 @@ async def window(environment: dict[str, str]) -> AsyncGenerator[Window]:
 
 async def servers(environment: dict[str, str]) -> list[int]:
     """The servers of this user, as soon as one of them tells its status."""
-    with anyio.fail_after(60):
+    with anyio.fail_after(PATIENCE):
         while not (found := await anyio.to_thread.run_sync(server_pids, Path(environment["XDG_RUNTIME_DIR"]))):
             await anyio.sleep(0.01)
     return found
@@ -156,19 +157,29 @@ async def test_windows_that_open_at_once_start_one_server_that_only_its_user_can
         assert [stat.S_IMODE(each.stat().st_mode) for each in (path.parent, path)] == [0o700, 0o600]
 
 
-async def test_when_the_server_dies_its_windows_say_so_and_the_next_starts_another(
-    environment: dict[str, str],
-) -> None:
-    async with window(environment) as before, window(environment) as after:
-        await before.open()
+async def test_windows_continue_their_sessions_when_the_server_is_killed(environment: dict[str, str]) -> None:
+    async with window(environment) as first, window(environment) as second:
+        for number, each in enumerate((first, second)):
+            await each.open()
+            each.wire.open("def add(first, second):\n", uri=f"file:///{number}.py")
+            each.wire.notify("textDocument/didChange", change(2, (1, 0), (1, 0), "    re", uri=f"file:///{number}.py"))
+        await first.ready()
+        await second.wire.status()
         (server,) = await servers(environment)
-        await after.open()
+
         os.kill(server, signal.SIGKILL)
-        assert await before.process.wait() == 1
-        assert await after.process.wait() == 1
-    async with window(environment) as again:
-        await again.open()
+        for number, each in enumerate((first, second)):
+            shown = (await each.wire.told("window/showMessage"))["params"]["message"]
+            assert shown.startswith("Cato: the server crashed and is restarted.")
+            each.wire.notify("textDocument/didChange", change(3, (1, 6), (1, 6), "turn", uri=f"file:///{number}.py"))
+            text = await each.wire.call("cato/documentText", {"uri": f"file:///{number}.py"})
+            assert (text["text"], text["version"]) == ("def add(first, second):\n    return", 3)
+            await each.ready()
+            assert "items" in await each.wire.complete(1, 10, uri=f"file:///{number}.py")
         assert await servers(environment) != [server]
+        for each in (first, second):
+            assert not [said for said in each.wire.heard if said["method"] == "window/showMessage"]
+            assert await each.leave() == 0
 
 
 async def test_a_window_that_closes_its_pipe_ends_with_an_error_code(environment: dict[str, str]) -> None:
@@ -197,27 +208,35 @@ def listener(tmp_path: Path) -> Iterator[socket.socket]:
         yield bound
 
 
-def greet(path: Path) -> tuple[socket.socket, int]:
-    """Connect as a window; return the connection and the end of the pipe that stands for the editor's keyboard."""
+def greet(path: Path, version: str = __version__) -> socket.socket:
+    """Connect as a window does."""
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(str(path))
-    stdin, keyboard = os.pipe()
-    screen = os.open(os.devnull, os.O_WRONLY)
-    socket.send_fds(connection, [json.dumps({}).encode()], [stdin, screen])
-    os.close(stdin)
-    os.close(screen)
-    return connection, keyboard
+    connection.sendall(json.dumps({"version": version, "model": None, "log_level": None}).encode() + b"\n")
+    return connection
+
+
+async def said(connection: socket.socket) -> list[dict[str, Any]]:
+    """All that a server says to a window until it closes the connection."""
+    data = b""
+    while chunk := await anyio.to_thread.run_sync(connection.recv, 65536):
+        data += chunk
+    return [json.loads(part.partition(b"\r\n\r\n")[2]) for part in data.split(b"Content-Length: ")[1:]]
+
+
+def goodbye(code: int | None) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "method": "cato/goodbye", "params": {"exitCode": code}}
 
 
 async def test_the_server_ends_after_its_last_window_and_takes_the_socket_along(
     listener: socket.socket, tmp_path: Path
 ) -> None:
-    connection, keyboard = greet(tmp_path / "s.sock")
-    with connection, anyio.fail_after(60):
+    connection = greet(tmp_path / "s.sock")
+    with connection, anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:
             group.start_soon(Windows(Backend(), listener, linger=0.0).serve)
-            os.close(keyboard)
-            assert await anyio.to_thread.run_sync(connection.recv, 1) == b"\x01"
+            connection.shutdown(socket.SHUT_WR)
+            assert (await said(connection))[-1] == goodbye(1)
     assert not (tmp_path / "s.sock").exists()
 
 
@@ -229,24 +248,24 @@ async def test_a_server_about_to_end_serves_the_window_that_just_came(listener: 
             group.start_soon(windows.serve)
             for _ in range(20):
                 await anyio.lowlevel.checkpoint()
-            connection, keyboard = greet(tmp_path / "s.sock")
-        os.close(keyboard)
-        with connection, anyio.fail_after(60):
-            assert await anyio.to_thread.run_sync(connection.recv, 1) == b"\x01"
+            connection = greet(tmp_path / "s.sock")
+        connection.shutdown(socket.SHUT_WR)
+        with connection, anyio.fail_after(PATIENCE):
+            assert (await said(connection))[-1] == goodbye(1)
 
 
 async def test_a_window_that_says_nonsense_is_sent_away_and_the_others_stay(
     listener: socket.socket, tmp_path: Path
 ) -> None:
-    connection, keyboard = greet(tmp_path / "s.sock")
-    with connection, socket.socket(socket.AF_UNIX) as stranger, anyio.fail_after(60):
+    connection = greet(tmp_path / "s.sock")
+    with connection, socket.socket(socket.AF_UNIX) as stranger, anyio.fail_after(PATIENCE):
         stranger.connect(str(tmp_path / "s.sock"))
-        stranger.sendall(b"nonsense")
+        stranger.sendall(b"nonsense\n")
         async with anyio.create_task_group() as group:
             group.start_soon(Windows(Backend(), listener, linger=0.0).serve)
             assert await anyio.to_thread.run_sync(stranger.recv, 1) == b""
-            os.close(keyboard)
-            assert await anyio.to_thread.run_sync(connection.recv, 1) == b"\x01"
+            connection.shutdown(socket.SHUT_WR)
+            assert (await said(connection))[-1] == goodbye(1)
 
 
 async def stop(environment: dict[str, str]) -> tuple[int | None, str]:
@@ -310,17 +329,16 @@ async def test_a_window_that_connects_just_before_the_stop_has_an_end_like_the_o
     listener: socket.socket, tmp_path: Path
 ) -> None:
     windows = Windows(Backend(), listener)
-    with socket.socket(socket.AF_UNIX) as stopper, anyio.fail_after(60):
+    with socket.socket(socket.AF_UNIX) as stopper, anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:
             with locked(tmp_path / "s.sock"):
                 group.start_soon(windows.serve)
                 stopper.connect(str(tmp_path / "s.sock"))
-                stopper.sendall(STOP)
+                stopper.sendall(json.dumps(STOP).encode() + b"\n")
                 told = json.loads(await anyio.to_thread.run_sync(stopper.recv, 4096))
-                connection, keyboard = greet(tmp_path / "s.sock")
+                connection = greet(tmp_path / "s.sock")
             with connection:
-                assert await anyio.to_thread.run_sync(connection.recv, 1) == b"\x00"
-            os.close(keyboard)
+                assert (await said(connection))[-1] == goodbye(0)
     assert told == {"pid": os.getpid(), "windows": 0}
     assert not (tmp_path / "s.sock").exists()
 

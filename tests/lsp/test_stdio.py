@@ -20,8 +20,8 @@ from pygls.lsp.client import BaseLanguageClient
 
 from tests.lsp.wire import fixture_text, frame, notification, request
 
-COMMAND = (sys.executable, "-m", "cato_lsp")
-CONSOLE_SCRIPT = (str(Path(sys.executable).with_name("cato-lsp")),)
+COMMAND = (sys.executable, "-m", "cato_lsp", "--standalone")
+CONSOLE_SCRIPT = (str(Path(sys.executable).with_name("cato-lsp")), "--standalone")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
 OPTIONS = {"engine": {"threads": 1, "kvCacheGb": 0.25}, "completion": {"answerMs": 20000}}
 INITIALIZE = request(1, "initialize", {"processId": None, "rootUri": None, "capabilities": {}})

@@ -58,7 +58,7 @@ async def test_documents_without_completions_are_not_warmed_up(backend: Backend,
     assert backend.orchestrator.engine_stats().tokens_computed == computed
 
 
-async def test_accepting_a_completion_finds_the_next_one_ready(backend: Backend) -> None:
+async def test_the_follow_up_of_an_accepted_completion_is_prefetched(backend: Backend) -> None:
     completion = CompletionSettings(answer_ms=60_000, speculate=True, warm_up=False, min_probability=0)
     settings = Settings(completion=completion)
     lines = fixture_text("textwrap.py").splitlines(keepends=True)

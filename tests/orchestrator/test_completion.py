@@ -66,7 +66,7 @@ async def test_answers_of_one_window_are_not_used_in_another(backend: Backend) -
     assert last(backend).source is Source.MODEL
 
 
-async def test_typing_along_an_answer_that_is_being_written_reads_on_in_it(backend: Backend) -> None:
+async def test_typing_along_a_running_answer_continues_to_read_it(backend: Backend) -> None:
     uri = "file:///stream.py"
     head, inserted = await shown(backend, "scout", uri)  # another client's cache: the answer is known to the test only
     results: dict[str, list[Completion]] = {}
@@ -109,7 +109,7 @@ async def test_typing_something_else_ends_the_running_call(backend: Backend) -> 
     assert backend.orchestrator.live_count == 0
 
 
-async def test_a_person_who_asks_gets_distinct_candidates(backend: Backend) -> None:
+async def test_an_invoked_request_gets_distinct_candidates(backend: Backend) -> None:
     found = await backend.orchestrator.complete("asker", request(invoked=True), SETTINGS)
     assert len(found) == len(set(found)) <= SETTINGS.completion.candidates
     record = last(backend)
@@ -118,7 +118,7 @@ async def test_a_person_who_asks_gets_distinct_candidates(backend: Backend) -> N
     assert record.cached_tokens >= (SETTINGS.completion.candidates - 1) * (one - 128)
 
 
-async def test_at_its_time_limit_a_completion_gives_what_is_sound_of_it(backend: Backend) -> None:
+async def test_at_the_time_limit_the_usable_part_is_returned(backend: Backend) -> None:
     settings = Settings(completion=CompletionSettings(answer_ms=1, warm_up=False))
     found = await backend.orchestrator.complete("hasty", request(uri="file:///hasty.py"), settings)
     assert len(found) <= 1

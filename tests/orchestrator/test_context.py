@@ -47,7 +47,7 @@ def at(folder: Path, name: str = "main.py", text: str = MAIN) -> Snapshot:
     return Snapshot((folder / name).as_uri(), "python", 1, text)
 
 
-class House:
+class Setup:
     """A `Prefetcher` on an engine in virtual time, whose model has learned to use other files."""
 
     def __init__(self, prompter: CompletionPrompter) -> None:
@@ -98,7 +98,7 @@ async def test_no_file_outside_of_the_workspace_is_read(
     assert not (await nobody.gather("me", at(project), 0, Exclusion())).chunks
 
 
-async def test_places_that_were_left_are_remembered(project: Path) -> None:
+async def test_code_around_previous_positions_is_remembered(project: Path) -> None:
     contexts = Contexts()
     other = at(project, "other.py", LINES)
     contexts.look("me", other, 0)
@@ -110,26 +110,26 @@ async def test_places_that_were_left_are_remembered(project: Path) -> None:
     assert not (await contexts.gather("me", other, 0, Exclusion())).chunks  # its own text is no other file's
 
 
-async def test_a_context_changes_only_when_its_prompt_has_been_read(
+async def test_a_context_changes_only_after_its_prompt_was_prefilled(
     project: Path, prompter: CompletionPrompter
 ) -> None:
-    house = House(prompter)
-    house.prompts.open_folders("me", [project])
-    before = await house.prompt(at(project), len(MAIN))
-    assert "def area" not in house.shown(before)
+    setup = Setup(prompter)
+    setup.prompts.open_folders("me", [project])
+    before = await setup.prompt(at(project), len(MAIN))
+    assert "def area" not in setup.shown(before)
     async with anyio.create_task_group() as group:
-        group.start_soon(house.prefetch.run)
-        house.prefetch.warm_up("me", at(project), len(MAIN), Settings())
-        house.prefetch.typed("me")  # a key comes before it is done
+        group.start_soon(setup.prefetch.run)
+        setup.prefetch.warm_up("me", at(project), len(MAIN), Settings())
+        setup.prefetch.typed("me")  # a key comes before it is done
         await anyio.wait_all_tasks_blocked()
-        assert await house.prompt(at(project), len(MAIN)) == before
-        house.prefetch.warm_up("me", at(project), len(MAIN), Settings())
+        assert await setup.prompt(at(project), len(MAIN)) == before
+        setup.prefetch.warm_up("me", at(project), len(MAIN), Settings())
         with anyio.fail_after(30):
-            while not house.prefetch.done:
+            while not setup.prefetch.done:
                 await anyio.sleep(0.001)
-        after = await house.prompt(at(project), len(MAIN))
-        assert "def area(radius): ..." in house.shown(after)
-        assert house.engine.calls[-1].prompt_ids == tuple(after)  # what was read ahead is what is asked
+        after = await setup.prompt(at(project), len(MAIN))
+        assert "def area(radius): ..." in setup.shown(after)
+        assert setup.engine.calls[-1].prompt_ids == tuple(after)  # what was read ahead is what is asked
         group.cancel_scope.cancel()
 
 
@@ -140,37 +140,35 @@ async def test_a_completion_never_waits_for_other_files_tabby_3641(
         await anyio.sleep_forever()
 
     monkeypatch.setattr(Contexts, "gather", forever)
-    house = House(prompter)
+    setup = Setup(prompter)
     async with anyio.create_task_group() as group:
-        group.start_soon(house.prefetch.run)
-        house.prefetch.warm_up("me", at(project), 0, Settings())
+        group.start_soon(setup.prefetch.run)
+        setup.prefetch.warm_up("me", at(project), 0, Settings())
         await anyio.wait_all_tasks_blocked()
         with anyio.fail_after(30):
-            assert await house.prompt(at(project), len(MAIN))
+            assert await setup.prompt(at(project), len(MAIN))
         group.cancel_scope.cancel()
 
 
-async def test_whoever_excludes_a_file_later_has_it_out_of_the_next_prompt(
-    project: Path, prompter: CompletionPrompter
-) -> None:
-    house = House(prompter)
-    house.prompts.open_folders("me", [project])
+async def test_a_file_excluded_later_is_not_in_the_next_prompt(project: Path, prompter: CompletionPrompter) -> None:
+    setup = Setup(prompter)
+    setup.prompts.open_folders("me", [project])
     async with anyio.create_task_group() as group:
-        group.start_soon(house.prefetch.run)
-        house.prefetch.warm_up("me", at(project), len(MAIN), Settings())
+        group.start_soon(setup.prefetch.run)
+        setup.prefetch.warm_up("me", at(project), len(MAIN), Settings())
         with anyio.fail_after(30):
-            while not house.prefetch.done:
+            while not setup.prefetch.done:
                 await anyio.sleep(0.001)
         group.cancel_scope.cancel()
-    assert "def area" in house.shown(await house.prompt(at(project), len(MAIN)))
+    assert "def area" in setup.shown(await setup.prompt(at(project), len(MAIN)))
     settings = Settings(disabled_globs=("lib.py",))
-    assert "def area" not in house.shown(await house.prompt(at(project), len(MAIN), settings))
+    assert "def area" not in setup.shown(await setup.prompt(at(project), len(MAIN), settings))
 
 
-async def test_a_document_is_read_ahead_when_typing_rests(
+async def test_a_document_is_warmed_up_when_typing_pauses(
     project: Path, prompter: CompletionPrompter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = House(prompter)
+    setup = Setup(prompter)
     rested = anyio.Event()
 
     async def sleep(_seconds: float) -> None:
@@ -178,34 +176,34 @@ async def test_a_document_is_read_ahead_when_typing_rests(
 
     monkeypatch.setattr("cato_lsp.orchestrator.idle.anyio.sleep", sleep)
     async with anyio.create_task_group() as group:
-        group.start_soon(house.prefetch.run)
-        await house.prompt(at(project), len(MAIN))
+        group.start_soon(setup.prefetch.run)
+        await setup.prompt(at(project), len(MAIN))
         await anyio.wait_all_tasks_blocked()
-        assert house.engine.calls == []
-        house.clock.now += PAUSE
+        assert setup.engine.calls == []
+        setup.clock.now += PAUSE
         rested.set()
         with anyio.fail_after(30):
-            while not house.engine.calls:
+            while not setup.engine.calls:
                 await anyio.lowlevel.checkpoint()
         group.cancel_scope.cancel()
-    (call,) = house.engine.calls
+    (call,) = setup.engine.calls
     assert call.max_tokens == 1
     assert call.slo.kind == "warmup"
 
 
-async def test_nothing_is_read_ahead_for_those_who_want_none(project: Path, prompter: CompletionPrompter) -> None:
-    house = House(prompter)
+async def test_nothing_is_warmed_up_if_it_is_switched_off(project: Path, prompter: CompletionPrompter) -> None:
+    setup = Setup(prompter)
     async with anyio.create_task_group() as group:
-        group.start_soon(house.prefetch.run)
+        group.start_soon(setup.prefetch.run)
         settings = Settings(completion=CompletionSettings(warm_up=False))
-        house.prefetch.warm_up("me", at(project), 0, settings)
-        house.prefetch.warm_up("me", at(project, ".env", "K=1\n"), 0, Settings())
+        setup.prefetch.warm_up("me", at(project), 0, settings)
+        setup.prefetch.warm_up("me", at(project, ".env", "K=1\n"), 0, Settings())
         await anyio.wait_all_tasks_blocked()
         group.cancel_scope.cancel()
-    assert house.engine.calls == []
+    assert setup.engine.calls == []
 
 
-async def test_rest_is_noticed_once_and_for_each_client(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pause_is_reported_once_per_client(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, rested = Clock(), list[tuple[str, float]]()
     watch = IdleWatch(clock, 2.0, lambda client: rested.append((client, clock.now)))
 

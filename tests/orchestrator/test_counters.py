@@ -48,7 +48,7 @@ def test_no_more_is_accepted_than_was_offered(events: list[tuple[int, int]]) -> 
     assert counters.accepted_characters <= 10 * counters.accepted
 
 
-def test_what_was_kept_of_an_accepted_completion_is_judged_once_after_a_while() -> None:
+def test_the_kept_part_of_an_accepted_completion_is_measured_once() -> None:
     now = [0.0]
     counters = AcceptCounters(clock=lambda: now[0])
     number = counters.offer("first = 1\n    second = 2", "file:///a.py")
@@ -63,7 +63,7 @@ def test_what_was_kept_of_an_accepted_completion_is_judged_once_after_a_while() 
     assert (counters.judged_characters, counters.kept_characters) == (19, 9)
 
 
-def test_of_a_part_that_was_accepted_only_that_part_is_judged() -> None:
+def test_only_the_accepted_part_is_measured() -> None:
     now = [0.0]
     counters = AcceptCounters(clock=lambda: now[0])
     counters.accept(counters.offer("return one", "file:///a.py"), 6)
@@ -78,7 +78,7 @@ def test_percentiles_are_values_that_occurred() -> None:
     assert percentile([float(n) for n in range(1, 101)], 95) == 95.0
 
 
-def test_a_summary_counts_promises_of_those_who_waited() -> None:
+def test_a_summary_counts_deadlines_of_answered_tasks() -> None:
     def record(outcome: Outcome, ttft: float | None, source: Source = Source.MODEL) -> TaskRecord:
         usage = [CallUsage(tokens_computed=5, tokens_after_cancel=1)]
         return TaskRecord(
@@ -100,6 +100,6 @@ def test_a_summary_counts_promises_of_those_who_waited() -> None:
 
 
 @pytest.mark.parametrize(("e2e_promised", "kept"), [(False, True), (True, False)])
-def test_a_promise_on_the_whole_answer_is_judged_by_its_end(e2e_promised: bool, kept: bool) -> None:
+def test_an_e2e_deadline_is_that_of_the_last_token(e2e_promised: bool, kept: bool) -> None:
     record = TaskRecord(TaskKind.TRANSLATION, "c", 1.0, e2e_promised, Outcome.ANSWERED, ttft=0.5, e2e=2.0)
     assert record.kept is kept

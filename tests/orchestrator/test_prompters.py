@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize(
     ("asked", "context", "given"), [(1500, 4096, CATO.prompt_tokens), (600, 4096, 600), (1500, 900, 900 - 128)]
 )
-async def test_a_prompt_is_as_long_as_is_set_and_fits_and_as_the_model_makes_use_of(
+async def test_the_prompt_length_is_limited_by_settings_context_and_family(
     model_folder: Path, asked: int, context: int, given: int
 ) -> None:
     folder = inspect_model_folder(model_folder)

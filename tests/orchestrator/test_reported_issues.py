@@ -66,7 +66,7 @@ class _Endless(ScriptedStream):
             yield Delta(f" f({number}) +" if number < 9 else "", 1)
 
 
-async def test_a_model_that_never_stops_is_stopped_and_what_is_sound_is_shown_omlx_1294(
+async def test_an_endless_answer_is_stopped_and_its_usable_part_shown_omlx_1294(
     prompter: CompletionPrompter,
 ) -> None:
     engine = EndlessEngine(Clock(), lambda _call: "")
@@ -75,7 +75,7 @@ async def test_a_model_that_never_stops_is_stopped_and_what_is_sound_is_shown_om
     assert engine.running == 0
 
 
-async def test_a_pause_can_be_asked_for_before_a_suggestion_vscode_copilot_release_1013_zed_23159_tabby_2902(
+async def test_suggestions_can_be_debounced_vscode_copilot_release_1013_zed_23159_tabby_2902(
     prompter: CompletionPrompter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited: list[float] = []
@@ -97,7 +97,7 @@ async def test_a_pause_can_be_asked_for_before_a_suggestion_vscode_copilot_relea
     assert len(engine.calls) == 3
 
 
-async def test_what_is_typed_during_the_pause_is_never_asked(
+async def test_keystrokes_during_the_debounce_make_no_calls(
     prompter: CompletionPrompter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pause = anyio.Event()
@@ -123,7 +123,7 @@ async def test_what_is_typed_during_the_pause_is_never_asked(
     assert [completion.text for completion in found] == [" 1"]
 
 
-async def test_what_is_asked_while_the_model_loads_disturbs_nothing_tabby_3367() -> None:
+async def test_requests_while_the_model_loads_are_answered_empty_tabby_3367() -> None:
     host = EngineHost()
     orchestrator = Orchestrator(host)
     before = host.status

@@ -54,14 +54,14 @@ class Task:
         return [each.slo.queue_penalty for each in self.engine.calls]
 
 
-async def test_a_call_is_due_when_its_task_is_and_stands_in_line_by_the_work_that_is_left_in_the_task() -> None:
+async def test_a_call_has_its_tasks_deadline_and_a_penalty_for_the_work_left() -> None:
     task = Task(seconds=8.0)
     await task.calls.call(call(), then=[call(30).estimate])
     assert task.due == [pytest.approx(8.0)]
     assert task.queue_penalty == [pytest.approx(QUEUE_PENALTY * 4.0)]
 
 
-async def test_a_task_comes_forward_with_every_call_that_it_has_done() -> None:
+async def test_the_penalty_falls_with_every_finished_call() -> None:
     task = Task(seconds=9.0)
     then = [call().estimate] * 2
     await task.calls.call(call(), then=then)
@@ -70,14 +70,14 @@ async def test_a_task_comes_forward_with_every_call_that_it_has_done() -> None:
     assert task.queue_penalty == pytest.approx([QUEUE_PENALTY * each for each in (3.0, 2.0, 1.0)])
 
 
-async def test_of_two_tasks_due_at_once_the_one_with_less_left_goes_first() -> None:
+async def test_of_two_tasks_with_one_deadline_the_smaller_one_is_first() -> None:
     small, large = Task(seconds=20.0), Task(seconds=20.0)
     await small.calls.map([call()], then=[call().estimate])
     await large.calls.map([call() for _ in range(5)], then=[call().estimate])
     assert max(small.queue_penalty) < min(large.queue_penalty)
 
 
-async def test_answers_that_turn_out_longer_than_expected_move_the_task_back() -> None:
+async def test_answers_longer_than_expected_raise_the_penalty() -> None:
     short, long = Task(seconds=9.0), Task(seconds=9.0, answered=50)
     for task in (short, long):
         await task.calls.call(call(), then=[call().estimate])
@@ -86,7 +86,7 @@ async def test_answers_that_turn_out_longer_than_expected_move_the_task_back() -
     assert long.queue_penalty[1] > short.queue_penalty[1]
 
 
-async def test_a_promise_on_the_first_token_is_that_of_the_call() -> None:
+async def test_a_ttft_deadline_has_no_penalty() -> None:
     task = Task(seconds=0.5, service=ServiceClass.TTFT)
     await task.calls.call(call(), then=[call().estimate])
     assert task.due == [pytest.approx(0.5)]
@@ -99,7 +99,7 @@ async def test_a_promise_on_the_first_token_is_that_of_the_call() -> None:
     seconds=st.floats(0.5, 200.0),
     answered=st.integers(1, 60),
 )
-async def test_every_call_is_due_when_its_task_is_and_no_more_run_at_once_than_may(
+async def test_calls_have_the_tasks_deadline_and_limited_concurrency(
     sizes: Sequence[int], seconds: float, answered: int
 ) -> None:
     task = Task(seconds, answered)
@@ -118,7 +118,7 @@ async def test_answers_come_in_the_order_of_the_calls() -> None:
     assert [answer.text[0] for answer in answers] == ["7", "8", "9"]
 
 
-async def test_a_call_that_fails_ends_the_others_of_its_map() -> None:
+async def test_a_failed_call_cancels_the_others_of_its_map() -> None:
     task = Task(seconds=0.1)
     task.engine.fail_at = 1
     with pytest.raises(EngineError, match="died"):
@@ -126,7 +126,7 @@ async def test_a_call_that_fails_ends_the_others_of_its_map() -> None:
     assert task.engine.running == 0
 
 
-async def test_a_repair_is_made_only_if_the_promise_leaves_time() -> None:
+async def test_there_is_time_for_a_call_only_before_the_deadline() -> None:
     task = Task(seconds=3.0)
     await task.calls.call(call())
     assert task.calls.has_time_for(call(15).estimate)

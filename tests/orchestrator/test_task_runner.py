@@ -44,7 +44,7 @@ class TwoCalls:
         return TaskResult("done")
 
 
-class Office:
+class Setup:
     """A runner on an engine whose answers do not end, with the tasks that were begun."""
 
     def __init__(self, prompter: Prompter, words: str = ENDLESS) -> None:
@@ -81,97 +81,97 @@ class Office:
 
 
 @pytest.fixture
-def office(model_folder: Path) -> Office:
-    return Office(PlainPrompter(read_model_format(model_folder).tokenizer, 4096))
+def setup(model_folder: Path) -> Setup:
+    return Setup(PlainPrompter(read_model_format(model_folder).tokenizer, 4096))
 
 
-async def test_asking_for_the_same_again_frees_what_the_former_had(office: Office) -> None:
+async def test_the_same_task_again_supersedes_the_first(setup: Setup) -> None:
     async with anyio.create_task_group() as group:
-        group.start_soon(office.translate, "a")
-        await office.until(lambda: office.engine.running == 2)
-        group.start_soon(office.translate, "a")
-        await office.until(lambda: office.ended == ["superseded"] and office.engine.running == 2)
-        assert len(office.runner.running) == 1
+        group.start_soon(setup.translate, "a")
+        await setup.until(lambda: setup.engine.running == 2)
+        group.start_soon(setup.translate, "a")
+        await setup.until(lambda: setup.ended == ["superseded"] and setup.engine.running == 2)
+        assert len(setup.runner.running) == 1
         group.cancel_scope.cancel()
-    office.assert_all_is_free()
-    assert [record.outcome for record in office.log] == [Outcome.SUPERSEDED, Outcome.CANCELLED]
+    setup.assert_all_is_free()
+    assert [record.outcome for record in setup.log] == [Outcome.SUPERSEDED, Outcome.CANCELLED]
 
 
-async def test_a_cancel_frees_everything_at_once(office: Office) -> None:
+async def test_a_cancelled_task_frees_its_calls(setup: Setup) -> None:
     async with anyio.create_task_group() as group:
-        group.start_soon(office.translate, "a")
-        await office.until(lambda: office.engine.running == 2)
+        group.start_soon(setup.translate, "a")
+        await setup.until(lambda: setup.engine.running == 2)
         group.cancel_scope.cancel()
-    office.assert_all_is_free()
+    setup.assert_all_is_free()
 
 
-async def test_closing_the_document_frees_what_ran_for_it_and_nothing_else(office: Office) -> None:
+async def test_closing_a_document_ends_its_tasks_only(setup: Setup) -> None:
     async with anyio.create_task_group() as group:
-        group.start_soon(office.translate, "a", 0, "file:///closed")
-        group.start_soon(office.translate, "a", 0, "file:///open")
-        await office.until(lambda: office.engine.running == 4)
-        office.live.end_document("a", "file:///closed")
-        await office.until(lambda: office.ended == ["cancelled"])
-        assert office.engine.running == 2
+        group.start_soon(setup.translate, "a", 0, "file:///closed")
+        group.start_soon(setup.translate, "a", 0, "file:///open")
+        await setup.until(lambda: setup.engine.running == 4)
+        setup.live.end_document("a", "file:///closed")
+        await setup.until(lambda: setup.ended == ["cancelled"])
+        assert setup.engine.running == 2
         group.cancel_scope.cancel()
-    office.assert_all_is_free()
+    setup.assert_all_is_free()
 
 
-async def test_a_disconnect_frees_all_that_the_client_had_and_nothing_of_others(office: Office) -> None:
+async def test_a_disconnect_ends_the_tasks_of_that_client_only(setup: Setup) -> None:
     async with anyio.create_task_group() as group:
         for place in range(3):
-            group.start_soon(office.translate, "gone", place)
-        group.start_soon(office.translate, "here")
-        await office.until(lambda: office.engine.running == 8)
-        office.live.end_client("gone")
-        await office.until(lambda: office.ended == ["cancelled"] * 3)
-        assert office.engine.running == 2
-        assert [task.client for task in office.runner.running] == ["here"]
+            group.start_soon(setup.translate, "gone", place)
+        group.start_soon(setup.translate, "here")
+        await setup.until(lambda: setup.engine.running == 8)
+        setup.live.end_client("gone")
+        await setup.until(lambda: setup.ended == ["cancelled"] * 3)
+        assert setup.engine.running == 2
+        assert [task.client for task in setup.runner.running] == ["here"]
         group.cancel_scope.cancel()
-    office.assert_all_is_free()
+    setup.assert_all_is_free()
 
 
-async def test_a_window_full_of_translations_is_refused_the_next_and_another_window_is_not_twinny_56(
-    office: Office,
+async def test_a_window_at_its_limit_is_refused_and_another_is_not_twinny_56(
+    setup: Setup,
 ) -> None:
     async with anyio.create_task_group() as group:
         for place in range(MOST_OF_ONE):
-            group.start_soon(office.translate, "greedy", place)
-        await office.until(lambda: len(office.runner.running) == MOST_OF_ONE)
-        calls = len(office.engine.calls)
-        await office.translate("greedy", MOST_OF_ONE)
-        assert office.ended == [
+            group.start_soon(setup.translate, "greedy", place)
+        await setup.until(lambda: setup.engine.running == 2 * MOST_OF_ONE)
+        calls = len(setup.engine.calls)
+        await setup.translate("greedy", MOST_OF_ONE)
+        assert setup.ended == [
             "16 translations are running for this window already. Try again when one of them is done."
         ]
-        assert len(office.engine.calls) == calls
-        group.start_soon(office.translate, "modest")
-        await office.until(lambda: len(office.runner.running) == MOST_OF_ONE + 1)
+        assert len(setup.engine.calls) == calls
+        group.start_soon(setup.translate, "modest")
+        await setup.until(lambda: len(setup.runner.running) == MOST_OF_ONE + 1)
         group.cancel_scope.cancel()
-    office.assert_all_is_free()
-    assert Outcome.REFUSED in [record.outcome for record in office.log]
+    setup.assert_all_is_free()
+    assert Outcome.REFUSED in [record.outcome for record in setup.log]
 
 
-async def test_a_task_admitted_for_later_gets_a_note_and_a_later_deadline(office: Office) -> None:
+async def test_a_task_admitted_for_later_gets_a_note_and_a_later_deadline(setup: Setup) -> None:
     async with anyio.create_task_group() as group:
-        group.start_soon(office.translate, "a", 0, "file:///a", 2000)
-        await office.until(lambda: office.engine.running == 2)
-        before = len(office.engine.calls)
-        group.start_soon(office.translate, "a", 1)
-        await office.until(lambda: len(office.engine.calls) > before)
-        slo = office.engine.calls[-1].slo
+        group.start_soon(setup.translate, "a", 0, "file:///a", 2000)
+        await setup.until(lambda: setup.engine.running == 2)
+        before = len(setup.engine.calls)
+        group.start_soon(setup.translate, "a", 1)
+        await setup.until(lambda: len(setup.engine.calls) > before)
+        slo = setup.engine.calls[-1].slo
         group.cancel_scope.cancel()
     assert slo.deadline > slo.arrival + 45.0
-    said = [note for note in office.notes if note != "one thing to know"]
+    said = [note for note in setup.notes if note != "one thing to know"]
     assert said[-1].startswith("1 translation is ahead; expected ")
 
 
-async def test_a_finished_task_leaves_a_record_of_sizes_and_times(office: Office) -> None:
-    office.engine.answer = lambda _call: "one two three"
-    await office.translate("a")
-    assert office.ended == ["done"]
-    assert office.notes == ["one thing to know"]
-    (record,) = office.log
+async def test_a_finished_task_leaves_a_record_of_sizes_and_times(setup: Setup) -> None:
+    setup.engine.answer = lambda _call: "one two three"
+    await setup.translate("a")
+    assert setup.ended == ["done"]
+    assert setup.notes == ["one thing to know"]
+    (record,) = setup.log
     assert (record.outcome, record.kept) == (Outcome.ANSWERED, True)
     assert (len(record.calls), record.prompt_tokens, record.answer_tokens) == (2, 6, 6)
     assert record.deadline == pytest.approx(45.0 + 6 * 0.02)
-    office.assert_all_is_free()
+    setup.assert_all_is_free()

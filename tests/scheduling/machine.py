@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cato_lsp.scheduling.cost import StepCost, StepCostModel
-from cato_lsp.scheduling.plan import StepPlan
-from cato_lsp.scheduling.policy import Policy
+from cato_lsp.scheduling.policy import Policy, StepPlan
 from cato_lsp.scheduling.view import RequestView, StepView
 
 
@@ -22,7 +21,7 @@ class Job:
 
 @dataclass(slots=True)
 class Machine:
-    """Seats, KV blocks and a clock. A step takes 5 ms and 50 µs a token."""
+    """Slots, KV blocks and a clock. A step takes 5 ms and 50 µs a token."""
 
     policy: Policy
     slots: int = 8
@@ -117,5 +116,4 @@ class Machine:
         running.remove(request)
         waiting.append(request)
         request.running = False
-        request.preemptions += 1
         request.computed, request.todo = 0, request.prompt + request.generated

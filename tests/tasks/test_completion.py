@@ -151,7 +151,9 @@ def test_the_size_of_the_pieces_an_answer_comes_in_does_not_matter(
         ("go", "// some ‸\n", True),
     ],
 )
-def test_comments_can_be_left_in_peace(cato_tokenizer: Tokenizer, language: str, marked: str, quiet: bool) -> None:
+def test_completions_in_comments_can_be_switched_off(
+    cato_tokenizer: Tokenizer, language: str, marked: str, quiet: bool
+) -> None:
     prompter = CompletionPrompter(cato_tokenizer, CATO, CompletionLimits(prompt_tokens=128, in_comments=False))
     assert (prompter.plan(at_cursor(marked, language=language)) is None) is quiet
     assert prompter.plan(at_cursor(marked, language=language, invoked=True)) is not None
@@ -161,18 +163,18 @@ def test_the_range_covers_the_word_before_the_cursor(prompter: CompletionPrompte
     assert complete(prompter, at_cursor("x = sel‸\n"), "f.y\n") == Completion(4, 7, "self.y")
 
 
-def test_line_endings_of_the_document_come_back(prompter: CompletionPrompter) -> None:
+def test_a_completion_has_the_documents_line_endings(prompter: CompletionPrompter) -> None:
     completion = complete(prompter, at_cursor("def f():‸\r\n"), "\n    a = 1\n    return a\n")
     assert completion is not None
     assert completion.text == "\r\n    a = 1\r\n    return a"
 
 
-def test_nothing_is_asked_inside_of_a_word_unless_invoked(prompter: CompletionPrompter) -> None:
+def test_no_call_inside_a_word_unless_invoked(prompter: CompletionPrompter) -> None:
     assert prompter.plan(at_cursor("val‸ue = 1\n")) is None
     assert prompter.plan(at_cursor("val‸ue = 1\n", invoked=True)) is not None
 
 
-def test_nothing_is_asked_in_an_empty_document_unless_invoked(prompter: CompletionPrompter) -> None:
+def test_no_call_in_an_empty_document_unless_invoked(prompter: CompletionPrompter) -> None:
     assert prompter.plan(at_cursor("\n‸")) is None
     assert prompter.plan(at_cursor("‸", invoked=True)) is not None
 
@@ -186,7 +188,7 @@ def test_a_selected_menu_item_is_extended_within_its_range(prompter: CompletionP
 
 
 @given(start=st.integers(-5, 20), end=st.integers(-5, 20), offset=st.integers(-5, 30))
-def test_offsets_and_selections_out_of_range_harm_nothing(
+def test_offsets_and_selections_out_of_range_are_tolerated(
     prompter: CompletionPrompter, start: int, end: int, offset: int
 ) -> None:
     text = "a = 1\nb ="
@@ -197,7 +199,7 @@ def test_offsets_and_selections_out_of_range_harm_nothing(
     assert completion is None or 0 <= completion.start <= completion.end <= len(text)
 
 
-def test_one_line_is_asked_for_fewer_tokens_than_a_block(prompter: CompletionPrompter) -> None:
+def test_a_line_gets_fewer_tokens_than_a_block(prompter: CompletionPrompter) -> None:
     line, block = prompter.plan(at_cursor("x = ‸\n")), prompter.plan(at_cursor("def f():‸\n"))
     assert line is not None
     assert block is not None
@@ -214,7 +216,7 @@ def test_an_answer_is_complete_as_soon_as_its_line_ends(prompter: CompletionProm
     assert stream.result() == Completion(4, 4, "1 + 2")
 
 
-def test_an_answer_cut_by_its_deadline_gives_what_is_sound(prompter: CompletionPrompter) -> None:
+def test_an_answer_cut_by_the_time_limit_gives_its_usable_part(prompter: CompletionPrompter) -> None:
     plan = prompter.plan(at_cursor("def f(values):‸\n"))
     assert plan is not None
     stream = plan.stream()
@@ -239,7 +241,7 @@ def test_an_answer_cut_by_its_deadline_gives_what_is_sound(prompter: CompletionP
         ("if a‸\n", ":\n    b\n", "if a:‸\n"),
     ],
 )
-def test_the_next_request_is_likely_where_a_person_goes_on(
+def test_the_follow_up_request_is_where_the_user_continues(
     prompter: CompletionPrompter, marked: str, answer: str, following: str
 ) -> None:
     request = at_cursor(marked, invoked=True)
@@ -262,7 +264,7 @@ def model_folder(path: Path, tokenizer: FastTokenizer, config: dict[str, object]
     return path
 
 
-def test_a_model_folder_tells_its_format(tmp_path: Path, byte_level: Training) -> None:
+def test_the_format_is_read_from_the_model_folder(tmp_path: Path, byte_level: Training) -> None:
     config: dict[str, object] = {
         "model_type": "qwen2",
         "eos_token_id": [0, 7],

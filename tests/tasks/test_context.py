@@ -92,7 +92,7 @@ def test_typing_on_a_line_keeps_every_token_before_it_with_other_files_too(
     ],
     ids=lambda value: value.name if isinstance(value, FimFamily) else "",
 )
-def test_each_family_gets_other_files_as_it_learned_them(
+def test_each_family_gets_other_files_in_its_format(
     family_tokenizers: dict[str, Tokenizer], family: FimFamily, expected: str
 ) -> None:
     tokenizer = family_tokenizers[family.name]
@@ -109,7 +109,7 @@ def _spelled(tokenizer: Tokenizer, family: FimFamily, number: int) -> str:
 
 
 @pytest.mark.parametrize("family", [CATO, SEED_CODER], ids=lambda family: family.name)
-def test_a_family_that_never_learned_it_is_told_of_no_other_file(
+def test_a_family_without_a_file_format_gets_no_other_files(
     family_tokenizers: dict[str, Tokenizer], family: FimFamily
 ) -> None:
     builder = FimPromptBuilder(family_tokenizers[family.name], family, 400)
@@ -127,7 +127,7 @@ def test_code_of_other_files_never_becomes_a_control_token(family_tokenizers: di
     assert ids.count(tokenizer.token_id("<|file_sep|>")) == 2
 
 
-def test_of_too_many_files_the_most_telling_are_kept(family_tokenizers: dict[str, Tokenizer]) -> None:
+def test_of_too_many_files_the_most_relevant_are_kept(family_tokenizers: dict[str, Tokenizer]) -> None:
     tokenizer = family_tokenizers["qwen-coder"]
     context = FileContext(tuple(chunk(lines(n * 100, 12), f"file:///{n}.py") for n in range(8)))
     prompt = FimPromptBuilder(tokenizer, QWEN_CODER, 800, 300).build("x", 1, path="a", context=context)
@@ -138,7 +138,7 @@ def test_of_too_many_files_the_most_telling_are_kept(family_tokenizers: dict[str
     assert [shown.index(f"{number}.py") for number in kept] == sorted(shown.index(f"{number}.py") for number in kept)
 
 
-def test_a_chunk_takes_the_place_of_an_older_state_of_the_same_lines() -> None:
+def test_a_chunk_replaces_an_older_state_of_the_same_lines() -> None:
     ring = ChunkRing()
     ring.add(chunk(lines(0, 30)))
     ring.add(chunk(lines(100, 30)))
@@ -154,7 +154,7 @@ def test_the_ring_forgets_the_oldest() -> None:
 
 
 @given(text=texts.map(lambda text: text * 20), at=st.floats(0, 1))
-def test_a_chunk_is_a_screen_of_whole_lines_around_its_place(text: str, at: float) -> None:
+def test_a_chunk_has_whole_lines_around_the_cursor(text: str, at: float) -> None:
     found = chunk_around(Snapshot("file:///a", "python", 1, text), int(at * len(text)), "a")
     if found is not None:
         assert found.text in text
@@ -162,13 +162,13 @@ def test_a_chunk_is_a_screen_of_whole_lines_around_its_place(text: str, at: floa
         assert found.text.count("\n") <= CHUNK_LINES
 
 
-def test_the_chunk_that_shares_most_names_stands_last() -> None:
+def test_the_chunk_that_shares_most_names_is_last() -> None:
     one, other = chunk("def load_settings(path): ..."), chunk("class Parser:\n    def parse(self): ...")
     assert most_telling([one, other], "settings = load_settings(path)")[-1] == one
     assert most_telling([one, other], "Parser().parse(text)")[-1] == other
 
 
-def test_what_is_excluded_is_left_out_of_a_context() -> None:
+def test_excluded_files_are_left_out_of_a_context() -> None:
     context = FileContext((chunk("a = 1"), chunk("K = 2", "file:///p/.env"), chunk("b = 3", "file:///p/gen/c.py")))
     assert [each.text for each in context.allowed(Exclusion(globs=("**/gen/**",))).chunks] == ["a = 1"]
 
@@ -275,7 +275,7 @@ def test_definitions_in_braces_stay_balanced() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=200), st.sampled_from(["python", "typescript", "c", "go", ""]))
-def test_no_text_breaks_the_reading_of_imports_and_definitions(text: str, language: str) -> None:
+def test_any_text_can_be_searched_for_imports_and_definitions(text: str, language: str) -> None:
     for wanted in imports_of(text, language):
         list(candidates(wanted, PurePosixPath("/w/a.py"), PurePosixPath("/w")))
     definitions(text, language, frozenset({"a"}))

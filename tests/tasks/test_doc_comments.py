@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cato_lsp.tasks.doc_comments import document, has_convention, without_doc
-from cato_lsp.tasks.symbols import Outline
+from cato_lsp.tasks.symbols import Outline, syntax_errors
 
 LONG = "Return the first of the values. " + "They are compared one by one, " * 3 + "in order."
 
@@ -37,7 +37,7 @@ def documented(source: str, language: str, prose: str, name: str | None = None) 
         ("javascript", "/** Old. */\nfunction f() {}\n", "New.", "/** New. */\nfunction f() {}\n"),
     ],
 )
-def test_documentation_is_written_where_its_language_wants_it(
+def test_documentation_is_written_in_the_style_of_its_language(
     language: str, source: str, prose: str, expected: str | None
 ) -> None:
     if expected is None:
@@ -90,3 +90,14 @@ def test_the_source_of_a_symbol_comes_without_its_documentation(source: str, exp
     outline = Outline(source, "python")
     symbol = next(each for each in outline.walk() if each.name == "f")
     assert without_doc(outline, symbol) == expected
+
+
+@pytest.mark.parametrize(
+    ("language", "source", "prose"),
+    [
+        ("javascript", "function f() {\n}\n", "a *\x1f/ b"),
+        ("python", "def f():\n    pass\n", 'a ""\x1f" b'),
+    ],
+)
+def test_a_control_character_does_not_hide_the_end_of_a_comment(language: str, source: str, prose: str) -> None:
+    assert syntax_errors(documented(source, language, prose), language) == []

@@ -41,6 +41,10 @@ FRAGMENTS = {
 }
 CRLF_TEXT = "def f(x):\r\n    pass\r\n\r\n\r\n"
 CRLF = Document(types.TextDocumentItem("file:///a", "python", 1, CRLF_TEXT), Encoding(types.PositionEncodingKind.Utf16))
+UNCLOSED_TEXT = "export function f(a) {\n}\nconst g = (x) => {\n"
+UNCLOSED = Document(
+    types.TextDocumentItem("file:///a", "javascript", 1, UNCLOSED_TEXT), Encoding(types.PositionEncodingKind.Utf16)
+)
 ANSWERS = ["return x * 2", "    y = '🙂'\n    return y\n", "```\n{\n\treturn 1;\n}\n```", "漢\n\n\nend", "", "    "]
 NOISE = st.text(alphabet="ab(){}:;\"'# \t\n🙂漢é\u2028", max_size=12)
 
@@ -77,6 +81,7 @@ def assert_nothing_else_is_touched(document: Document, snapshot: Snapshot, edit:
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(made=documents(), answer=st.sampled_from(ANSWERS))
+@example(made=(UNCLOSED, len(UNCLOSED_TEXT) - 4), answer="return 1").via("a body without its closing brace")
 @example(made=(CRLF, len(CRLF_TEXT) - 3), answer="return 1").via("a cursor inside a line ending")
 def test_generating_touches_nothing_outside_its_range_helix_9624(
     made: tuple[Document, int], answer: str, prompter: PlainPrompter

@@ -63,13 +63,13 @@ def test_a_private_key_is_found_wherever_it_stands(before: int) -> None:
     assert NOTHING.forbids_completion("file:///p/notes.md", "markdown", "x" * before + "\n" + key)
 
 
-def test_a_text_that_speaks_of_private_keys_again_and_again_counts_as_a_secret() -> None:
+def test_a_text_with_very_many_mentions_of_private_keys_is_a_secret() -> None:
     assert not NOTHING.forbids_reading("file:///p/notes.md", "PRIVATE KEY " * 100)
     assert NOTHING.forbids_reading("file:///p/notes.md", "PRIVATE KEY " * 400)
 
 
 @pytest.mark.parametrize("uri", ["file://[broken/a.py", "file:///a\0b.py", "file:///%ff%fe.py"])
-def test_what_cannot_be_judged_is_excluded(uri: str) -> None:
+def test_in_doubt_a_document_is_excluded(uri: str) -> None:
     assert NOTHING.forbids_reading(uri)
 
 
@@ -96,7 +96,7 @@ def test_a_switched_off_language_gets_no_completions_but_may_be_read() -> None:
         ("te?t.py", "/p/test.py", "/p/te/t.py"),
     ],
 )
-def test_globs_mean_what_editors_mean(glob: str, inside: str, outside: str) -> None:
+def test_globs_match_as_in_editors(glob: str, inside: str, outside: str) -> None:
     exclusion = Exclusion(globs=(glob,))
     assert exclusion.forbids_reading(f"file://{inside}")
     assert not exclusion.forbids_reading(f"file://{outside}")

@@ -113,7 +113,7 @@ def test_the_middle_token_comes_before_the_line_typed_so_far(cato_tokenizer: Tok
     ]
 
 
-def test_a_family_that_knows_file_names_is_told_the_name(cato_tokenizer: Tokenizer) -> None:
+def test_a_family_with_file_separators_gets_the_name(cato_tokenizer: Tokenizer) -> None:
     ids = FimPromptBuilder(cato_tokenizer, FAMILIES[0], 200).build("a", 1, path="b.py").ids
     header = [cato_tokenizer.token_id("<|file_sep|>"), *cato_tokenizer.encode("b.py\n")]
     assert ids[: len(header) + 1] == [*header, cato_tokenizer.token_id("<|fim_prefix|>")]
@@ -184,7 +184,7 @@ def test_the_start_of_the_window_moves_in_jumps_while_lines_are_added(
     assert len(set(starts)) > 1
 
 
-def test_what_one_side_leaves_over_goes_to_the_other(cato_tokenizer: Tokenizer) -> None:
+def test_budget_unused_on_one_side_goes_to_the_other(cato_tokenizer: Tokenizer) -> None:
     builder = FimPromptBuilder(cato_tokenizer, FAMILIES[0], 320)
     text = "".join(f"value_{number} = compute({number})\n" for number in range(200))
     counts: dict[str, int] = {}

@@ -18,9 +18,7 @@ lines = st.text("abdefinorst_.( 7é漢🙂=", max_size=24)
 
 @settings(max_examples=200, deadline=None)
 @given(line=lines, seed=st.integers(0, 9))
-def test_every_spelling_writes_the_cut_word_and_perhaps_goes_on(
-    cato_tokenizer: Tokenizer, line: str, seed: int
-) -> None:
+def test_every_spelling_begins_with_the_cut_word(cato_tokenizer: Tokenizer, line: str, seed: int) -> None:
     cut = Healer(cato_tokenizer).heal(line)
     if cut is None:
         return
@@ -41,7 +39,7 @@ def test_a_cut_line_and_its_cut_word_are_the_tokens_of_the_whole_line(cato_token
         assert [*cato_tokenizer.encode(line.removesuffix(cut.text)), *cut.ids] == cato_tokenizer.encode(line)
 
 
-def test_a_word_may_be_written_in_the_token_that_goes_on_behind_the_cursor(cato_tokenizer: Tokenizer) -> None:
+def test_a_token_may_extend_beyond_the_cut_word(cato_tokenizer: Tokenizer) -> None:
     whole = cato_tokenizer.encode(" return")
     assert len(whole) == 1
     cut = Healer(cato_tokenizer).heal("    if x: retu")
@@ -51,11 +49,11 @@ def test_a_word_may_be_written_in_the_token_that_goes_on_behind_the_cursor(cato_
 
 
 @pytest.mark.parametrize("line", ["", "    ", "\t", "x  ", "x\t", "é" * (LONGEST + 1), "a" * (LONGEST + 1), "🙂"])
-def test_what_has_no_other_spelling_or_is_too_long_is_left_as_it_is(cato_tokenizer: Tokenizer, line: str) -> None:
+def test_words_that_are_long_or_have_one_spelling_are_not_healed(cato_tokenizer: Tokenizer, line: str) -> None:
     assert Healer(cato_tokenizer).heal(line) is None
 
 
-def test_after_a_blank_the_answer_has_to_begin_with_it_and_the_word_before_stays(cato_tokenizer: Tokenizer) -> None:
+def test_after_a_blank_the_answer_must_begin_with_it(cato_tokenizer: Tokenizer) -> None:
     cut = Healer(cato_tokenizer).heal("value = ")
     assert cut is not None
     assert (cut.text, cut.ids) == ("", [])
@@ -74,7 +72,7 @@ def test_a_healed_prompt_ends_before_the_cut_word(cato_tokenizer: Tokenizer) -> 
     assert uncut.cut.text == "."
 
 
-def test_only_the_family_that_gains_from_it_is_healed(family_tokenizers: dict[str, Tokenizer]) -> None:
+def test_only_prompts_of_the_bundled_family_are_healed(family_tokenizers: dict[str, Tokenizer]) -> None:
     assert [family for family in FAMILIES if family.heals] == [CATO]
     prompt = FimPromptBuilder(family_tokenizers[QWEN_CODER.name], QWEN_CODER, 100).build("value = json.lo", 15)
     assert prompt.cut is None

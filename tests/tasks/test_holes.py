@@ -22,7 +22,7 @@ LIMITS = CompletionLimits(prompt_tokens=128)
 
 @pytest.mark.parametrize("module", [json.decoder, shutil, textwrap], ids=lambda module: module.__name__)
 @pytest.mark.parametrize("lines_removed", [1, 4, 10_000], ids=["one line", "four lines", "all that follows"])
-def test_a_perfect_answer_is_shown_as_it_is(cato_tokenizer: Tokenizer, module: ModuleType, lines_removed: int) -> None:
+def test_a_perfect_answer_is_shown_unchanged(cato_tokenizer: Tokenizer, module: ModuleType, lines_removed: int) -> None:
     source = Path(str(module.__file__)).read_text(encoding="utf-8")
     prompter = CompletionPrompter(cato_tokenizer, CATO, LIMITS)
     chance = random.Random(7)

@@ -77,7 +77,7 @@ def control(prompter: Prompter, tokenizer: Tokenizer, text: str) -> list[list[in
 
 
 @given(text=st.one_of(st.text(max_size=60), st.sampled_from(sorted(CONTROL_TOKENS)), st.just(NASTY)))
-def test_what_a_person_wrote_never_becomes_a_control_token(tokenizer: Tokenizer, text: str) -> None:
+def test_user_text_never_becomes_a_control_token(tokenizer: Tokenizer, text: str) -> None:
     for prompter in (
         CatoPrompter(tokenizer, 4096),
         ChatPrompter(tokenizer, ChatTemplate(tokenizer, CHATML), 4096),
@@ -87,21 +87,21 @@ def test_what_a_person_wrote_never_becomes_a_control_token(tokenizer: Tokenizer,
         assert control(prompter, tokenizer, text) == control(prompter, tokenizer, "harmless")
 
 
-def test_what_a_person_wrote_is_in_the_prompt_as_it_is(prompter: Prompter, tokenizer: Tokenizer) -> None:
+def test_user_text_is_in_the_prompt_unchanged(prompter: Prompter, tokenizer: Tokenizer) -> None:
     for ask in ASKS:
         prompt = prompter.prompt(ask(NASTY, "python"))
         if prompt is not None:
             assert NASTY in tokenizer.decode(prompt.ids)
 
 
-def test_prompts_of_a_chat_model_are_what_its_template_says(tokenizer: Tokenizer) -> None:
+def test_chat_prompts_follow_the_template(tokenizer: Tokenizer) -> None:
     ids = ChatTemplate(tokenizer, CHATML).encode([("system", "be brief"), ("user", "hello ")])
     start, end = tokenizer.token_id("<|im_start|>"), tokenizer.token_id("<|im_end|>")
     assert [number for number in ids if number in (start, end)] == [start, end, start, end, start]
     assert tokenizer.decode(ids) == "system\nbe brief\nuser\nhello\nassistant\n"
 
 
-def test_a_template_without_a_system_role_gets_it_with_the_question(tokenizer: Tokenizer) -> None:
+def test_without_a_system_role_its_text_goes_into_the_question(tokenizer: Tokenizer) -> None:
     ids = ChatTemplate(tokenizer, NO_SYSTEM, {"bos_token": "<bos>"}).encode([("system", "be brief"), ("user", "hello")])
     assert ids[0] == tokenizer.token_id("<bos>")
     assert tokenizer.decode(ids) == "be brief\n\nhello"
@@ -161,7 +161,7 @@ def test_a_model_without_template_has_none(tokenizer: Tokenizer, tmp_path: Path)
     assert read_chat_template(tmp_path, tokenizer) is None
 
 
-def test_the_bundled_family_is_asked_as_it_was_trained(tokenizer: Tokenizer) -> None:
+def test_the_bundled_family_gets_its_training_format(tokenizer: Tokenizer) -> None:
     prompt = CatoPrompter(tokenizer, 4096).prompt(prompts.translate("def f(): pass", "python", "javascript"))
     assert prompt is not None
     ids = list(prompt.ids)
@@ -171,14 +171,14 @@ def test_the_bundled_family_is_asked_as_it_was_trained(tokenizer: Tokenizer) -> 
     assert tokenizer.token_id("<|endoftext|>") in prompt.stop_token_ids
 
 
-def test_the_bundled_family_is_not_asked_what_it_never_learned(tokenizer: Tokenizer) -> None:
+def test_the_bundled_family_has_no_prompt_for_untrained_questions(tokenizer: Tokenizer) -> None:
     prompter = CatoPrompter(tokenizer, 4096)
     assert prompter.prompt(prompts.translate("x", "python", "go")) is None
     assert prompter.prompt(prompts.repair("x", "go", "line 1")) is None
 
 
 @pytest.mark.parametrize("token", sorted(token for token in CONTROL_TOKENS if len(token) > 4))
-def test_no_control_token_is_left_in_what_is_shown(token: str) -> None:
+def test_control_tokens_are_removed_from_answers(token: str) -> None:
     assert prompts.code_of(f"let x = 1{token}user\nmore") == "let x = 1"
     assert prompts.prose_of(f"It adds.{token}") == "It adds."
 
@@ -194,7 +194,7 @@ def test_no_control_token_is_left_in_what_is_shown(token: str) -> None:
         ("    return 1\n", "    return 1"),
     ],
 )
-def test_the_code_of_an_answer_is_what_its_fences_hold(answer: str, code: str) -> None:
+def test_the_code_of_an_answer_is_the_content_of_its_fences(answer: str, code: str) -> None:
     assert prompts.code_of(answer) == code
 
 

@@ -72,7 +72,7 @@ def test_the_model_is_never_asked_with_blanks_at_the_end_llama_vscode_72(
         assert last == cato_tokenizer.token_id("<|fim_middle|>") or cato_tokenizer.decode([last]).strip()
 
 
-def test_ghost_text_holds_no_stray_carriage_return_llm_ls_87(prompter: CompletionPrompter) -> None:
+def test_ghost_text_has_no_stray_carriage_return_llm_ls_87(prompter: CompletionPrompter) -> None:
     assert accept(prompter, "def f():‸", "\r\n    a\r\n") == "def f():\n    a"
     assert accept(prompter, "a = 1\r\nb = ‸\r\n", " 2\r\nc\r\n") == "a = 1\r\nb = 2\r\n"
 

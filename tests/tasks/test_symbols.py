@@ -85,7 +85,7 @@ def test_a_documented_symbol_parses_and_nothing_else_has_changed(language: str, 
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_documenting_again_replaces_what_was_there(language: str) -> None:
+def test_documenting_again_replaces_the_documentation(language: str) -> None:
     first = outline(language)
     symbol = next(each for each in first.walk() if each.kind is SymbolKind.FUNCTION)
     again = Outline(document(first, symbol, "First words.").apply(first.text), language)
@@ -95,7 +95,7 @@ def test_documenting_again_replaces_what_was_there(language: str) -> None:
     assert "econd words" in text
 
 
-def test_comments_that_are_no_documentation_stay() -> None:
+def test_ordinary_comments_are_kept() -> None:
     source = outline("javascript")
     arrow = next(each for each in source.walk() if each.name == "g")
     assert "// a note\n/** Do it. */\nconst g" in document(source, arrow, "Do it.").apply(source.text)
@@ -108,7 +108,7 @@ def test_go_documentation_begins_with_the_name() -> None:
 
 
 @given(st.text(min_size=1, max_size=200))
-def test_no_prose_breaks_a_docstring_or_a_comment(prose: str) -> None:
+def test_any_prose_gives_a_valid_docstring_or_comment(prose: str) -> None:
     for language in ("python", "javascript", "go", "rust"):
         source = outline(language)
         symbol = next(each for each in source.walk() if each.kind is SymbolKind.FUNCTION)
@@ -137,7 +137,7 @@ def test_the_pieces_of_a_file_join_to_the_file(language: str) -> None:
 
 
 @given(st.text(alphabet="def f(x):\n  return'\"#{}é漢🙂", max_size=80))
-def test_no_text_breaks_the_outline(text: str) -> None:
+def test_any_text_has_an_outline(text: str) -> None:
     for language in LANGUAGES:
         source = Outline(text, language)
         for symbol in source.walk():
@@ -146,7 +146,7 @@ def test_no_text_breaks_the_outline(text: str) -> None:
         assert isinstance(syntax_errors(text, language), list)
 
 
-def test_a_syntax_error_is_told_with_its_line() -> None:
+def test_a_syntax_error_names_its_line() -> None:
     assert syntax_errors("x = 1\ny = (\n", "python")[0].startswith("line ")
     assert syntax_errors("x = 1\n", "python") == []
     assert syntax_errors("whatever (", "no-such-language") == []

@@ -32,7 +32,7 @@ def test_typing_something_else_is_a_miss(before: str, after: str, typed: str) ->
     assert cache.lookup(document(before + typed + after), len(before) + len(typed)) is None
 
 
-def test_an_answer_typed_to_its_end_has_nothing_left() -> None:
+def test_an_answer_typed_to_its_end_is_a_miss() -> None:
     cache = TypeThroughCache()
     cache.put(document("a = "), 4, "b")
     assert cache.lookup(document("a = b"), 5) is None

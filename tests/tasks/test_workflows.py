@@ -87,7 +87,7 @@ async def generated(
     ],
 )
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-async def test_a_body_takes_the_place_of_a_stub(
+async def test_a_body_replaces_a_stub(
     marked: str, answer: str, newline: str, plain: PlainPrompter, tokenizer: Tokenizer
 ) -> None:
     if "Double it" not in marked and '"""Double' in answer:
@@ -132,11 +132,11 @@ async def test_code_follows_the_comment_above(plain: PlainPrompter, tokenizer: T
         'def f(x):\n    """D."""\n\n‸\n',
     ],
 )
-def test_nothing_is_generated_where_there_is_nothing_to_write_from(marked: str) -> None:
+def test_nothing_is_generated_without_a_signature_or_comment(marked: str) -> None:
     assert generation_target(*at(marked)) is None
 
 
-async def test_what_does_not_parse_is_cut_or_marked(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
+async def test_code_that_does_not_parse_is_cut_or_marked(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
     stub = 'def f(x):\n    """Double it."""\n    pass‸\n'
     text, unverified = await generated(stub, "y = x\nreturn y *\n(", plain, tokenizer)
     assert text == 'def f(x):\n    """Double it."""\n    y = x\n'
@@ -175,7 +175,7 @@ async def test_no_answer_touches_anything_outside_of_the_stub(
         ("a\n\n    b", "  a\n\n  b"),
     ],
 )
-def test_code_is_indented_as_the_place_wants_it(code: str, expected: str) -> None:
+def test_code_gets_the_indentation_of_its_place(code: str, expected: str) -> None:
     assert reindented(code, "  ", "  ") == expected
 
 
@@ -199,7 +199,7 @@ async def test_a_short_function_is_documented_with_one_call(plain: PlainPrompter
     assert len(calls.prompts) == len(task.estimate()) == 1
 
 
-async def test_a_long_class_is_summed_up_from_its_methods(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
+async def test_a_long_class_is_summarized_from_its_methods(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
     snapshot = Snapshot("file:///a.py", "python", 1, LONG)
     symbol = documentable(snapshot, 0, 0)
     assert symbol is not None
@@ -250,7 +250,7 @@ async def test_the_bundled_model_translates_function_by_function_in_order(
     assert all(text.startswith(calls.shown[0][:20]) for text in calls.shown)
 
 
-async def test_another_model_translates_small_neighbours_together(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
+async def test_another_model_translates_small_symbols_together(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
     calls = ScriptedCalls(tokenizer.decode, lambda _prompt: "```js\nlet x = 1;\n```")
     task = Translation(Snapshot("file:///a.py", "python", 1, FILE), 0, len(FILE), "javascript", plain)
     result = await task.run(calls)
@@ -259,7 +259,7 @@ async def test_another_model_translates_small_neighbours_together(plain: PlainPr
     assert not result.unverified
 
 
-async def test_what_does_not_parse_is_repaired_once(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
+async def test_a_translation_that_does_not_parse_is_repaired_once(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
     answers = iter(["let x = ;", "let x = 1;"])
     calls = ScriptedCalls(tokenizer.decode, lambda _prompt: next(answers))
     task = Translation(Snapshot("file:///a.py", "python", 1, "x = 1\n"), 0, 6, "javascript", plain)
@@ -270,7 +270,9 @@ async def test_what_does_not_parse_is_repaired_once(plain: PlainPrompter, tokeni
 
 
 @pytest.mark.parametrize("time", [True, False])
-async def test_what_cannot_be_repaired_is_marked(plain: PlainPrompter, tokenizer: Tokenizer, time: bool) -> None:
+async def test_a_translation_that_cannot_be_repaired_is_marked(
+    plain: PlainPrompter, tokenizer: Tokenizer, time: bool
+) -> None:
     calls = ScriptedCalls(tokenizer.decode, lambda _prompt: "let x = ;", time=time)
     task = Translation(Snapshot("file:///a.py", "python", 1, "x = 1\n"), 0, 6, "javascript", plain)
     result = await task.run(calls)
@@ -295,7 +297,7 @@ async def test_a_selected_method_is_translated_without_its_indentation(
     assert calls.prompts == [f"javascript\n{textwrap.dedent(text[start:]).strip()}"]
 
 
-def test_a_model_that_does_not_know_the_languages_says_so(cato: CatoPrompter, plain: PlainPrompter) -> None:
+def test_untrained_languages_are_refused_with_a_reason(cato: CatoPrompter, plain: PlainPrompter) -> None:
     snapshot = Snapshot("file:///a.py", "python", 1, "x = 1\n")
     with pytest.raises(CannotDoError, match="cannot translate Python to Go"):
         Translation(snapshot, 0, 6, "go", cato)
@@ -305,7 +307,7 @@ def test_a_model_that_does_not_know_the_languages_says_so(cato: CatoPrompter, pl
     assert "go" in translations(plain, "python")
 
 
-def test_what_the_model_cannot_take_is_said_before_it_begins(cato: CatoPrompter, plain: PlainPrompter) -> None:
+def test_parts_that_cannot_be_translated_are_announced(cato: CatoPrompter, plain: PlainPrompter) -> None:
     snapshot = Snapshot("file:///a.py", "python", 1, FILE)
     assert Translation(snapshot, 0, len(FILE), "javascript", cato).note == (
         "The model can translate 2 of 3 parts; the others become comments."
@@ -313,7 +315,7 @@ def test_what_the_model_cannot_take_is_said_before_it_begins(cato: CatoPrompter,
     assert Translation(snapshot, 0, len(FILE), "javascript", plain).note == ""
 
 
-def test_a_translation_with_nothing_that_the_model_can_take_is_refused_before_any_call(cato: CatoPrompter) -> None:
+def test_a_translation_without_translatable_parts_is_refused(cato: CatoPrompter) -> None:
     text = "class A:\n    x = 1\n"
     with pytest.raises(CannotDoError, match="single functions only"):
         Translation(Snapshot("file:///a.py", "python", 1, text), 0, len(text), "javascript", cato)

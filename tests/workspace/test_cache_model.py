@@ -49,6 +49,11 @@ def test_a_frequent_context_is_looked_up_in_bounded_time() -> None:
     assert 0 < len(index.followers([1] * 8)) <= 64
 
 
+def test_large_vocabularies_are_indexed_too() -> None:
+    index = NgramIndex({"a": [1, 2, 3, 4, 70_000, 150_000], "b": [1, 2, 3, 4, 70_000 - 65_536, 5]})
+    assert index.followers([1, 2, 3, 4, 70_000]) == [Follower(150_000, 5)]
+
+
 def everything(tokens: list[int]) -> list[bool]:
     return [True] * len(tokens)
 

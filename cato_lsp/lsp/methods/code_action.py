@@ -1,4 +1,4 @@
-"""``textDocument/codeAction`` and ``codeAction/resolve``: cheap to offer, worked out when chosen."""
+"""``textDocument/codeAction`` and ``codeAction/resolve``: actions are cheap to offer and computed when chosen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio.to_thread
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 
 from cato_lsp.lsp.assist import Assist, NotPossibleError, Request, carry_out, workspace_edit
 from cato_lsp.lsp.methods.execute_command import COMMAND_OF, arguments_for
@@ -29,12 +29,12 @@ KINDS = {
 }
 OPTIONS = types.CodeActionOptions(code_action_kinds=list(KINDS.values()), resolve_provider=True)
 _LARGE = 400_000
-"""Characters from which on a document is not parsed to find out what can be offered."""
+"""Documents with more characters are not parsed to find actions."""
 
 
 @snapshot_first
 def code_action(session: Session, params: types.CodeActionParams) -> Coroutine[Any, Any, list[types.CodeAction]]:
-    """Offer what can be done at a place. No model is asked."""
+    """The actions for a range. Makes no model call."""
     uri = params.text_document.uri
     if uri not in session.documents or session.exclusion.forbids_reading(uri, session.documents[uri].snapshot().text):
         return _offer_nothing()
@@ -61,7 +61,7 @@ async def _offer(
 
 @snapshot_first
 def resolve(session: Session, action: types.CodeAction) -> Coroutine[Any, Any, types.CodeAction]:
-    """Work out the edit of a chosen action."""
+    """Compute the edit of a chosen action."""
     data = cast("dict[str, Any]", action.data if isinstance(action.data, dict) else {})
     uri = str(data.get("uri"))
     assist = next((each for each in Assist if each.value == data.get("assist")), None)
@@ -73,7 +73,10 @@ def resolve(session: Session, action: types.CodeAction) -> Coroutine[Any, Any, t
     if session.exclusion.forbids_reading(uri, document.snapshot().text):
         message = "This file is excluded: it may hold secrets, or the settings say so."
         raise JsonRpcException(message, types.LSPErrorCodes.RequestFailed.value)
-    where = session.protocol.structure(data["range"], types.Range)
+    try:
+        where = session.protocol.structure(data.get("range"), types.Range)
+    except Exception as error:  # the library raises what it likes
+        raise JsonRpcInvalidParams("The action's `range` is not a range.") from error
     return _resolve(session, document, action, Request.at(assist, document, where))
 
 
@@ -92,7 +95,7 @@ async def _resolve(
 
 
 def _edits(snapshot: Snapshot, start: int, end: int) -> list[tuple[Assist, str, str]]:
-    """What would change the document. Parses it: not for the event loop."""
+    """The actions that change the document. Parses it: not for the event loop."""
     found: list[tuple[Assist, str, str]] = []
     if len(snapshot.text) <= _LARGE:
         if generation_target(snapshot, end) is not None:
@@ -104,7 +107,7 @@ def _edits(snapshot: Snapshot, start: int, end: int) -> list[tuple[Assist, str, 
 
 
 def _texts(session: Session, snapshot: Snapshot, start: int, end: int) -> Iterator[tuple[Assist, str, str]]:
-    """What would give a text of its own."""
+    """The actions whose result is a text of its own."""
     if start != end:
         yield Assist.EXPLAIN, "Explain the selection", ""
         for language in session.backend.orchestrator.translations(snapshot.language):

@@ -21,7 +21,7 @@ PATIENCE = 2.0
 
 
 def watch_configuration(session: Session) -> None:
-    """Ask to be told of changes, as VS Code wants to be asked."""
+    """Register for change notifications, which VS Code requires."""
     workspace = session.capabilities.workspace
     watched = workspace.did_change_configuration if workspace is not None else None
     if watched is not None and watched.dynamic_registration:
@@ -34,7 +34,7 @@ def watch_configuration(session: Session) -> None:
 
 
 async def pull_configuration(session: Session) -> None:
-    """Ask the client for its settings, if it can tell them, and act on all layers."""
+    """Request the client's settings, if it supports that, and apply all layers."""
     workspace = session.capabilities.workspace
     pulled: object = None
     if workspace is not None and workspace.configuration:
@@ -49,7 +49,7 @@ async def pull_configuration(session: Session) -> None:
 
 
 async def did_change_configuration(session: Session, params: types.DidChangeConfigurationParams) -> None:
-    """Act on new settings: those in the notification, or, where it has none, those the client tells when asked."""
+    """Apply new settings: those in the notification, or else those that the client returns on request."""
     workspace = session.capabilities.workspace
     if workspace is not None and workspace.configuration:
         await pull_configuration(session)
@@ -58,5 +58,5 @@ async def did_change_configuration(session: Session, params: types.DidChangeConf
 
 
 async def did_change_workspace_folders(session: Session, params: types.DidChangeWorkspaceFoldersParams) -> None:
-    """Follow the workspace's folders."""
+    """Apply changes of the workspace folders."""
     await session.change_roots(params.event)

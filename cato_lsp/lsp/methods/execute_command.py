@@ -1,7 +1,6 @@
-"""``workspace/executeCommand``: the commands start work and answer at once with its progress token.
+"""``workspace/executeCommand``: commands start a task of the session and return its progress token at once.
 
-The work goes on as a task of the session. Its progress can be cancelled, which the request could not be: pygls does not
-deliver that.
+The user can cancel the progress. The request itself could not be cancelled, since pygls does not support that.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 COMMAND_OF = {assist: f"cato.{assist.value}" for assist in Assist}
-"""``cato.generate`` and its likes take one argument ``{uri, range?, language?}``."""
+"""Commands such as ``cato.generate`` take one argument ``{uri, range?, language?}``."""
 
 
 def command(assist: Assist) -> Callable[[Session, list[Any]], str]:
@@ -87,7 +86,7 @@ def _arguments(session: Session, arguments: list[Any]) -> tuple[Document, types.
 
 
 def _table(value: Any) -> dict[str, Any]:
-    """An object, as pygls hands it over: a dictionary or a named tuple."""
+    """An object as a dictionary; pygls passes a dictionary or a named tuple."""
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in cast("dict[str, Any]", value).items()}
     fields = getattr(value, "_asdict", None)

@@ -1,4 +1,4 @@
-"""What became of a completion: the item's command, and the notifications of GitHub Copilot's language server."""
+"""Reports on completions: the item's command, and the notifications of GitHub Copilot's language server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DID_PARTIALLY_ACCEPT = "textDocument/didPartiallyAcceptCompletion"
 
 
 def accept_command(session: Session, text: str, uri: str) -> types.Command:
-    """The command that an item carries."""
+    """The command of an item."""
     number = session.backend.orchestrator.counters(session.client).offer(text, uri)
     return types.Command(title="Accepted", command=DID_ACCEPT, arguments=[number])
 
@@ -30,7 +30,7 @@ def did_accept(session: Session, arguments: list[Any]) -> None:
 
 
 def did_show(session: Session, params: Any) -> None:
-    """Count an item that a person has seen."""
+    """Count an item that was shown."""
     number, _ = _item(params)
     if number is not None:
         session.backend.orchestrator.counters(session.client).show(number)
@@ -46,7 +46,7 @@ def did_partially_accept(session: Session, params: Any) -> None:
 
 
 def _item(params: Any) -> tuple[int | None, str]:
-    """The number and text of the item that a notification is about."""
+    """The number and text of the item in a notification."""
     item = _get(params, "item")
     arguments = _get(_get(item, "command"), "arguments")
     number = next(iter(cast("list[Any]", arguments)), None) if isinstance(arguments, list | tuple) else None
@@ -55,5 +55,5 @@ def _item(params: Any) -> tuple[int | None, str]:
 
 
 def _get(value: Any, name: str) -> Any:
-    """A field of what pygls makes of parameters that the specification does not know."""
+    """A field of parameters that the specification does not define, as pygls passes them."""
     return cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else getattr(value, name, None)

@@ -24,10 +24,10 @@ logger = logging.getLogger(__name__)
 def inline_completion(
     session: Session, params: types.InlineCompletionParams
 ) -> Coroutine[Any, Any, types.InlineCompletionList]:
-    """Complete at a position; an empty list, never null, where there is nothing to show.
+    """Complete at a position. Returns an empty list, never null, if there is nothing to show.
 
-    Neovim keeps stale text on null, and VS Code asks again on an error that it did not cause, so a superseded
-    request is answered with an empty list too.
+    Neovim keeps stale text on null, and VS Code repeats the request on an unexpected error. So a superseded request
+    gets an empty list, too.
     """
     uri = params.text_document.uri
     if uri not in session.documents or not session.settings.completion.enabled:
@@ -45,7 +45,7 @@ def inline_completion(
 async def _complete(session: Session, document: Document, request: CompletionRequest) -> types.InlineCompletionList:
     try:
         completions = await session.backend.orchestrator.complete(session.client, request, session.settings)
-    except Exception as error:  # nobody wants a message box for a suggestion that fails while typing
+    except Exception as error:  # no message box for a suggestion that fails while typing
         logger.error("A completion failed\n%s", traceback_of(error))
         return await _nothing()
     if document.version != request.snapshot.version:
@@ -57,7 +57,7 @@ async def _complete(session: Session, document: Document, request: CompletionReq
 
 
 def item_of(completion: Completion, request: CompletionRequest, document: Document) -> types.InlineCompletionItem:
-    """A completion in the terms of the protocol. The document must still be the one that was asked about."""
+    """A completion as a protocol item. The document must still have the version of the request."""
     return types.InlineCompletionItem(
         insert_text=completion.text,
         filter_text=_filter_text(completion, request),

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 
 from cato_lsp.lsp.methods.configuration import pull_configuration, watch_configuration
+from cato_lsp.lsp.methods.did_change_watched_files import watch_settings_files
 
 if TYPE_CHECKING:
     from cato_lsp.lsp.session import Session
 
 
 def initialize(session: Session, params: types.InitializeParams) -> None:
-    """Take in the client. pygls answers with the capabilities; nothing heavy is imported for it."""
+    """Store the client's parameters. pygls responds with the capabilities; nothing heavy is imported for it."""
     session.initialize(params)
 
 
@@ -21,6 +22,7 @@ async def initialized(session: Session, _params: types.InitializedParams) -> Non
     """Read the settings and start the engine."""
     session.status.open()
     watch_configuration(session)
+    watch_settings_files(session)
     await pull_configuration(session)
 
 

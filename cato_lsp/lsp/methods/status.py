@@ -1,4 +1,4 @@
-"""``cato/status``: how the server is and what it did lately. For status bars, `cato-lsp status` and the demo."""
+"""``cato/status``: state and recent tasks of the server. For status bars, `cato-lsp status` and the demo."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from cato_lsp.engine.host import RemoteSource
+from cato_lsp.engine.launch import Launch
 from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.orchestrator.summary import summarize_tasks
 
@@ -19,7 +21,7 @@ RECENT = 100
 
 
 def status(session: Session, _params: Any) -> dict[str, Any]:
-    """Answer what `backend_status` says, and of this session ``{tasks, completions, typeThrough, sla}``.
+    """The fields of `backend_status`, and of this session ``{tasks, completions, typeThrough, sla}``.
 
     ``tasks`` are the last ones, oldest first; ``sla`` is that section of the settings, as it holds.
     """
@@ -53,13 +55,19 @@ def backend_status(backend: Backend) -> dict[str, Any]:
     launch = backend.host.launch
     return {
         "engine": {"phase": engine.phase.value, "message": engine.message, "remedy": engine.remedy},
-        "model": str(launch.model) if launch is not None else None,
+        "model": _model(launch),
         "stats": asdict(backend.orchestrator.engine_stats()),
         "kinds": {kind: asdict(each) for kind, each in summarize_tasks(backend.orchestrator.log).items()},
         "live": backend.orchestrator.live_count,
         "memory": psutil.Process().memory_info().rss,
         "machine": asdict(machine) if (machine := backend.machine.latest) is not None else None,
     }
+
+
+def _model(launch: Launch | RemoteSource | None) -> str | None:
+    if launch is None:
+        return None
+    return str(launch.model) if isinstance(launch, Launch) else launch.url
 
 
 def _shown(record: TaskRecord) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From a model's raw answer to the text that is shown: a chain of small filters, one file each."""
+"""Turns a model's raw answer into the text that is shown: a chain of small filters, one file each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No closing bracket without an opening one."""
+"""Cuts closing brackets that have no opening one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cato_lsp.tasks.postprocess.context import ShapingContext
 
 
 def drop_surplus_closers(text: str, context: ShapingContext) -> str:
-    """Cut the answer before a bracket that closes nothing, neither in it nor before the cursor.
+    """Cut the answer before a bracket that closes none in the answer or before the cursor.
 
     Only in languages with a grammar: a shell's ``case`` and prose have brackets that close nothing.
     """

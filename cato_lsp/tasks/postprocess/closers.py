@@ -1,4 +1,4 @@
-"""Closing brackets and quotes that already follow the cursor."""
+"""Handles closing brackets and quotes that already follow the cursor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cato_lsp.tasks.postprocess.context import ShapingContext
 
 
 def drop_closers_that_follow(text: str, context: ShapingContext) -> str:
-    """Cut brackets and quotes off the end of the answer that the editor has put there already."""
+    """Cut closing brackets and quotes from the end of the answer that the editor has already inserted."""
     cursor = context.cursor
     matched = _matched(text, cursor)
     if not matched:

@@ -1,4 +1,4 @@
-"""Keep what the stop rules call complete, however much more the model wrote."""
+"""Keeps the part of an answer that the stop rules call complete."""
 
 from __future__ import annotations
 

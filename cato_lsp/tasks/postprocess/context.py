@@ -1,4 +1,4 @@
-"""What the filters of the shaping chain know."""
+"""The input of the filters."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from cato_lsp.tasks.cursor import Cursor
 
 @dataclass(frozen=True, slots=True)
 class ShapingContext:
-    """One answer's surroundings and limits."""
+    """The surroundings and limits of one answer."""
 
     cursor: Cursor
     max_lines: int
     cut: bool = False
-    """The answer was ended from outside: by its deadline or its longest length."""
+    """Whether the answer was ended by the time limit or its length limit."""
     markers: tuple[str, ...] = ()
     """Control tokens as text, for engines that do not keep them from the text."""
 
 
 Filter = Callable[[str, ShapingContext], str]
-"""Takes an answer, returns it better or shorter; ``""`` when nothing of it should be shown."""
+"""Takes an answer and returns it improved or shortened; ``""`` if none of it should be shown."""

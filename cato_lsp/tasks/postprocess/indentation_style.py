@@ -1,4 +1,4 @@
-"""Indentation in the document's style."""
+"""Adapts indentation to the document's style."""
 
 from __future__ import annotations
 

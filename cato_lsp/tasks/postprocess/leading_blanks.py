@@ -1,4 +1,4 @@
-"""Fit the start of an answer to the blanks that stand before the cursor, which the prompt left out."""
+"""Fits the start of an answer to the blanks before the cursor, which the prompt leaves out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FIRST_WORD = re.compile(r"\w*")
 
 
 def reconcile_leading_blanks(text: str, context: ShapingContext) -> str:
-    """The text that stands right at the cursor: after ``x = ``, an answer of ``" 1"`` becomes ``"1"``."""
+    """The text right at the cursor: after ``x = ``, an answer of ``" 1"`` becomes ``"1"``."""
     cursor = context.cursor
     if cursor.on_blank_line:
         return _on_blank_line(text, cursor)
@@ -25,7 +25,7 @@ def reconcile_leading_blanks(text: str, context: ShapingContext) -> str:
 
 
 def _on_blank_line(text: str, cursor: Cursor) -> str:
-    """The model wrote the indentation itself; keep what the line does not have yet, or move the block."""
+    """Keep the part of the answer's indentation that the line lacks, or move the block."""
     lines = text.split("\n")
     while lines and not lines[0].strip():
         lines.pop(0)

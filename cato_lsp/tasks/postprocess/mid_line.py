@@ -1,4 +1,4 @@
-"""In the middle of a line an answer fills the gap on that line, and no more."""
+"""Limits an answer in the middle of a line to that line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An answer that was cut short ends where code can end."""
+"""Ends an incomplete answer where code can end."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def cut_at_sound_end(text: str, context: ShapingContext) -> str:
 
 
 def _is_closed(lines: str, cursor: Cursor) -> bool:
-    """No bracket and no string that spans lines is left open."""
+    """Whether no bracket and no string that spans lines is left open."""
     quotes = cursor.language.long_quotes
     return not scan(lines).open and not any(lines.count(quote) % 2 for quote in quotes)
 
 
 def _is_sound(lines: str, cursor: Cursor) -> bool:
-    """The lines parse where they stand, and the last one opens no block that then has no body."""
+    """Whether the lines parse in place, and the last one does not open a block without a body."""
     if cursor.language.opens_block(lines):
         return False
     before = cursor.above + cursor.line.rstrip(" \t")

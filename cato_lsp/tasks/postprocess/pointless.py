@@ -1,4 +1,4 @@
-"""Nothing is better than what stands there already."""
+"""Drops answers that change nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from cato_lsp.tasks.postprocess.context import ShapingContext
 
 
 def drop_pointless(text: str, context: ShapingContext) -> str:
-    """Nothing, if the answer is blank or equal to what follows the cursor."""
+    """Return nothing if the answer is blank or equal to the text after the cursor."""
     cursor = context.cursor
     if not text.strip() or (cursor.rest.strip() and cursor.rest.strip().startswith(text.strip())):
         return ""

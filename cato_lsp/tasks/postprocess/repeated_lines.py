@@ -1,15 +1,15 @@
-"""An answer that says again what stands right above it is no help."""
+"""Drops answers that repeat the lines above."""
 
 from __future__ import annotations
 
 from cato_lsp.tasks.postprocess.context import ShapingContext
 
 _TELLING = 6
-"""Letters and digits a single line must hold for its repetition to be more than chance."""
+"""Only a single line with at least this many letters and digits counts as repeated."""
 
 
 def drop_repeated_lines(text: str, context: ShapingContext) -> str:
-    """Nothing, if the answer repeats the line or the lines directly above."""
+    """Return nothing if the answer repeats the line or the lines directly above."""
     cursor = context.cursor
     written = cursor.line + text + cursor.rest
     lines = [line.strip() for line in written.split("\n") if line.strip()]

@@ -1,4 +1,4 @@
-"""Lines that already stand below the cursor are not offered again."""
+"""Cuts lines that are already below the cursor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No blanks at the end of lines, no blank lines at the end."""
+"""Removes blanks at line ends and blank lines at the end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cato_lsp.tasks.postprocess.context import ShapingContext
 
 
 def strip_trailing_blanks(text: str, context: ShapingContext) -> str:
-    """Strip blanks nobody sees, and keep those that set off what follows the cursor on its line.
+    """Strip invisible blanks, but keep those that separate the answer from code after the cursor.
 
     Several lines before a closing bracket end in a line feed, so that the bracket stands below its head.
     """

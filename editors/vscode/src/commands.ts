@@ -2,8 +2,8 @@
 
 import * as vscode from "vscode";
 import type { LanguageClient } from "vscode-languageclient/node";
+import { LANGUAGES } from "./languages";
 
-const LANGUAGES = ["python", "javascript", "typescript", "go", "rust", "java", "c", "cpp"];
 const LAST_LANGUAGE = "lastLanguage";
 
 /** What a command needs of the rest. */

@@ -64,7 +64,7 @@ class Extension {
         started: (token, kind) => this.progress.started(token, kind),
       }),
       vscode.workspace.onDidChangeConfiguration((event) => {
-        if (event.affectsConfiguration("cato.server.path") || event.affectsConfiguration("cato.server.shared")) {
+        if (event.affectsConfiguration("cato.server.path") || event.affectsConfiguration("cato.server.standalone")) {
           void this.restart();
         }
       }),

@@ -89,7 +89,7 @@ export function createClient(
   };
   // A workspace's numbers.py must not stand in for Python's own module.
   const environment = { ...process.env, PYTHONSAFEPATH: "1" };
-  const serverOptions = { command: server.path, args: [server.shared ? "--shared" : "--stdio"], options: { env: environment } };
+  const serverOptions = { command: server.path, args: [server.standalone ? "--standalone" : "--stdio"], options: { env: environment } };
   const client = new LanguageClient("cato", "Cato", serverOptions, options);
   client.registerFeature(previewFeature);
   client.onDidChangeState(({ newState }) => {

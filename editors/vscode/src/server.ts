@@ -27,8 +27,8 @@ export function privateEnvironment(context: vscode.ExtensionContext): string {
 export interface FoundServer {
   path: string;
   why: string;
-  /** Whether all windows share one. */
-  shared: boolean;
+  /** Whether this window gets a server process of its own. */
+  standalone: boolean;
 }
 
 /**
@@ -38,15 +38,15 @@ export interface FoundServer {
  */
 export async function findServer(context: vscode.ExtensionContext): Promise<FoundServer | undefined> {
   const configuration = vscode.workspace.getConfiguration("cato");
-  const shared = configuration.get<boolean>("server.shared", false);
+  const standalone = configuration.get<boolean>("server.standalone", false);
   const set = configuration.get<string>("server.path", "").trim();
   if (set) {
     if (!(await isProgram(set))) {
       throw new Error(`cato.server.path is ${set}, which is not a program that can be run.`);
     }
-    return { path: set, why: "set by cato.server.path", shared };
+    return { path: set, why: "set by cato.server.path", standalone };
   }
-  const candidates: Omit<FoundServer, "shared">[] = [];
+  const candidates: Omit<FoundServer, "standalone">[] = [];
   const python = await activePython();
   if (python) {
     candidates.push({ path: path.join(path.dirname(python), path.basename(programIn(""))), why: "of the active Python environment" });
@@ -60,7 +60,7 @@ export async function findServer(context: vscode.ExtensionContext): Promise<Foun
   candidates.push({ path: programIn(privateEnvironment(context)), why: "installed by this extension" });
   for (const candidate of candidates) {
     if (await isProgram(candidate.path)) {
-      return { ...candidate, shared };
+      return { ...candidate, standalone };
     }
   }
   return undefined;

@@ -11,14 +11,14 @@ local M = {}
 
 ---@class cato.Options
 ---@field cmd? string[] How to start the server; unset: it is looked for, see |cato-server|.
----@field shared boolean Let all your editors share one server, and so one model in memory.
+---@field standalone boolean Start a server with an engine of its own; false: all your editors share one server.
 ---@field settings table The server's settings, e.g. `{ model = "bundled" }`; see `cato-lsp settings --markdown`.
 ---@field completion "auto"|"builtin"|"extmarks"|"off" `auto`: |vim.lsp.inline_completion| where Neovim has it.
 ---@field keymaps cato.Keymaps
 ---@field languages string[] What `:Cato translate` offers; the one used last comes first.
 M.defaults = {
   cmd = nil,
-  shared = false,
+  standalone = false,
   settings = {},
   completion = "auto",
   keymaps = {
@@ -29,7 +29,7 @@ M.defaults = {
     previous = "<M-[>",
     dismiss = "<C-]>",
   },
-  languages = { "python", "javascript", "typescript", "go", "rust", "java", "c", "cpp" },
+  languages = require("cato.languages"),
 }
 
 ---@type cato.Options
@@ -54,7 +54,7 @@ function M.set(options)
   vim.validate("options", options, "table")
   refuse_unknown(options, M.defaults, "")
   vim.validate("cmd", options.cmd, vim.islist, true, "a list of strings")
-  vim.validate("shared", options.shared, "boolean", true)
+  vim.validate("standalone", options.standalone, "boolean", true)
   vim.validate("settings", options.settings, "table", true)
   vim.validate("keymaps", options.keymaps, "table", true)
   vim.validate("languages", options.languages, vim.islist, true, "a list of language ids")

@@ -50,7 +50,7 @@ function M.find()
   end
   for _, path in ipairs(candidates()) do
     if path ~= "" and vim.fn.executable(path) == 1 then
-      return config.options.shared and { path, "--shared" } or { path }
+      return config.options.standalone and { path, "--standalone" } or { path }
     end
   end
 end

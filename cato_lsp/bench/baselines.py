@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cato_lsp.scheduling.plan import StepPlan
+from cato_lsp.scheduling.policy import StepPlan
 from cato_lsp.scheduling.queues import DECODE_TOKENS
 from cato_lsp.scheduling.view import RequestView, StepView
 

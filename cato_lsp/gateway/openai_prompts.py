@@ -1,0 +1,99 @@
+"""Prompts for clients that send text: fill-in-the-middle and chat as the model has learned them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from cato_lsp.engine.api import CallRejectedError, ForcedPrefix
+from cato_lsp.gateway.openai_requests import ChatRequest, CompletionRequest
+from cato_lsp.tasks.chat_template import ChatTemplate, ChatTemplateError, read_chat_template
+from cato_lsp.tasks.families import PLAIN
+from cato_lsp.tasks.fim import FimPromptBuilder
+from cato_lsp.tasks.model_format import ModelFormat, read_model_format
+from cato_lsp.tasks.tokenizer import TokenizerError
+
+ANSWER_TOKENS = 256
+"""Longest answer of a completion that names no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextPrompt:
+    """A prompt made of a client's text."""
+
+    ids: tuple[int, ...]
+    stop: tuple[int, ...]
+    forced_prefix: ForcedPrefix | None = None
+    typed_blanks: str = ""
+    """Blanks at the end of the client's prompt that ``ids`` leave out; an answer may begin with them."""
+
+
+class TextPrompts:
+    """Writes the prompts of one model. Loads its tokenizer at the first; use it from a worker thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @cached_property
+    def _format(self) -> ModelFormat:
+        return read_model_format(self._folder)
+
+    @cached_property
+    def _template(self) -> ChatTemplate | None:
+        return read_chat_template(self._folder, self._format.tokenizer)
+
+    def completion(self, request: CompletionRequest, room: int) -> TextPrompt:
+        """Write a completion's prompt.
+
+        :param room: tokens that it may have. Text far from the cursor is left out.
+
+        Raises:
+            CallRejectedError: the model cannot do this.
+        """
+        form = self._format
+        prompt = request.prompt
+        if isinstance(prompt, list):
+            numbers = [each for each in prompt if isinstance(each, int)]
+            if len(numbers) == len(prompt):
+                return TextPrompt(tuple(numbers), form.eos_token_ids)
+            if len(prompt) > 1:
+                raise CallRejectedError("A list with several prompts.", "Send one request for each.")
+        text = prompt if isinstance(prompt, str) else str(prompt[0])
+        try:
+            if request.suffix is None:
+                ids = [*form.tokenizer.begin_ids, *form.tokenizer.encode(text, continues=False)]
+                return TextPrompt(tuple(ids[-room:]) or self._empty(), form.eos_token_ids)
+            if form.family is PLAIN:
+                raise CallRejectedError("This model cannot fill in the middle.", "Send no `suffix`.")
+            builder = FimPromptBuilder(form.tokenizer, form.family, room, 0)
+            built = builder.build(text + request.suffix, len(text))
+        except (TokenizerError, ValueError) as error:
+            raise CallRejectedError(f"The prompt cannot be written: {error}.") from error
+        cut = built.cut
+        prefix = ForcedPrefix(cut.spellings, len(cut.text), tuple(cut.ids)) if cut else None
+        stop = {number for token in form.family.stop if (number := form.tokenizer.token_id(token)) is not None}
+        line = text[text.rfind("\n") + 1 :]
+        blanks = line[len(line.rstrip(" \t")) :]
+        return TextPrompt(tuple(built.ids), tuple(sorted(stop | set(form.eos_token_ids))), prefix, blanks)
+
+    def chat(self, request: ChatRequest) -> TextPrompt:
+        """Write a conversation's prompt.
+
+        Raises:
+            CallRejectedError: the model has no chat template, or it refuses the messages.
+        """
+        form = self._format
+        try:
+            if self._template is None:
+                text = "\n\n".join(f"# {each.role}\n\n{each.text}" for each in request.messages)
+                ids = form.tokenizer.encode(f"{text}\n\n# assistant\n\n", continues=False)
+            else:
+                ids = self._template.encode([(each.role, each.text) for each in request.messages])
+        except ChatTemplateError as error:
+            raise CallRejectedError(f"The conversation cannot be written: {error}.") from error
+        return TextPrompt(tuple(ids), form.eos_token_ids)
+
+    def _empty(self) -> tuple[int, ...]:
+        """A prompt for an empty text: a model has to read something."""
+        return tuple(self._format.tokenizer.encode("\n"))

@@ -1,0 +1,107 @@
+"""What OpenAI's clients send, read strictly; fields that mean nothing here are ignored."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from cato_lsp.config import SlaSettings
+from cato_lsp.scheduling.slo import ServiceClass, TaskKind
+
+MOST_BYTES = 4 << 20
+"""Longest body of a request."""
+_END_TO_END = (TaskKind.SUMMARIZATION, TaskKind.TRANSLATION)
+_USUAL = SlaSettings()
+_USUAL_MS = {
+    TaskKind.COMPLETION: _USUAL.completion_ttft_ms,
+    TaskKind.GENERATION: _USUAL.generation_ttft_ms,
+    TaskKind.SUMMARIZATION: _USUAL.summarization_e2e_ms,
+    TaskKind.TRANSLATION: _USUAL.translation_e2e_ms,
+}
+"""Deadlines of requests that name none, by kind: those of our own editors."""
+
+
+class StreamOptions(msgspec.Struct):
+    """``stream_options``."""
+
+    include_usage: bool = False
+
+
+class GenerationRequest(msgspec.Struct, kw_only=True):
+    """What both kinds of requests may have."""
+
+    model: str = ""
+    temperature: Annotated[float, Meta(ge=0.0, le=10.0)] | None = None
+    seed: int | None = None
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    stop: str | Annotated[list[str], Meta(max_length=16)] | None = None
+    n: Annotated[int, Meta(ge=1, le=1)] | None = None
+    """Only one answer is given."""
+    cato_kind: TaskKind | None = None
+    """What the answer is for."""
+    cato_slack_ms: Annotated[float, Meta(ge=0.0, le=3.6e6)] | None = None
+    """Time until the deadline: of the first token, or of the last for summaries and translations."""
+    vllm_xargs: dict[str, Any] = {}
+    """``cato_kind`` and ``cato_slack_ms`` as vLLM's own server takes them."""
+
+    @property
+    def stops(self) -> list[str]:
+        """Texts that end the answer."""
+        given = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return [each for each in given if each]
+
+    def deadline(self, usual: TaskKind) -> tuple[TaskKind, ServiceClass, float | None]:
+        """Return the kind, its service class, and the seconds until the deadline (``None``: there is none).
+
+        Raises:
+            msgspec.ValidationError: ``vllm_xargs`` has another kind or no number.
+        """
+        kind = self.cato_kind or msgspec.convert(self.vllm_xargs.get("cato_kind", usual.value), TaskKind)
+        slack = self.cato_slack_ms
+        if slack is None and "cato_slack_ms" in self.vllm_xargs:
+            slack = msgspec.convert(self.vllm_xargs["cato_slack_ms"], Annotated[float, Meta(ge=0.0, le=3.6e6)])
+        if kind is TaskKind.WARMUP:
+            return kind, ServiceClass.BACKGROUND, None
+        service = ServiceClass.E2E if kind in _END_TO_END else ServiceClass.TTFT
+        return kind, service, (_USUAL_MS[kind] if slack is None else slack) / 1000
+
+
+class CompletionRequest(GenerationRequest, kw_only=True):
+    """``POST /v1/completions``."""
+
+    prompt: str | Annotated[list[str | int], Meta(min_length=1)]
+    """A text, a list with one text, or token ids."""
+    suffix: str | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+
+
+class ContentPart(msgspec.Struct):
+    """A part of a message; only text is read."""
+
+    type: str
+    text: str = ""
+
+
+class ChatMessage(msgspec.Struct):
+    """One message of a conversation."""
+
+    role: str
+    content: str | list[ContentPart] | None = None
+
+    @property
+    def text(self) -> str:
+        """All its text."""
+        if isinstance(self.content, list):
+            return "".join(part.text for part in self.content if part.type == "text")
+        return self.content or ""
+
+
+class ChatRequest(GenerationRequest, kw_only=True):
+    """``POST /v1/chat/completions``."""
+
+    messages: Annotated[list[ChatMessage], Meta(min_length=1, max_length=1000)]
+    max_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    max_completion_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None

@@ -1,0 +1,49 @@
+"""What runs now and what became of the last minute, as JSON for `cato-lsp top` and the page. No code, no file names."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict
+from typing import Any
+
+from cato_lsp.engine.api import EngineError
+from cato_lsp.gateway.running import RunningCall
+from cato_lsp.gateway.service import Service
+
+MOST_CALLS = 100
+
+
+def overview(service: Service) -> dict[str, Any]:
+    """Return ``{state, model, stats, connections, calls, kinds, users}``.
+
+    ``calls`` are the most urgent ones that run: ``{user, kind, prompt, tokens, age, slack}`` in tokens and seconds;
+    ``slack`` is what is left until the deadline, null without one. ``kinds`` and ``users`` are of the last minute.
+    """
+    try:
+        state, model = "stopping" if service.draining.is_set() else "ready", service.side.model.name
+    except EngineError as error:
+        state, model = f"{error} {error.remedy}".strip(), None
+    calls = sorted(service.running, key=lambda running: running.call.slo.deadline)
+    return {
+        "state": state,
+        "model": model,
+        "stats": asdict(service.stats()),
+        "connections": service.open_connections,
+        "running": len(calls),
+        "calls": [_shown(running) for running in calls[:MOST_CALLS]],
+        **service.metrics.recent.summary(),
+    }
+
+
+def _shown(running: RunningCall) -> dict[str, Any]:
+    now, slo = time.monotonic(), running.call.slo
+    return {
+        "user": running.user.name,
+        "kind": slo.kind.value,
+        "prompt": len(running.call.prompt_ids),
+        "tokens": running.tokens,
+        "age": now - slo.arrival,
+        "slack": slo.deadline - now if math.isfinite(slo.deadline) else None,
+        "first_token": running.first_token is not None,
+    }

@@ -1,0 +1,40 @@
+"""The last minute of a server, for `cato-lsp top` and the page."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+from cato_lsp.gateway.deadlines import Outcome
+from cato_lsp.scheduling.slo import TaskKind
+
+WINDOW = 60.0
+"""Seconds."""
+MOST = 100_000
+"""Calls that are remembered."""
+
+
+class Recent:
+    """Ended calls of the last minute."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._ended: deque[tuple[float, str, TaskKind, Outcome, int]] = deque(maxlen=MOST)
+
+    def add(self, user: str, kind: TaskKind, outcome: Outcome, tokens: int) -> None:
+        """Note a call that has ended."""
+        self._ended.append((self._clock(), user, kind, outcome, tokens))
+
+    def summary(self) -> dict[str, Any]:
+        """Return ``{kinds: {kind: {outcome: calls}}, users: {name: {calls, tokens}}}``."""
+        since = self._clock() - WINDOW
+        while self._ended and self._ended[0][0] < since:
+            self._ended.popleft()
+        kinds: dict[str, Counter[str]] = {}
+        users: dict[str, Counter[str]] = {}
+        groups = {"kinds": kinds, "users": users}
+        for _, user, kind, outcome, tokens in self._ended:
+            kinds.setdefault(kind.value, Counter())[outcome.value] += 1
+            users.setdefault(user, Counter()).update(calls=1, tokens=tokens)
+        return {name: {each: dict(counts) for each, counts in group.items()} for name, group in groups.items()}

@@ -1,0 +1,221 @@
+"""The process of `cato-lsp serve`: one engine, one gateway."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import signal
+import socket
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import uvicorn
+
+from cato_lsp.engine.host import EngineHost, EnginePhase, EngineStatus, RunningEngine
+from cato_lsp.engine.launch import Launch
+from cato_lsp.engine.model_folder import inspect_tokenizer_folder
+from cato_lsp.engine.thread import EngineThread
+from cato_lsp.gateway.app import make_app
+from cato_lsp.gateway.keys import KeyFile
+from cato_lsp.gateway.limits import Limits
+from cato_lsp.gateway.openai_routes import openai_routes
+from cato_lsp.gateway.service import EngineSide, ServedModel, Service
+from cato_lsp.remote.messages import FORCED_PREFIX, MOST_CLIENT_BYTES
+from cato_lsp.remote.model_files import describe, tokenizer_hash
+
+logger = logging.getLogger(__name__)
+
+GRACE = 10.0
+"""Seconds that running calls have to end when the server is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """How a server is started."""
+
+    launch: Launch
+    keys: Path
+    host: str = "127.0.0.1"
+    port: int = 8765
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    insecure: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+class RefusedError(Exception):
+    """The server would not be safe, or cannot start; the message says what to do."""
+
+
+class HostedEngine:
+    """The `EngineSide` of an engine in this process."""
+
+    def __init__(self, host: EngineHost, launch: Launch) -> None:
+        self._host = host
+        self._name = launch.model_name
+        folder = inspect_tokenizer_folder(launch.model)
+        self._vocabulary = folder.vocabulary
+        self._files = describe(folder.path)
+        self._contents = {file: (folder.path / file).read_bytes() for file in self._files}
+        self._hash = tokenizer_hash(self._files)
+
+    @property
+    def engine(self) -> RunningEngine:
+        """The engine that runs."""
+        return self._host.engine
+
+    @property
+    def model(self) -> ServedModel:
+        """The model that runs."""
+        engine = self._host.engine
+        forces = isinstance(engine, EngineThread) and engine.forces_prefixes
+        return ServedModel(
+            self._name,
+            self._hash,
+            self._files,
+            self._contents,
+            engine.context_length,
+            self._vocabulary,
+            (FORCED_PREFIX,) if forces else (),
+        )
+
+
+def check_exposure(options: ServeOptions) -> None:
+    """Refuse to send code over a network in the clear.
+
+    Raises:
+        RefusedError: TLS is missing where it is needed, or half of it is.
+    """
+    if (options.tls_cert is None) is not (options.tls_key is None):
+        raise RefusedError("--tls-cert and --tls-key belong together.")
+    if options.tls_cert is None and not options.insecure and not _is_loopback(options.host):
+        raise RefusedError(
+            f"Code would go to {options.host} unencrypted. Give --tls-cert and --tls-key, or say --insecure if "
+            "something else encrypts it, such as a reverse proxy or WireGuard."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class _Uvicorn(uvicorn.Server):
+    """Leaves signals to us: calls that run have to end first."""
+
+    def __init__(self, config: uvicorn.Config, listening: anyio.Event) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+class Gateway:
+    """Keys, limits and front ends before one engine, on one port."""
+
+    def __init__(self, options: ServeOptions, keys: KeyFile, side: EngineSide) -> None:
+        self.service = Service(side, keys, options.limits)
+        self.listening = anyio.Event()
+        """Set once connections are taken; the engine may be loading still."""
+        self._options = options
+        self._server = _Uvicorn(_uvicorn_config(options, self.service), self.listening)
+
+    async def run(self) -> None:
+        """Serve until `stop`.
+
+        Raises:
+            RefusedError: it cannot listen.
+        """
+        async with anyio.create_task_group() as group:
+            group.start_soon(self.service.watch_keys)
+            await _listen(self._server, self._options)
+            group.cancel_scope.cancel()
+
+    async def stop(self, grace: float = GRACE) -> None:
+        """Refuse new calls, give those that run ``grace`` seconds to end, and close all connections."""
+        service = self.service
+        logger.warning("Stopping; %d calls are running", len(service.running))
+        service.draining.set()
+        with anyio.move_on_after(grace):
+            await service.idle()
+        self._server.should_exit = True
+
+
+async def run_server(options: ServeOptions) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        RefusedError: the server cannot start.
+        KeyFileError: the keys cannot be read.
+        EngineError: the model cannot be used.
+    """
+    check_exposure(options)
+    keys = KeyFile(options.keys)
+    keys.reload()
+    if not keys.keys():
+        raise RefusedError("Nobody has a key yet. Make one with `cato-lsp keys add NAME`.")
+    host = EngineHost()
+    side = await anyio.to_thread.run_sync(HostedEngine, host, options.launch)
+    gateway = Gateway(options, keys, side)
+    async with anyio.create_task_group() as group:
+        group.start_soon(host.run)
+        group.start_soon(_stop_on_signal, gateway)
+        host.watch(_log_status)
+        host.configure(options.launch)
+        await gateway.run()
+        group.cancel_scope.cancel()
+
+
+def _uvicorn_config(options: ServeOptions, service: Service) -> uvicorn.Config:
+    return uvicorn.Config(
+        make_app(service, openai_routes(service, options.launch.model)),
+        host=options.host,
+        port=options.port,
+        ssl_certfile=options.tls_cert,
+        ssl_keyfile=options.tls_key,
+        # Takes messages from several tasks at a time, and stops when the laptop does not read.
+        ws="websockets-sansio",
+        ws_max_size=MOST_CLIENT_BYTES,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+
+
+async def _listen(server: uvicorn.Server, options: ServeOptions) -> None:
+    try:
+        await server.serve()
+    except SystemExit:
+        # uvicorn logs why, and exits.
+        raise RefusedError(
+            f"Cannot listen at {options.host}:{options.port}; see the log. Another server may be running: use --port."
+        ) from None
+    except OSError as error:
+        raise RefusedError(f"The certificate or its key cannot be used: {error}.") from error
+
+
+async def _stop_on_signal(gateway: Gateway) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            await gateway.stop()
+
+
+def _log_status(status: EngineStatus) -> None:
+    level = logging.ERROR if status.phase is EnginePhase.FAILED else logging.INFO
+    logger.log(level, "Engine: %s %s %s", status.phase.value, status.message, status.remedy)

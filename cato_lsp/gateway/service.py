@@ -1,0 +1,177 @@
+"""What the front ends (the wire, the OpenAI interface) share: users, limits, and calls of the engine."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+
+from cato_lsp.engine.api import (
+    Call,
+    Engine,
+    EngineError,
+    EngineStats,
+    EngineUnavailableError,
+)
+from cato_lsp.gateway.keys import KeyFile, KeyFileError, User
+from cato_lsp.gateway.limits import Allowance, LimitError, Limits
+from cato_lsp.gateway.metrics import Metrics
+from cato_lsp.gateway.running import RunningCall
+from cato_lsp.scheduling.cost import StepCosts
+
+logger = logging.getLogger(__name__)
+
+KEYS_CHECKED_EVERY = 1.0
+"""Seconds between two looks at the key file."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """What is told of the model."""
+
+    name: str
+    tokenizer: str
+    """Hash of ``files``."""
+    files: dict[str, str]
+    contents: dict[str, bytes]
+    context_length: int
+    vocabulary: int
+    features: tuple[str, ...]
+
+
+class EngineSide(Protocol):
+    """The engine behind the gateway: in this process, or (one day) several of them elsewhere."""
+
+    @property
+    def engine(self) -> Engine:
+        """What serves calls now.
+
+        Raises:
+            EngineUnavailableError: nothing does; the message says why.
+        """
+        ...
+
+    @property
+    def model(self) -> ServedModel:
+        """The model that is served.
+
+        Raises:
+            EngineUnavailableError: none is.
+        """
+        ...
+
+
+class Service:
+    """The gateway's state. All methods belong to the event loop."""
+
+    def __init__(self, side: EngineSide, keys: KeyFile, limits: Limits) -> None:
+        self.side = side
+        self.metrics = Metrics(self.stats)
+        self.draining = anyio.Event()
+        """Set when the server stops: new calls are refused."""
+        self.running: set[RunningCall] = set()
+        self._keys = keys
+        self._limits = limits
+        self._allowances: dict[str, Allowance] = {}
+        self._revoked = anyio.Event()
+        self._idle = anyio.Event()
+
+    async def idle(self) -> None:
+        """Wait until no call runs."""
+        while self.running:
+            await self._idle.wait()
+
+    async def watch_keys(self) -> None:
+        """Follow the key file until cancelled."""
+        while True:
+            await anyio.sleep(KEYS_CHECKED_EVERY)
+            self.reload_keys()
+
+    def reload_keys(self) -> None:
+        """Read the key file again if it has changed."""
+        try:
+            changed = self._keys.reload()
+        except KeyFileError as error:
+            logger.error("%s", error)
+            return
+        if changed:
+            logger.info("The keys have changed: %d now", len(self._keys.keys()))
+            self._revoked.set()
+            self._revoked = anyio.Event()
+
+    def user(self, authorization: str | None) -> User | None:
+        """Return who shows this ``Authorization`` header; ``None``: nobody we know."""
+        scheme, _, key = (authorization or "").partition(" ")
+        return self._keys.check(key.strip()) if scheme.lower() == "bearer" else None
+
+    async def revoked(self, user: User) -> None:
+        """Wait until the user's key is revoked."""
+        while self._keys.holds(user.name):
+            await self._revoked.wait()
+
+    def allowance(self, user: User) -> Allowance:
+        """What the user has in flight."""
+        if user.name not in self._allowances:
+            self._allowances[user.name] = Allowance(self._limits, time.monotonic)
+        return self._allowances[user.name]
+
+    @property
+    def open_connections(self) -> int:
+        """Of all users."""
+        return sum(each.connections for each in self._allowances.values())
+
+    def too_many_connections(self, user: User) -> bool:
+        """Whether the user has to close one first."""
+        return self.allowance(user).connections >= self._limits.connections
+
+    def submit(self, user: User, call: Call) -> RunningCall:
+        """Queue a call at once; the caller enters it as a context.
+
+        Raises:
+            EngineError: the user has too much in flight (`LimitError`), or nothing can be served.
+        """
+        allowance = self.allowance(user)
+        try:
+            if self.draining.is_set():
+                raise EngineUnavailableError("The server is stopping.", "Try again in a moment.")
+            engine = self.side.engine
+            tokens = allowance.take(call, engine.stats())
+        except EngineError as error:
+            self.metrics.refused(error.limit if isinstance(error, LimitError) else "unavailable")
+            raise
+
+        def ended(running: RunningCall) -> None:
+            self.running.discard(running)
+            if not self.running:
+                self._idle.set()
+            allowance.give_back(tokens)
+            self.metrics.ended(running)
+
+        running = RunningCall(user, call, engine.submit(call), ended)
+        self.running.add(running)
+        self._idle = anyio.Event()
+        return running
+
+    def hint(self, user: User, seconds: float) -> None:
+        """The user is typing."""
+        try:
+            self.side.engine.hint(user.name, time.monotonic() + seconds)
+        except EngineError:
+            logger.debug("A hint without an engine")
+
+    def stats(self) -> EngineStats:
+        """The engine's counters; zeros while none runs."""
+        try:
+            return self.side.engine.stats()
+        except EngineError:
+            return EngineStats()
+
+    def cost(self) -> StepCosts:
+        """The learned cost of a step; the usual one while no engine runs."""
+        try:
+            return self.side.engine.cost()
+        except EngineError:
+            return StepCosts()

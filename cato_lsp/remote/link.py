@@ -1,0 +1,174 @@
+"""One connection to an engine server."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping
+from urllib.parse import urlsplit
+
+import anyio
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from cato_lsp import __version__
+from cato_lsp.engine.api import EngineError
+from cato_lsp.remote.messages import (
+    MOST_SERVER_BYTES,
+    PATH,
+    PROTOCOL,
+    SILENCE,
+    BadMessageError,
+    Fetch,
+    FilePart,
+    FromServer,
+    Hello,
+    Message,
+    Ping,
+    Welcome,
+    encode,
+    read_from_server,
+)
+from cato_lsp.remote.model_files import MOST_BYTES
+from cato_lsp.remote.refusals import check_url, explain
+
+OPEN_TIMEOUT = 5.0
+"""Seconds that a connection may take to open, and the server to answer to `Hello`."""
+AGENT = f"cato-lsp/{__version__}"
+
+
+class LinkLostError(Exception):
+    """The connection has ended; ``cause`` says why."""
+
+    def __init__(self, cause: EngineError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class Link:
+    """An open connection. `write` must run for anything to be sent."""
+
+    def __init__(self, socket: ClientConnection, url: str, welcome: Welcome) -> None:
+        self.welcome = welcome
+        self.round_trip = math.inf
+        """The least that was seen, in seconds; infinite until the first."""
+        self._socket = socket
+        self._url = url
+        self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
+
+    @classmethod
+    async def open(cls, url: str, key: str | None, tokenizer: str = "") -> Link:
+        """Connect and introduce ourselves.
+
+        :param tokenizer: hash of the tokenizer that running calls were written with.
+
+        Raises:
+            EngineError: it does not work, and why; `EngineUnavailableError` where another try may.
+        """
+        check_url(url)
+        parts = urlsplit(url)
+        try:
+            with anyio.fail_after(OPEN_TIMEOUT):
+                socket = await connect(
+                    f"{parts.scheme}://{parts.netloc}{PATH}",
+                    additional_headers={"Authorization": f"Bearer {key}"} if key else None,
+                    user_agent_header=AGENT,
+                    ssl=ssl.create_default_context() if parts.scheme == "wss" else None,
+                    # Prompts are token ids, and latency is what counts.
+                    compression=None,
+                    max_size=MOST_SERVER_BYTES,
+                    open_timeout=None,
+                    ping_interval=None,
+                    close_timeout=1,
+                )
+                try:
+                    await socket.send(encode(Hello(PROTOCOL, AGENT, tokenizer)))
+                    welcome = _read(await socket.recv())
+                except BaseException:
+                    socket.transport.abort()
+                    raise
+        except (OSError, WebSocketException, TimeoutError, BadMessageError) as error:
+            raise explain(error, url) from error
+        if not isinstance(welcome, Welcome):
+            socket.transport.abort()
+            raise EngineError(f"{url} does not answer like a cato-lsp server.", "Check `engine.url`.")
+        return cls(socket, url, welcome)
+
+    def send(self, message: Message) -> None:
+        """Queue a message."""
+        self._outbox.put_nowait(encode(message))
+
+    async def write(self) -> None:
+        """Send what is queued, until the connection ends.
+
+        Raises:
+            LinkLostError: it has ended.
+        """
+        try:
+            while True:
+                await self._socket.send(await self._outbox.get())
+        except ConnectionClosed as error:
+            raise LinkLostError(explain(error, self._url)) from error
+
+    async def read(self) -> AsyncIterator[FromServer]:
+        """Yield what the server sends.
+
+        Raises:
+            LinkLostError: the connection has ended, is silent for too long, or makes no sense.
+        """
+        try:
+            while True:
+                async with asyncio.timeout(SILENCE):
+                    frame = await self._socket.recv()
+                yield _read(frame)
+        except (ConnectionClosed, TimeoutError, BadMessageError) as error:
+            raise LinkLostError(explain(error, self._url)) from error
+
+    async def fetch(self, files: Mapping[str, str]) -> dict[str, bytes]:
+        """Ask for files before the first call.
+
+        Raises:
+            EngineError: the connection ended, or the files are too large.
+        """
+        contents = {name: bytearray() for name in files}
+        try:
+            for name in files:
+                await self._socket.send(encode(Fetch(name)))
+                last = False
+                while not last:
+                    async with asyncio.timeout(SILENCE):
+                        part = _read(await self._socket.recv())
+                    if not isinstance(part, FilePart) or part.name != name:
+                        raise EngineError(f"{self._url} sent no {name}.", "Upgrade the older side.")
+                    contents[name] += part.data
+                    last = part.last
+                    if sum(map(len, contents.values())) > MOST_BYTES:
+                        raise EngineError(f"The tokenizer at {self._url} is too large.", "Choose another model there.")
+        except (ConnectionClosed, TimeoutError, BadMessageError) as error:
+            raise explain(error, self._url) from error
+        return {name: bytes(content) for name, content in contents.items()}
+
+    def ping(self) -> None:
+        """Measure the round trip; see `ponged`."""
+        known = 1000 * self.round_trip if math.isfinite(self.round_trip) else 0.0
+        self.send(Ping(time.monotonic(), known))
+
+    def ponged(self, sent: float) -> None:
+        """Take in the answer to a ping."""
+        self.round_trip = min(self.round_trip, max(0.0, time.monotonic() - sent))
+
+    async def close(self) -> None:
+        """Say goodbye, if the server still listens."""
+        await self._socket.close()
+
+    def abort(self) -> None:
+        """Cut the connection at once."""
+        self._socket.transport.abort()
+
+
+def _read(frame: str | bytes) -> FromServer:
+    if isinstance(frame, str):
+        raise BadMessageError("A text frame.")
+    return read_from_server(frame)

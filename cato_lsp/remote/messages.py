@@ -1,0 +1,237 @@
+"""The messages between a laptop and an engine server: typed, tagged, one msgpack map per binary WebSocket frame.
+
+Unknown fields are ignored and missing ones have defaults, so that either side may be newer. What an older peer could
+not understand raises `PROTOCOL`, and the server refuses the connection with what to do.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from cato_lsp.engine.api import FinishReason
+from cato_lsp.scheduling.slo import ServiceClass, TaskKind
+
+PROTOCOL = 1
+PATH = "/v1/engine"
+"""Where the server takes WebSocket connections."""
+
+MOST_CLIENT_BYTES = 4 << 20
+"""Longest message that a server reads; a longer one ends the connection (close code 1009)."""
+MOST_SERVER_BYTES = 1 << 20
+"""Longest message that a laptop reads."""
+FILE_CHUNK = 256 << 10
+"""Bytes of a file in one message."""
+
+PING_EVERY = 3.0
+"""Seconds between a laptop's pings."""
+SILENCE = 10.0
+"""Seconds without a message after which either side gives the connection up."""
+
+SPELLINGS_KEPT = 8
+"""Forced prefixes that a connection remembers."""
+
+FORCED_PREFIX = "forced_prefix"
+"""Feature: the engine can hold an answer to a beginning."""
+
+KEY_REVOKED = 4001
+WRONG_VERSION = 4002
+WRONG_TOKENIZER = 4003
+BAD_MESSAGE = 4004
+"""WebSocket close codes; the reason says what to do, in one line."""
+
+_TokenId = Annotated[int, Meta(ge=0, lt=2**31)]
+_Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class Message(msgspec.Struct, tag_field="type", omit_defaults=True):
+    """Any message."""
+
+
+# From the laptop.
+
+
+class Hello(Message, tag="hello"):
+    """The first message of a laptop."""
+
+    protocol: int = PROTOCOL
+    agent: str = ""
+    """Name and version of the program."""
+    tokenizer: str = ""
+    """Hash of the tokenizer that running calls were written with; empty: whatever the server has."""
+
+
+class Fetch(Message, tag="fetch"):
+    """Ask for one of the files that `Welcome` names."""
+
+    name: str
+
+
+class Spellings(Message, tag="spellings"):
+    """Remember the spellings of a forced prefix, for calls that name their slot."""
+
+    slot: Annotated[int, Meta(ge=0, lt=SPELLINGS_KEPT)]
+    levels: Annotated[list[dict[_TokenId, int]], Meta(max_length=256)]
+
+
+class SubmitCall(Message, tag="call"):
+    """A model call. Times are relative: the two machines share no clock."""
+
+    id: _Id
+    """Unique in its connection."""
+    prompt: Annotated[list[_TokenId], Meta(min_length=1)]
+    kind: TaskKind
+    service: ServiceClass
+    max_tokens: Annotated[int, Meta(ge=1, lt=2**31)]
+    slack_ms: float | None = None
+    """Left until the deadline when this was sent; ``None``: no deadline."""
+    age_ms: float = 0.0
+    """Since the editor asked, when this was sent."""
+    queue_penalty_ms: float = 0.0
+    stop: Annotated[list[_TokenId], Meta(max_length=256)] = []
+    temperature: Annotated[float, Meta(ge=0.0, le=10.0)] = 0.0
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    scored: bool = False
+    spellings: Annotated[int, Meta(ge=0, lt=SPELLINGS_KEPT)] | None = None
+    """Slot of the forced prefix's spellings."""
+    hidden: Annotated[int, Meta(ge=0, lt=4096)] = 0
+    hidden_ids: Annotated[list[_TokenId], Meta(max_length=4096)] = []
+
+
+class Cancel(Message, tag="cancel"):
+    """Abort a call; unknown ids are ignored, since its end may be on the way."""
+
+    id: _Id
+
+
+class Hint(Message, tag="hint"):
+    """The user is typing."""
+
+    for_ms: Annotated[float, Meta(ge=0.0, le=60_000.0)]
+
+
+class Ping(Message, tag="ping"):
+    """Sent every `PING_EVERY` seconds; answered by `Pong`."""
+
+    sent: float
+    """The laptop's own clock, returned as it is."""
+    rtt_ms: Annotated[float, Meta(ge=0.0, le=60_000.0)] = 0.0
+    """The least round trip that the laptop has seen."""
+
+
+# From the server.
+
+
+class Welcome(Message, tag="welcome"):
+    """The server's answer to `Hello`."""
+
+    protocol: int
+    model: str
+    tokenizer: str
+    """Hash over the names and hashes of ``files``."""
+    files: dict[str, str]
+    """What the laptop needs to write prompts, by name: SHA-256 in hexadecimal."""
+    context_length: int
+    features: list[str] = []
+    user: str = ""
+    """Name of the key that was shown."""
+
+
+class FilePart(Message, tag="file"):
+    """A part of a file, in order."""
+
+    name: str
+    data: bytes
+    last: bool = False
+
+
+class CallDelta(Message, tag="delta"):
+    """What one engine step added to an answer."""
+
+    id: _Id
+    text: str
+    ids: list[int]
+    finish: FinishReason | None = None
+    cached: int = 0
+    log_probability: float = 0.0
+
+
+class CallFailed(Message, tag="failed"):
+    """The call ends without an answer, or without the rest of it."""
+
+    id: _Id
+    message: str
+    remedy: str = ""
+    rejected: bool = True
+    """Whether only this call cannot be served; else no call can."""
+
+
+class Usage(Message, tag="usage"):
+    """What a call has cost, sent once after its end or its abort."""
+
+    id: _Id
+    tokens_computed: int = 0
+    tokens_after_cancel: int = 0
+    abort_latency_steps: int | None = None
+    added_ms_ago: float | None = None
+
+
+class Pong(Message, tag="pong"):
+    """The answer to `Ping`, with the engine's counters."""
+
+    sent: float
+    steps: int = 0
+    tokens_computed: int = 0
+    tokens_wasted: int = 0
+    calls_running: int = 0
+    calls_waiting: int = 0
+    kv_cache_usage: float = 0.0
+    cost: dict[str, float] = {}
+    """The learned cost of a step: the fields of `StepCosts`, in seconds."""
+
+
+class Draining(Message, tag="draining"):
+    """The server is stopping: it takes no new calls; running ones go on for a while."""
+
+
+FromLaptop = Hello | Fetch | Spellings | SubmitCall | Cancel | Hint | Ping
+FromServer = Welcome | FilePart | CallDelta | CallFailed | Usage | Pong | Draining
+
+_encoder = msgspec.msgpack.Encoder()
+_from_laptop: msgspec.msgpack.Decoder[FromLaptop] = msgspec.msgpack.Decoder(FromLaptop)
+_from_server: msgspec.msgpack.Decoder[FromServer] = msgspec.msgpack.Decoder(FromServer)
+
+
+class BadMessageError(ValueError):
+    """A frame that is no valid message; the text says what is wrong with it."""
+
+
+def encode(message: Message) -> bytes:
+    """Write a message as one frame."""
+    return _encoder.encode(message)
+
+
+def read_from_laptop(frame: bytes) -> FromLaptop:
+    """Read a frame that a laptop sent.
+
+    Raises:
+        BadMessageError: it is not valid.
+    """
+    try:
+        return _from_laptop.decode(frame)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadMessageError(str(error)) from None
+
+
+def read_from_server(frame: bytes) -> FromServer:
+    """Read a frame that a server sent.
+
+    Raises:
+        BadMessageError: it is not valid.
+    """
+    try:
+        return _from_server.decode(frame)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadMessageError(str(error)) from None

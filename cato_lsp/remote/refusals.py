@@ -1,0 +1,89 @@
+"""Why a server cannot be used, in one line each, with what to do."""
+
+from __future__ import annotations
+
+import ssl
+from urllib.parse import urlsplit
+
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
+
+from cato_lsp.engine.api import EngineError, EngineUnavailableError
+from cato_lsp.remote.messages import BAD_MESSAGE, KEY_REVOKED, WRONG_TOKENIZER, WRONG_VERSION
+
+TOO_LONG = 1009
+"""WebSocket close code of RFC 6455."""
+NEW_KEY = "Ask your team for one (`cato-lsp keys add NAME` on the server), then run `cato-lsp login {url}`."
+
+
+def check_url(url: str) -> None:
+    """Refuse an address that no key may be sent to.
+
+    Raises:
+        EngineError: it is no WebSocket address, or its connection would be readable on the way.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise EngineError(f"{url} is not the address of a server.", "Set `engine.url` to wss://HOST:PORT.")
+    if parts.username or parts.password:
+        raise EngineError("`engine.url` must not hold a key.", f"Run `cato-lsp login wss://{parts.hostname}` instead.")
+    if parts.scheme == "ws" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise EngineError(
+            f"{url} is not encrypted: your code and your key could be read on the way.",
+            "Use wss://, and start the server with `--tls-cert` and `--tls-key`.",
+        )
+
+
+def explain(error: Exception, url: str) -> EngineError:
+    """Say what a failed connection means: `EngineUnavailableError` where it may work again by itself."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return EngineError(
+                f"The certificate of {url} is not valid: {error.verify_message}.",
+                "Renew it on the server; for a certificate of your own, set SSL_CERT_FILE to its authority's file.",
+            )
+        case InvalidStatus():
+            return _explain_status(error.response.status_code, bytes(error.response.body or b""), url)
+        case InvalidURI():
+            return EngineError(f"{url} is not the address of a server.", "Set `engine.url` to wss://HOST:PORT.")
+        case ConnectionClosed():
+            close = error.rcvd
+            return _explain_close(close.code if close else 1006, close.reason if close else "", url)
+        case InvalidMessage() | InvalidHandshake():
+            return EngineError(
+                f"{url} does not answer like a cato-lsp server.",
+                "Check the port, and ws:// against wss://.",
+            )
+        case ssl.SSLError():
+            return EngineError(f"{url} does not speak TLS as expected.", "Check the port, and ws:// against wss://.")
+        case TimeoutError():
+            return EngineUnavailableError(f"{url} does not answer.")
+        case _:
+            return EngineUnavailableError(f"{url} cannot be reached: {_reason(error)}.")
+
+
+def _explain_close(code: int, reason: str, url: str) -> EngineError:
+    if code == KEY_REVOKED:
+        return EngineError(f"Your key for {url} was revoked.", NEW_KEY.format(url=url))
+    if code == WRONG_VERSION:
+        return EngineError(f"{url} refuses this version of cato-lsp: {reason}", "Upgrade the older side.")
+    if code == WRONG_TOKENIZER:
+        return EngineError(f"{url} has another model now.", "It is connected to again, with its tokenizer.")
+    if code in (BAD_MESSAGE, TOO_LONG):
+        return EngineError(f"{url} refused a message: {reason or 'it is too long'}.", "Upgrade the older side.")
+    return EngineUnavailableError(f"The connection to {url} was lost.")
+
+
+def _explain_status(status: int, body: bytes, url: str) -> EngineError:
+    if status in (401, 403):
+        return EngineError(f"{url} does not know your key.", NEW_KEY.format(url=url))
+    if status == 503:
+        return EngineUnavailableError(f"{url}: {body.decode(errors='replace').strip()[:200] or 'not ready'}")
+    if status == 429:
+        return EngineUnavailableError(f"{url} has too many connections of yours.", "Close some editors.")
+    return EngineError(
+        f"{url} answers with HTTP status {status}, not like a cato-lsp server.", "Check `engine.url` and its port."
+    )
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".")

@@ -1,0 +1,93 @@
+"""Which cache model a completion gets: of its own client's folders only, and none where it is of no use."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from cato_lsp.config import CompletionSettings, Settings
+from cato_lsp.engine.model_folder import ModelFolder
+from cato_lsp.orchestrator.workspaces import LARGEST_MODEL, Workspaces
+from cato_lsp.tasks.completion import CompletionPlan, CompletionPrompter, CompletionRequest
+from cato_lsp.tasks.model_format import read_model_format
+from cato_lsp.tasks.snapshot import Snapshot
+
+CODE = "class Widget:\n    def frobnicate(self, table):\n        return self.ultraviolet[table]\n"
+HEAD = "class Other:\n    def frobnicate(self, table):\n        return self"
+
+
+@pytest.fixture(scope="module")
+def prompter(model_folder: Path) -> CompletionPrompter:
+    form = read_model_format(model_folder)
+    return CompletionPrompter(form.tokenizer, form.family)
+
+
+def model(folder: Path, weights: int = 1) -> ModelFolder:
+    return ModelFolder(folder, "llama", "LlamaForCausalLM", 2048, weights, 0)
+
+
+def ask(prompter: CompletionPrompter, root: Path, name: str = "new.py") -> tuple[CompletionPlan, Snapshot]:
+    snapshot = Snapshot((root / name).as_uri(), "python", 1, HEAD)
+    plan = prompter.plan(CompletionRequest(snapshot, len(HEAD), invoked=True))
+    assert plan is not None
+    return plan, snapshot
+
+
+def knows(workspaces: Workspaces, client: str, folder: ModelFolder, asked: tuple[CompletionPlan, Snapshot]) -> bool:
+    """Whether the client's cache model knows how the line goes on; waits for the folder to be indexed."""
+    for _ in range(200):
+        cache = workspaces.cache(client, folder, *asked, Settings())
+        assert cache is not None
+        if cache.mixture([], lambda tokens: [True] * len(tokens)) is not None:
+            return True
+        if workspaces.idle():
+            return False
+        time.sleep(0.05)
+    return False
+
+
+def test_a_client_learns_from_its_own_folder_and_from_no_other(
+    prompter: CompletionPrompter, model_folder: Path, tmp_path: Path
+) -> None:
+    for name in ("mine", "yours"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "mine" / "widget.py").write_text(CODE, encoding="utf-8")
+    workspaces = Workspaces()
+    workspaces.open_folders("me", [tmp_path / "mine"])
+    workspaces.open_folders("you", [tmp_path / "yours"])
+    assert knows(workspaces, "me", model(model_folder), ask(prompter, tmp_path / "mine"))
+    assert not knows(workspaces, "you", model(model_folder), ask(prompter, tmp_path / "yours"))
+    assert not knows(workspaces, "you", model(model_folder), ask(prompter, tmp_path / "mine"))
+
+
+def test_another_document_is_learned_from_before_it_is_saved(
+    prompter: CompletionPrompter, model_folder: Path, tmp_path: Path
+) -> None:
+    workspaces = Workspaces()
+    workspaces.open_folders("me", [tmp_path])
+    unsaved = Snapshot((tmp_path / "unsaved.py").as_uri(), "python", 1, CODE)
+    workspaces.change("me", model(model_folder), unsaved, Settings())
+    assert knows(workspaces, "me", model(model_folder), ask(prompter, tmp_path))
+
+
+def test_secrets_are_not_learned(prompter: CompletionPrompter, model_folder: Path, tmp_path: Path) -> None:
+    workspaces = Workspaces()
+    workspaces.open_folders("me", [tmp_path])
+    secret = Snapshot((tmp_path / "secrets.py").as_uri(), "python", 1, CODE)
+    workspaces.change("me", model(model_folder), secret, Settings())
+    assert not knows(workspaces, "me", model(model_folder), ask(prompter, tmp_path))
+
+
+def test_a_large_model_and_a_person_who_does_not_want_it_get_none(
+    prompter: CompletionPrompter, model_folder: Path, tmp_path: Path
+) -> None:
+    workspaces = Workspaces()
+    workspaces.open_folders("me", [tmp_path])
+    asked = ask(prompter, tmp_path)
+    assert workspaces.cache("me", model(model_folder, LARGEST_MODEL + 1), *asked, Settings()) is None
+    off = Settings(completion=CompletionSettings(workspace=False))
+    assert workspaces.cache("me", model(model_folder), *asked, off) is None
+    assert workspaces.cache("me", None, *asked, Settings()) is None
+    assert workspaces.idle()
