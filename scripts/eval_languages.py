@@ -34,9 +34,9 @@ _CONTEXT = 128
 _COMMENTS = ("#", "//", "*", "/*")
 
 
-def rows_of(files: list[SourceFile], encode: Encoder, count: int, length: int) -> list[Tensor]:
+def rows_of(files: list[SourceFile], encode: Encoder, count: int, length: int, seed: int) -> list[Tensor]:
     """One row of ``length`` tokens from a random line on, of each of ``count`` random files that are long enough."""
-    rng = Random(7)
+    rng = Random(seed)
     rows: list[Tensor] = []
     for file in rng.sample(files, len(files)):
         start = file.text.rfind("\n", 0, rng.randrange(len(file.text))) + 1
@@ -76,6 +76,7 @@ def main() -> None:
     parser.add_argument("models", type=Path, nargs="+", help="folders with the bundled model's tokenizer and shape")
     parser.add_argument("--rows", type=int, default=24, help="rows of each language")
     parser.add_argument("--length", type=int, default=640, help="tokens of a row")
+    parser.add_argument("--seed", type=int, default=7, help="which rows")
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "model")
     parser.add_argument("--site-packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
     options = parser.parse_args()
@@ -90,7 +91,7 @@ def main() -> None:
     print("|---|---|" + "---|---|" * len(models))
     for language in LANGUAGES:
         files = held_out_files(options.site_packages) if language == "python" else held_out_of(language, options.cache)
-        rows = rows_of(files, encode, options.rows, options.length)
+        rows = rows_of(files, encode, options.rows, options.length, options.seed)
         rests = [rests_of_lines(row, texts, is_end) for row in rows]
         cells: list[str] = []
         for model in models:
