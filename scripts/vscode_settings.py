@@ -41,9 +41,14 @@ def _properties(schema: Mapping[str, Any], definitions: Mapping[str, Any], prefi
             section = definitions[field["$ref"].rpartition("/")[2]]
             found += _properties(section, definitions, f"{prefix}{name}.")
         else:
-            scope = "machine-overridable" if prefix == f"{SECTION}.engine." else "window"
-            found.append((f"{prefix}{name}", {**_property(field), "scope": scope}))
+            found.append((f"{prefix}{name}", {**_property(field), "scope": _scope(f"{prefix}{name}")}))
     return found
+
+
+def _scope(name: str) -> str:
+    """A cloned repository's settings may choose neither the model, the engine and its URL, nor deadlines and logs."""
+    personal = tuple(f"{SECTION}.{each}" for each in ("model", "engine.", "sla.", "logLevel"))
+    return "application" if name.startswith(personal) else "window"
 
 
 def _property(field: Mapping[str, Any]) -> dict[str, Any]:

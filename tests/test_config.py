@@ -95,7 +95,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed() -> None:
         ({"completion": {"enabled": 1}}, "`true`, `false`"),
         ({"engine": {"gpu_memory_utilization": 1.5}}, "above 0, at most 1"),
         ({"engine": {"kv_cache_gb": float("inf")}}, "a number, above 0"),
-        ({"engine": 5}, "a table of max_model_len"),
+        ({"engine": 5}, "a table of url, max_model_len"),
         ({"disabled_globs": ["a", 3]}, "a list of strings"),
         ({"model": "  "}, "a string, not empty"),
         ([], "expected a table of settings"),

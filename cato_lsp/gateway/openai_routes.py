@@ -78,35 +78,51 @@ def openai_routes(service: Service, folder: Path) -> list[Route]:
 
     :param folder: the model's files.
     """
-    prompts = TextPrompts(folder)
+    endpoints = _Endpoints(service, TextPrompts(folder))
+    return [
+        Route("/v1/models", _guarded(service, endpoints.models)),
+        Route("/v1/completions", _guarded(service, endpoints.completions), methods=["POST"]),
+        Route("/v1/chat/completions", _guarded(service, endpoints.chat), methods=["POST"]),
+    ]
 
-    async def models(_request: Request, _user: User) -> Response:
-        model = service.side.model
+
+class _Endpoints:
+    """The handlers; each is called with a checked user."""
+
+    def __init__(self, service: Service, prompts: TextPrompts) -> None:
+        self._service = service
+        self._prompts = prompts
+
+    async def models(self, _request: Request, _user: User) -> Response:
+        """List the one model."""
+        model = self._service.side.model
         entry = {"id": model.name, "object": "model", "created": 0, "owned_by": "cato-lsp"}
         return JSONResponse({"object": "list", "data": [{**entry, "max_model_len": model.context_length}]})
 
-    async def completions(http: Request, user: User) -> Response:
+    async def completions(self, http: Request, user: User) -> Response:
+        """Complete a text, or fill in between a text and its suffix."""
         request = msgspec.json.decode(await _body(http), type=CompletionRequest)
-        context = service.side.model.context_length
+        context = self._service.side.model.context_length
         answer = min(request.max_tokens or ANSWER_TOKENS, context // 2 if request.max_tokens is None else context)
         room = context - answer
         if room < 1:
             raise CallRejectedError(f"`max_tokens` leaves no room for a prompt in {context} tokens.", "Lower it.")
-        prompt = await anyio.to_thread.run_sync(prompts.completion, request, room)
-        return await serve(http, user, request, prompt, answer, TaskKind.COMPLETION)
+        prompt = await anyio.to_thread.run_sync(self._prompts.completion, request, room)
+        return await self._serve(http, user, request, prompt, answer, TaskKind.COMPLETION)
 
-    async def chat(http: Request, user: User) -> Response:
+    async def chat(self, http: Request, user: User) -> Response:
+        """Answer a conversation."""
         request = msgspec.json.decode(await _body(http), type=ChatRequest)
-        prompt = await anyio.to_thread.run_sync(prompts.chat, request)
+        prompt = await anyio.to_thread.run_sync(self._prompts.chat, request)
         wanted = request.max_completion_tokens or request.max_tokens
-        left = service.side.model.context_length - len(prompt.ids)
+        left = self._service.side.model.context_length - len(prompt.ids)
         answer = wanted or max(1, min(CHAT_TOKENS, left))
-        return await serve(http, user, request, prompt, answer, TaskKind.GENERATION)
+        return await self._serve(http, user, request, prompt, answer, TaskKind.GENERATION)
 
-    async def serve(
-        http: Request, user: User, request: GenerationRequest, prompt: TextPrompt, answer: int, usual: TaskKind
+    async def _serve(
+        self, http: Request, user: User, request: GenerationRequest, prompt: TextPrompt, answer: int, usual: TaskKind
     ) -> Response:
-        model = service.side.model
+        model = self._service.side.model
         if max(prompt.ids) >= model.vocabulary or min(prompt.ids) < 0:
             raise CallRejectedError("The prompt has tokens that the model does not know.")
         kind, service_class, seconds = request.deadline(usual)
@@ -125,17 +141,11 @@ def openai_routes(service: Service, folder: Path) -> list[Route]:
         is_chat = usual is TaskKind.GENERATION
         name = f"{'chatcmpl' if is_chat else 'cmpl'}-{uuid.uuid4().hex}"
         stops = StopText(request.stops, prompt.typed_blanks)
-        running = service.submit(user, call)
+        running = self._service.submit(user, call)
         made = _Answer(running, stops, model.name, is_chat, request, name, int(time.time()))
         if request.stream:
             return await _streamed(made)
         return await _whole(made, http)
-
-    return [
-        Route("/v1/models", _guarded(service, models)),
-        Route("/v1/completions", _guarded(service, completions), methods=["POST"]),
-        Route("/v1/chat/completions", _guarded(service, chat), methods=["POST"]),
-    ]
 
 
 async def _texts(answer: _Answer) -> AsyncGenerator[tuple[str, str | None]]:

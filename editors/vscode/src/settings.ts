@@ -7,15 +7,15 @@ const SECTION = "cato";
 const OWN = "cato.server.";
 
 interface Manifest {
-  contributes: { configuration: { properties: Record<string, unknown> } };
+  contributes: { configuration: { properties: Record<string, { scope?: string; type?: unknown }> } };
 }
 
 /** The section `cato` for the server. */
 export function serverSettings(context: vscode.ExtensionContext): Record<string, unknown> {
   const { properties } = (context.extension.packageJSON as Manifest).contributes.configuration;
   const settings: Record<string, unknown> = {};
-  for (const name of Object.keys(properties).filter((each) => !each.startsWith(OWN))) {
-    const value = chosen(name);
+  for (const [name, property] of Object.entries(properties).filter(([each]) => !each.startsWith(OWN))) {
+    const value = chosen(name, property);
     if (value !== undefined) {
       place(settings, name.split(".").slice(1), value);
     }
@@ -23,12 +23,21 @@ export function serverSettings(context: vscode.ExtensionContext): Record<string,
   return settings;
 }
 
-/** The value that the person gave a setting; null and the empty text mean that there is none. */
-function chosen(name: string): unknown {
+/**
+ * The value of a setting; undefined if it is null or empty. A workspace cannot set what has the scope "application" (the
+ * model, the engine, deadlines), and can only add to the lists of exclusions.
+ */
+function chosen(name: string, property: { scope?: string; type?: unknown }): unknown {
   const values = vscode.workspace.getConfiguration().inspect(name);
-  return [values?.workspaceFolderValue, values?.workspaceValue, values?.globalValue].find(
-    (value) => value !== undefined && value !== null && value !== "",
-  );
+  if (property.scope === "application") {
+    return isSet(values?.globalValue) ? values?.globalValue : undefined;
+  }
+  const found = [values?.workspaceFolderValue, values?.workspaceValue, values?.globalValue].filter(isSet);
+  return property.type === "array" && found.length > 0 ? [...new Set(found.flat())] : found[0];
+}
+
+function isSet(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== "";
 }
 
 function place(settings: Record<string, unknown>, path: string[], value: unknown): void {
