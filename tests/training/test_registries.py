@@ -1,5 +1,7 @@
 import io
 import json
+import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -64,6 +66,27 @@ def test_files_under_another_licence_than_the_package_are_left_out(tmp_path: Pat
     (archive,) = download([Source("c", Registry.DEBIAN, "thing")], tmp_path)
     assert (archive.version, archive.licence) == ("1.2", "Expat")
     assert [path for path, _ in archive.files((".c",))] == ["thing/src/a.c"]
+
+
+@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg-deb, which Debian's systems have")
+def test_a_binary_package_with_source_is_read_like_a_source_package(tmp_path: Path) -> None:
+    tree, place = tmp_path / "tree", tmp_path / "debian" / "librust-thing-dev"
+    texts = {
+        "DEBIAN/control": "Package: librust-thing-dev\nVersion: 1.2-1\nArchitecture: all\n"
+        "Maintainer: A <a@example.org>\nDescription: thing\n",
+        "usr/share/doc/librust-thing-dev/copyright": COPYRIGHT,
+        "usr/share/cargo/registry/thing-1.2/src/lib.rs": "fn a() {}\n",
+        "usr/share/cargo/registry/thing-1.2/extra/weak.rs": "fn b() {}\n",
+    }
+    for name, text in texts.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text, encoding="utf-8")
+    place.mkdir(parents=True)
+    package = place / "librust-thing-dev_1.2-1_all.deb"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "--build", tree, package], check=True, capture_output=True)
+    (archive,) = download([Source("rust", Registry.DEBIAN, "librust-thing-dev")], tmp_path)
+    assert (archive.version, archive.licence) == ("1.2-1", "Expat")
+    assert list(archive.files((".rs",))) == [("thing/src/lib.rs", b"fn a() {}\n")]
 
 
 def test_only_the_folder_with_the_written_code_is_read(tmp_path: Path) -> None:
