@@ -10,7 +10,7 @@ from training.corpus import _split, held_out_of, load_corpus
 from training.registries import Archive, debian_licences, download
 from training.sources import LANGUAGES, SOURCES, Registry, Source
 
-COPYRIGHT = """Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+COPYRIGHT = """Upstream-Name: thing
 
 Files: *
 Copyright: 2020 Somebody
