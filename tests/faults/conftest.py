@@ -18,7 +18,7 @@ from cato_lsp.lsp.server import listen
 from tests.conftest import ENGINE_SETTINGS
 from tests.faults.window import Window
 
-REPETITIONS = 20 if os.environ.get("CATO_FAULTS") == "full" else 2
+REPETITIONS = 20 if os.environ.get("CATO_FAULTS") == "full" else 1
 """How often each fault is injected; ``CATO_FAULTS=full`` runs the whole campaign."""
 
 
