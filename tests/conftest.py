@@ -17,6 +17,7 @@ from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.thread import EngineThread
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.models.catalog import resolve_model
+from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 
 # No test asserts times, hypothesis's own limits included: machines are shared.
@@ -48,7 +49,7 @@ def model_folder() -> Path:
 @pytest.fixture(scope="session")
 def launch(model_folder: Path) -> Launch:
     """How tests start an engine: one thread, a small cache."""
-    return Launch(model_folder, ENGINE_SETTINGS)
+    return Launch(model_folder, ENGINE_SETTINGS, resolve_model(str(model_folder)).name)
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +81,20 @@ async def phase(backend: Backend, wanted: EnginePhase) -> EngineStatus:
         await reached.wait()
     unwatch()
     return backend.host.status
+
+
+def last_record(backend: Backend) -> TaskRecord | None:
+    """The record of the task that ended last. The log is bounded, so its length says nothing."""
+    return next(reversed(list(backend.orchestrator.log)), None)
+
+
+async def next_record(backend: Backend, last: TaskRecord | None) -> TaskRecord:
+    """Wait until a task has ended after ``last``; return its record."""
+    with anyio.fail_after(60):
+        while (record := last_record(backend)) is last:
+            await anyio.sleep(0.001)
+    assert record is not None
+    return record
 
 
 def make_call(

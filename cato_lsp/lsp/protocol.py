@@ -4,6 +4,8 @@
 - ``exit`` ends the session, not the process: other sessions may live in it.
 - The session's documents (`Documents`) are kept in step, not pygls's own.
 - A handler marked `snapshot_first` starts while its message is read, so that it sees the document as it was then.
+- After ``initialized``, messages wait until the settings hold: no document is used before it is known whether it is
+  excluded.
 """
 
 from __future__ import annotations
@@ -79,11 +81,26 @@ class SessionProtocol(LanguageServerProtocol):
 
     def __init__(self, server: OwnedServer, converter: Converter) -> None:
         self.session = server.session
+        self._held: list[dict[str, Any]] | None = None
+        """Messages that wait for the settings; ``None``: none has to wait."""
         super().__init__(cast("Any", server), converter)
+
+    def hold(self) -> None:
+        """Let all messages but responses wait until `release`."""
+        self._held = []
+
+    def release(self) -> None:
+        """Act on the messages that waited, in their order. Idempotent."""
+        held, self._held = self._held, None
+        for message in held or ():
+            self.receive(message)
 
     def receive(self, data: object) -> None:
         """Act on a message as JSON has it. Whatever it is, it ends nothing, and costs at most one line in the log."""
         message = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
+        if self._held is not None and "method" in message:
+            self._held.append(message)
+            return
         if message.get("jsonrpc") != self.VERSION:
             self.refuse_message("A message without `jsonrpc` 2.0 is not JSON-RPC.")
         elif not isinstance(message.get("id"), str | int | None):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import anyio
 import pytest
 from lsprotocol import types
 
@@ -16,6 +15,7 @@ from cato_lsp.lsp.assist import Assist, Request, scratch_name
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.symbols import syntax_errors
+from tests.conftest import last_record, next_record
 from tests.lsp.wire import Wire, change, request
 
 pytestmark = pytest.mark.anyio
@@ -272,16 +272,13 @@ async def test_without_previews_an_explanation_is_shown_in_a_private_file(wire: 
 async def test_closing_the_connection_ends_a_command_in_the_engine(wire: Wire, backend: Backend) -> None:
     await wire.initialize(**FULL)
     wire.open(CODE)
-    before = len(list(backend.orchestrator.log))
+    last = last_record(backend)
     await wire.call(
         "workspace/executeCommand",
         {"command": "cato.translate", "arguments": [{"uri": URI, "language": "javascript"}]},
     )
     wire.close()
-    with anyio.fail_after(30):
-        while len(list(backend.orchestrator.log)) == before:
-            await anyio.sleep(0.001)
-    task = list(backend.orchestrator.log)[-1]
+    task = await next_record(backend, last)
     assert task.outcome == "cancelled"
     assert task.usage.tokens_after_cancel == 0
 

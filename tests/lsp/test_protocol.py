@@ -10,7 +10,7 @@ import pytest
 
 from cato_lsp.engine.host import EnginePhase
 from cato_lsp.lsp.backend import Backend
-from tests.conftest import phase
+from tests.conftest import last_record, phase
 from tests.lsp.wire import Wire, completion, frame, notification, request
 
 pytestmark = pytest.mark.anyio
@@ -132,6 +132,24 @@ async def test_a_workspace_folder_brings_its_cato_toml(wire: Wire, tmp_path: Pat
     folder = {"uri": tmp_path.as_uri(), "name": "work"}
     wire.notify("workspace/didChangeWorkspaceFolders", {"event": {"added": [folder], "removed": []}})
     await wire.hear(lambda told: "switched off" in str(told.get("params")))
+
+
+async def test_a_document_that_the_settings_exclude_is_not_used_before_they_hold(wire: Wire, backend: Backend) -> None:
+    last, prefetched = last_record(backend), backend.orchestrator.prefetched
+    options = {"disabledGlobs": ["**/*.py"], "completion": {"warmUp": True}}
+    await wire.call(
+        "initialize", {"processId": None, "rootUri": None, "initializationOptions": options, "capabilities": {}}
+    )
+    document = {"uri": "file:///hidden.py", "languageId": "python", "version": 1, "text": "import os\nimport "}
+    wire.send(
+        notification("initialized", {}),
+        notification("textDocument/didOpen", {"textDocument": document}),
+        request("early", *completion(1, 7, "file:///hidden.py")),
+    )
+    response = await wire.hear(lambda message: message.get("id") == "early")
+    assert response["result"] == {"items": []}
+    assert last_record(backend) is last
+    assert backend.orchestrator.prefetched == prefetched
 
 
 async def test_a_model_that_cannot_start_is_an_error_status_until_the_settings_are_right(

@@ -13,6 +13,7 @@ from cato_lsp.lsp.backend import Backend
 from cato_lsp.orchestrator.record import Source
 from cato_lsp.tasks.completion import CompletionRequest
 from cato_lsp.tasks.snapshot import Snapshot
+from tests.conftest import last_record
 from tests.lsp.wire import fixture_text
 
 pytestmark = pytest.mark.anyio
@@ -31,10 +32,10 @@ async def test_a_warmed_up_document_is_in_the_prefix_cache(backend: Backend) -> 
     text = f"# warm up\n{TEXT}"
     snapshot = Snapshot("file:///warm.py", "python", 1, text)
     before = backend.orchestrator.prefetched
-    records = len(list(backend.orchestrator.log))
+    last = last_record(backend)
     backend.orchestrator.opened("warm", snapshot, settings)
     await wait_for_jobs(backend, before + 1)
-    assert len(list(backend.orchestrator.log)) == records
+    assert last_record(backend) is last
     asked = CompletionRequest(snapshot, len(text), invoked=True)
     quiet = Settings(completion=settings.completion.model_copy(update={"warm_up": False}))
     await backend.orchestrator.complete("warm", asked, quiet)

@@ -18,12 +18,20 @@ def initialize(session: Session, params: types.InitializeParams) -> None:
     session.initialize(params)
 
 
-async def initialized(session: Session, _params: types.InitializedParams) -> None:
-    """Read the settings and start the engine."""
+def initialized(session: Session, _params: types.InitializedParams) -> None:
+    """Read the settings and start the engine. What else the client says waits until the settings hold."""
+
+    async def configure() -> None:
+        try:
+            await pull_configuration(session)
+        finally:
+            session.protocol.release()
+
+    session.protocol.hold()
     session.status.open()
     watch_configuration(session)
     watch_settings_files(session)
-    await pull_configuration(session)
+    session.start(configure)
 
 
 def shutdown(session: Session, _params: None) -> None:
