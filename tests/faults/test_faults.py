@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from cato_lsp.orchestrator.background import Background
 from cato_lsp.orchestrator.context import Contexts
 from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.supervise import supervise
+from cato_lsp.tasks.completion import CompletionPrompter
 from cato_lsp.tasks.stop import StopRules
 from cato_lsp.tasks.tokenizer import Tokenizer
 from tests.faults.conftest import REPETITIONS, memory
@@ -65,7 +67,8 @@ class Injection:
             del result
             raise InjectedError(self.name)
 
-        patch.setattr(self.owner, self.name, broken)
+        static = isinstance(inspect.getattr_static(self.owner, self.name), staticmethod)
+        patch.setattr(self.owner, self.name, staticmethod(broken) if static else broken)
 
 
 async def nothing(_backend: Backend, _windows: list[Window]) -> None:
@@ -76,7 +79,7 @@ async def restart(backend: Backend, _windows: list[Window]) -> None:
     """Start the engine again with another setting."""
     launch = backend.host.launch
     assert launch is not None
-    size = 0.2 if launch.settings.kv_cache_gb != 0.2 else 0.25
+    size = 0.25 if launch.settings.kv_cache_gb != 0.25 else 0.2501  # of equal size in memory
     settings = launch.settings.model_copy(update={"kv_cache_gb": size})
     backend.host.configure(dataclasses.replace(launch, settings=settings))
 
@@ -144,11 +147,9 @@ NAMES = (
     "telemetry",
     "document sync",
 )
-ROUTINE = NAMES if REPETITIONS > 1 else NAMES[:7]
-"""Without ``CATO_FAULTS=full`` the engine's own points; "prefetch" fails in the campaign and is still to be mended."""
 
 
-@pytest.mark.parametrize("name", ROUTINE)
+@pytest.mark.parametrize("name", NAMES)
 async def test_a_failure_stays_where_it_happens(
     name: str, backend: Backend, windows: list[Window], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,16 +157,20 @@ async def test_a_failure_stays_where_it_happens(
     assert set(points(backend)) == set(NAMES)
     injection.install(monkeypatch)
     monkeypatch.setattr(backend.machine, "_seconds", 0.05)
+    # The bundled model has not learned to read other files; its prompts with them are as good as any here.
+    monkeypatch.setattr(CompletionPrompter, "reads_other_files", True)
     await ready(backend, windows)
     async with anyio.create_task_group() as group:
         group.start_soon(supervise, "The status socket", lambda: serve_status(backend))
+        while not await anyio.to_thread.run_sync(ask_servers):
+            await anyio.sleep(0.01)
         await round_of(injection, trigger, backend, windows)  # what is allocated once
         before = memory()
-        for _ in range(REPETITIONS):
+        for _ in range(REPETITIONS - 1):
             await round_of(injection, trigger, backend, windows)
         after = memory()
         group.cancel_scope.cancel()
-    assert injection.fired == REPETITIONS + 1
+    assert injection.fired == REPETITIONS
     assert after < before * 1.05, f"{before / 1e6:.0f} MB before, {after / 1e6:.0f} MB after"
 
 
@@ -182,8 +187,7 @@ async def round_of(injection: Injection, trigger: Trigger, backend: Backend, win
         while injection.fired == fired:
             for window in windows:
                 window.type()
-                window.ask()
-                await window.wire.status()
+                await window.wait_for(window.ask())
             await anyio.sleep(0.01)
         for window in windows:
             window.ask()

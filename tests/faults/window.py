@@ -61,6 +61,10 @@ class Window:
         self.asked.pop()
         return bool(response.get("result", {}).get("items"))
 
+    async def wait_for(self, number: int) -> None:
+        """Wait for the answer to one request, and count it."""
+        self.wire.heard.append(await self.wire.answer(number))
+
     async def answers(self) -> Counter[int]:
         """How often each request so far was answered; waits until each has been."""
         while (answered := self._answered()).keys() != set(self.asked):
