@@ -36,15 +36,15 @@ def printed(*servers: dict[str, Any], width: int = 140) -> str:
 
 
 def record(kind: TaskKind, *, ttft: float = 0.01, e2e: float = 0.5, outcome: Outcome = Outcome.ANSWERED) -> TaskRecord:
-    promised = 0.2 if kind is TaskKind.COMPLETION else 6.0
-    return TaskRecord(kind, "a", promised, kind is not TaskKind.COMPLETION, outcome, ttft=ttft, e2e=e2e)
+    deadline = 0.2 if kind is TaskKind.COMPLETION else 6.0
+    return TaskRecord(kind, "a", deadline, kind is not TaskKind.COMPLETION, outcome, ttft=ttft, e2e=e2e)
 
 
 def line(text: str, label: str) -> list[str]:
     return next(each for each in text.splitlines() if each.strip().startswith(label)).split()
 
 
-def test_each_kind_has_a_line_with_counts_promises_and_times() -> None:
+def test_each_kind_has_a_line_with_counts_deadlines_and_times() -> None:
     completions = [record(TaskKind.COMPLETION), record(TaskKind.COMPLETION, ttft=0.3)]
     text = printed(server(*completions, record(TaskKind.TRANSLATION, ttft=0.1, e2e=7.5)))
     assert " ".join(line(text, "Complete")) == "Complete 2 1 of 2 50% 10 ms 300 ms 500 ms 500 ms –"
