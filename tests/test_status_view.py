@@ -51,12 +51,12 @@ def test_each_kind_has_a_line_with_counts_deadlines_and_times() -> None:
     assert " ".join(line(text, "Translate")) == "Translate 1 0 of 1 0% 100 ms 100 ms 7.5 s 7.5 s –"
 
 
-def test_what_was_not_answered_is_told_by_its_reason() -> None:
+def test_tasks_without_an_answer_are_listed_by_outcome() -> None:
     ended = [record(TaskKind.COMPLETION, outcome=each) for each in (Outcome.SUPERSEDED, Outcome.CANCELLED)]
     assert "1 superseded, 1 cancelled" in printed(server(*ended, *ended[:0]))
 
 
-def test_the_heading_says_how_the_engine_is_and_what_it_costs() -> None:
+def test_the_heading_shows_the_state_and_cost_of_the_engine() -> None:
     text = printed(server(live=2))
     assert text.splitlines()[0] == "● ready  a-model"
     assert "process 4711 · 1.5 GiB · 2 tasks running · 12,345 tokens computed, 0 of them after a cancel" in text
@@ -73,7 +73,7 @@ def test_brackets_in_names_are_shown_as_they_are() -> None:
     assert "a[bold]model" in printed(server(engine={"phase": "ready", "message": "a[bold]model", "remedy": ""}))
 
 
-def test_the_machine_is_told_where_it_is_known() -> None:
+def test_the_machine_is_shown_if_it_is_known() -> None:
     machine = {
         "device": "NVIDIA H200",
         "utilization": 0.63,

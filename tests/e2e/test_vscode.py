@@ -100,7 +100,7 @@ def test_a_pause_asks_the_server_nothing(window: Window, wire: Wire) -> None:
     window.wait_until_ready()
 
 
-def test_an_editor_in_which_nothing_happens_says_nothing_to_the_server(window: Window, wire: Wire) -> None:
+def test_an_idle_editor_sends_nothing_to_the_server(window: Window, wire: Wire) -> None:
     window.open("idle.py", SOURCE)
 
     def silent(seconds: float) -> bool:
@@ -112,7 +112,7 @@ def test_an_editor_in_which_nothing_happens_says_nothing_to_the_server(window: W
     assert silent(5), "something polls"
 
 
-def test_only_settings_that_the_person_has_set_are_sent(window: Window, wire: Wire) -> None:
+def test_only_settings_that_the_user_has_set_are_sent(window: Window, wire: Wire) -> None:
     sent = wire.sent("initialize")[0]["params"]["initializationOptions"]
     assert sent == {"model": "bundled", "engine": {"threads": 1, "kvCacheGb": 0.25}}
 

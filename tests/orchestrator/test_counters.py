@@ -48,7 +48,7 @@ def test_no_more_is_accepted_than_was_offered(events: list[tuple[int, int]]) -> 
     assert counters.accepted_characters <= 10 * counters.accepted
 
 
-def test_the_kept_part_of_an_accepted_completion_is_measured_once() -> None:
+def test_the_remaining_part_of_an_accepted_completion_is_measured_once() -> None:
     now = [0.0]
     counters = AcceptCounters(clock=lambda: now[0])
     number = counters.offer("first = 1\n    second = 2", "file:///a.py")
