@@ -188,6 +188,7 @@ def test_translate_opens_an_editor_that_fills_and_cancel_stops_it(window: Window
 
 
 def test_the_status_bar_shows_deadlines_met_and_tokens_per_second(window: Window, wire: Wire) -> None:
+    window.suggestion(wire, window.open("counted.py", SOURCE))
     label = eventually(
         "it has counted",
         lambda: re.search(r"Deadlines met (\d+) of the last (\d+), Tokens per second (\d+)", window.status_bar()),
@@ -200,6 +201,7 @@ def test_the_status_bar_shows_deadlines_met_and_tokens_per_second(window: Window
 
 
 def test_the_status_view_shows_the_deadlines(window: Window, wire: Wire) -> None:
+    window.suggestion(wire, window.open("viewed.py", SOURCE))
     window.command("Cato: Show Status")
     rows = eventually("the table is drawn", lambda: [r for r in window.frame_texts("#kinds tr") if "Completion" in r])
     assert "first token in 200 ms" in rows[0]
