@@ -89,6 +89,8 @@ class SubmitCall(Message, tag="call"):
     """Left until the deadline when this was sent; ``None``: no deadline."""
     age_ms: float = 0.0
     """Since the editor asked, when this was sent."""
+    weight: Annotated[float, Meta(ge=0.01, le=1.0)] = 1.0
+    """Of its deadline, as a part of the weight of the client's weightiest kind: nobody can outbid other users."""
     queue_penalty_ms: float = 0.0
     stop: Annotated[list[_TokenId], Meta(max_length=256)] = []
     temperature: Annotated[float, Meta(ge=0.0, le=10.0)] = 0.0

@@ -1,12 +1,13 @@
-"""Our policy: each step computes the tokens that meet the most deadlines. Its numbers are in `CatoOptions`.
+"""Our policy: each step computes the tokens that meet the most deadlines, by weight. `CatoOptions` has its numbers.
 
 plan(step):
     TTFT     = the usual time to first token that clients ask for, learned call by call
     base     = time of the step with nothing but its decodes
     shortest = use * base                                        # bounds what fixed costs waste
     longest  = TTFT, or urgent_step * TTFT while calls are late  # calls that arrive meanwhile wait for its end
-    if the late calls need more than overload * TTFT:            # overload: E2E answers set the pace
-        longest = time per token of the tightest E2E answer that can be on time
+    late     = work of the late calls / weight of their kinds
+    for each E2E answer with late * weight > overload * TTFT:    # overload: E2E answers set the pace
+        longest = time per token of the tightest one that can be on time
     longest = max(shortest, longest)
 
     # 1. Keep the largest set of prefills that can all be on time.
@@ -121,16 +122,17 @@ class CatoPolicy:
         base = costs.seconds(sum([r.todo for r in decodes]), len(decodes), sum([r.computed for r in decodes]))
         shortest = options.use * base
         longest = self.ttft * (options.urgent_step if queues.late else 1.0)
-        late = costs.per_token * sum([r.todo for r in queues.late])
-        if late > options.overload * self.ttft:
-            longest = min([longest, *(pace for pace in self._paces(view.now, decodes) if pace >= shortest)])
+        late = costs.per_token * sum([r.todo / r.slo.weight for r in queues.late])
+        paces = self._paces(view.now, decodes, late)
+        longest = min([longest, *(pace for pace in paces if pace >= shortest)])
         return _Limits(base, shortest, max(shortest, longest))
 
-    def _paces(self, now: float, decodes: Iterable[RequestView]) -> Iterable[float]:
-        """Seconds per token in which each E2E answer must be written to be on time, were it a long one."""
+    def _paces(self, now: float, decodes: Iterable[RequestView], late: float) -> Iterator[float]:
+        """Seconds per token of the E2E answers that set the pace: each is on time at it, were it a long one."""
+        limit = self.options.overload * self.ttft
         for request in decodes:
             slo = request.slo
-            if slo.service is ServiceClass.E2E:
+            if slo.service is ServiceClass.E2E and late * slo.weight > limit:
                 yield (slo.deadline - now) / self._tokens_left(request)
 
     def _tokens_left(self, request: RequestView) -> int:

@@ -44,6 +44,6 @@ class Slo:
     client: str
     """The session that pays for it: one editor window."""
     weight: float = 1.0
-    """How much meeting this deadline counts against meeting others; see `sla.weights`."""
+    """How much a met deadline counts. Only the ratio to the weights of other calls matters (setting `sla.weights`)."""
     queue_penalty: float = 0.0
     """Seconds that the call stands further back in the line of E2E prompts than by its deadline."""
