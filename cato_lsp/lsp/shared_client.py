@@ -1,9 +1,9 @@
 """A window's side of the shared server: a relay between the editor's pipes and the server's socket.
 
-All windows of a user are served by one process with one engine: the model is in memory once, a second window need not
-wait for it, and the scheduler weighs the windows against each other. The relay keeps the state of the session
-(`SessionState`). When the server crashes, or gives way to a newer version, it connects to another server and
-continues the session there; the editor notices nothing but a message.
+One process with one engine serves all windows of a user: the model is in memory once, a second window does not wait
+for it, and one scheduler serves all windows. The relay keeps the state of the session (`SessionState`). When the server
+crashes, or is replaced by a newer version, the relay connects to another server and continues the session there.
+The user only sees a message.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ logger = logging.getLogger(__name__)
 HELLO: Final = "cato/hello"
 """Notification ``{version, pid}``: the server's first message to a window's process."""
 GOODBYE: Final = "cato/goodbye"
-"""Notification ``{exitCode}``: the server's last message; with a null, another server continues the session."""
+"""Notification ``{exitCode}``: the server's last message; if null, the session continues on another server."""
 
 _MOST_CRASHES = 5
-"""Crashes within `_CRASH_PERIOD` after which a window gives up."""
+"""Number of crashes within `_CRASH_PERIOD` after which a window gives up."""
 _CRASH_PERIOD = 180.0
 """Seconds."""
 _BACK_OFF = 1.0
-"""Seconds between the second crash in that period and the next server; doubled with every other."""
+"""Seconds between the second crash in that period and the next server; doubled with each further crash."""
 _LAST_WORDS = 2.0
-"""Seconds that the editor has to read what is still to be written."""
+"""Seconds that the editor has to read the remaining data."""
 
 
 def serve_window(path: Path, connection: socket.socket, overrides: dict[str, Any]) -> int:
-    """Serve the editor on stdin and stdout by the shared server until it leaves; return the exit code.
+    """Connect the editor on stdin and stdout with the shared server until the editor leaves; return the exit code.
 
     :param path: the server's socket.
     :param connection: to the server.
@@ -60,8 +60,8 @@ def serve_window(path: Path, connection: socket.socket, overrides: dict[str, Any
 class Relay:
     """Serves one editor through a shared server, and outlives the server.
 
-    :param connect: connects to the shared server, starting one where there is none.
-    :param greeting: what the server is told of this window.
+    :param connect: connects to the shared server, and starts one if none runs.
+    :param greeting: the first message to the server, with the window's version and settings.
     """
 
     def __init__(self, connect: Callable[[], socket.socket], greeting: dict[str, Any]) -> None:
@@ -74,7 +74,7 @@ class Relay:
         self._server_version = __version__
         self._crashes: list[float] = []
         self._greeted = False
-        """Whether a server has said hello since the editor was last told of a crash."""
+        """Whether a server has sent `HELLO` since the last message about a crash."""
 
     async def run(self, connection: socket.socket, stdin: BinaryIO, stdout: BinaryIO) -> int:
         """Relay until the session ends; return the exit code."""
@@ -90,7 +90,7 @@ class Relay:
         return 1 if self._exit_code is None else self._exit_code
 
     async def _serve(self, connection: socket.socket) -> None:
-        """Be served by one server after the other until the session ends."""
+        """Relay to one server after the other until the session ends."""
         while True:
             await self._serve_by(connection)
             if self._exit_code is not None:
@@ -132,7 +132,7 @@ class Relay:
             server.close()
 
     def _heard(self, message: Message) -> bool:
-        """Act on what a server tells this process; whether the message was meant for it."""
+        """Process a message for this process. Returns whether it was one; others are for the editor."""
         match message.get("method"):
             case "cato/hello":
                 self._greeted = True
@@ -149,7 +149,7 @@ class Relay:
         return True
 
     async def _read_editor(self, reader: Reader) -> None:
-        """Pass on what the editor sends, and keep the state of the session."""
+        """Forward the editor's messages, and update the state of the session."""
         while (frame := await read_frame(reader)) is not None:
             was_initialized = self._state.initialized
             frames = self._state.from_editor(frame)
@@ -165,7 +165,7 @@ class Relay:
             self._server.end()
 
     async def _recover(self) -> bool:
-        """Tell the editor of a crash and wait before the next server, longer each time; whether to try again."""
+        """Report a crash to the editor, and wait, longer each time. Returns whether to connect again."""
         now = time.monotonic()
         self._crashes = [*(each for each in self._crashes if now - each < _CRASH_PERIOD), now]
         count = len(self._crashes)
@@ -182,7 +182,7 @@ class Relay:
         return True
 
     def _tell_version(self) -> None:
-        """Tell the editor, once it can be told, that its server is of an older version."""
+        """Report to an initialized editor that the server has an older version."""
         if release(self._server_version) < release(__version__):
             self._show(
                 3,

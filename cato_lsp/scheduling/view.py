@@ -39,7 +39,7 @@ class StepView:
     """The engine just before a step."""
 
     now: float
-    """Seconds, on the clock of the promises."""
+    """Seconds, on the clock of the deadlines."""
     running: list[RequestView]
     """Requests that hold a slot and KV blocks."""
     waiting: list[RequestView]

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from cato_lsp.lsp.session import Session
 
 POLL = 2.0
-"""Seconds between two looks at files that the client does not watch."""
+"""Seconds between two checks of files that the client does not watch."""
 
 
 async def did_change_watched_files(session: Session, _params: types.DidChangeWatchedFilesParams) -> None:
-    """Act on the settings files if they are not as they were."""
+    """Apply the settings files if they have changed."""
     if await anyio.to_thread.run_sync(session.settings_changed):
         await session.apply_settings()
 
 
 def watch_settings_files(session: Session) -> None:
-    """Have the client watch the workspace's files if it can, and look at the others."""
+    """Let the client watch the workspace's files if it can, and poll the other files."""
     workspace = session.capabilities.workspace
     watched = workspace.did_change_watched_files if workspace is not None else None
     client_watches = watched is not None and bool(watched.dynamic_registration)

@@ -19,7 +19,7 @@ def initialize(session: Session, params: types.InitializeParams) -> None:
 
 
 def initialized(session: Session, _params: types.InitializedParams) -> None:
-    """Read the settings and start the engine. What else the client says waits until the settings hold."""
+    """Read the settings and start the engine. Other messages wait until the settings are loaded."""
 
     async def configure() -> None:
         try:
