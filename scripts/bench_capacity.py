@@ -2,8 +2,8 @@
 
     python scripts/bench_capacity.py --out results/capacity --seeds 31,32 --plot docs/attainment.svg
 
-For each seed it does what `cato-lsp simulate --capacity 0.9 --seed SEED --duration 60 --policies POLICIES` does. What was
-played is kept in the folder, for the other share, the plot, and the next call.
+For each seed this is `cato-lsp simulate --capacity 0.9 --seed SEED --duration 60 --policies POLICIES`. What was played is
+kept in the folder, for the other share, the plot, and the next call.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cato_lsp.bench.policies import BASELINES, parse_policies
 from cato_lsp.bench.specs import make_workload
 
 SHARES = (0.9, 0.95)
-RATES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
+RATES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 """Of the plot."""
 OURS = "cato"
 STOCK = tuple(name for name in BASELINES if name not in ("edf", "pressure"))
