@@ -2,8 +2,8 @@
 
     python scripts/bench_capacity.py --out results/capacity --seeds 31,32 --plot docs/attainment.svg
 
-For each seed this is `cato-lsp simulate --capacity 0.9 --seed SEED --duration 60 --policies POLICIES`. What was played is
-kept in the folder, for the other share, the plot, and the next call.
+For each seed this is `cato-lsp simulate --capacity 0.9 --seed SEED --duration 60 --policies POLICIES`. What was played
+is kept in the folder, for the other share, the plot, and the next call.
 """
 
 from __future__ import annotations

@@ -82,8 +82,7 @@ class CatoPolicy:
         first = 0.0 if overdue is None else view.costs.per_token * min(overdue.todo, self.options.reserve)
         jobs = self._jobs(view, queues, limits)
         kept, lost = keep_most(jobs, overhead=limits.base, step=limits.longest, before=first)
-        length = self._length(view, limits, first, kept)
-        batch = BatchBuilder(view, limits.base, length, self.options.reserve)
+        batch = BatchBuilder(view, limits.base, self._length(view, limits, first, kept), self.options.reserve)
         batch.add_decodes(queues.decoding)
         if overdue is not None:
             batch.add_overdue(overdue)
@@ -104,18 +103,14 @@ class CatoPolicy:
 
     def _meet(self, waiting: Iterable[RequestView]) -> None:
         """Learn the usual TTFT from new requests. One call counts little, however short or long its deadline."""
-        newest = self._newest
-        for request in waiting:
-            if request.order <= self._newest:
-                continue
-            newest = max(newest, request.order)
-            slo = request.slo
+        new = [request for request in waiting if request.order > self._newest]
+        self._newest = max([self._newest, *(request.order for request in new)])
+        for slo in (request.slo for request in new):
             if slo.service is ServiceClass.TTFT:
                 self._last_urgent = max(self._last_urgent, slo.arrival)
                 asked = max(0.0, slo.deadline - slo.arrival)
                 usual = self._usual_ttft.get(slo.kind, self.ttft)
                 self._usual_ttft[slo.kind] = usual + (min(asked, 2 * usual) - usual) / self.options.usual
-        self._newest = newest
 
     def _limits(self, view: StepView, queues: Queues) -> _Limits:
         options, costs, decodes = self.options, view.costs, queues.decoding
@@ -189,9 +184,8 @@ def _prefill(view: StepView, request: RequestView) -> float:
 
 def _backfill(queues: Queues, lost: list[Prefill]) -> Iterator[RequestView]:
     """What gets the time that is left: first E2E prefills, then late ones, each by least work; then the background."""
-    heap = [(True, request.todo, request.order, request) for request in queues.late]
-    for request in (job.item for job in lost):
-        heap.append((request.slo.service is ServiceClass.TTFT, request.todo, request.order, request))
+    requests = chain(queues.late, (job.item for job in lost))
+    heap = [(request.slo.service is ServiceClass.TTFT, request.todo, request.order, request) for request in requests]
     heapify(heap)  # only as much of it is sorted as the step has room for
     while heap:
         yield heappop(heap)[-1]
