@@ -204,7 +204,7 @@ def test_an_editor_that_does_not_tell_its_version_is_no_stumbling_block(programs
     assert levels(project.check_editors()) == ["warn", "warn", "ok"]
 
 
-def test_without_the_server_on_the_path_its_full_path_is_told(programs: Path) -> None:
+def test_if_the_server_is_not_on_the_path_its_full_path_is_shown(programs: Path) -> None:
     server, editor = project.check_editors()
     assert str(Path(sys.prefix) / "bin" / "cato-lsp") in server.remedy
     assert editor.level is Level.WARN

@@ -117,7 +117,7 @@ async def _play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: Har
         await engine.sleep_until(task.arrival)
         end = task.arrival + task.time_limit
         slo = Slo(task.kind, ServiceClass.E2E, task.arrival, end, f"editor-{number % 20}")
-        record = TaskRecord(task.kind, slo.client, task.time_limit, e2e_promised=True)
+        record = TaskRecord(task.kind, slo.client, task.time_limit, e2e_deadline=True)
         calls = _CALLS[deadlines](engine, slo, record, engine.clock)
         last = None if task.last is None else _call(*task.last)
         await calls.map([_call(*part) for part in task.parts], then=[] if last is None else [last.estimate])

@@ -16,6 +16,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -24,6 +25,7 @@ import anyio.to_thread
 
 from cato_lsp import __version__
 from cato_lsp.lsp.frames import Message, Reader, decode, encode, read_frame
+from cato_lsp.lsp.log_copy import LogCopy
 from cato_lsp.lsp.pipes import StreamWriter, open_pipes
 from cato_lsp.lsp.session_state import SessionState
 from cato_lsp.lsp.shared_socket import connect, shared_log
@@ -54,7 +56,24 @@ def serve_window(path: Path, connection: socket.socket, overrides: dict[str, Any
     """
     relay = Relay(lambda: connect(path), {"version": __version__, **overrides})
     stdin, stdout = os.fdopen(0, "rb", closefd=False), os.fdopen(1, "wb", buffering=0, closefd=False)
-    return anyio.run(relay.run, connection, stdin, stdout)
+
+    async def serve() -> int:
+        log = LogCopy(shared_log(), _log_descriptor())
+        async with anyio.create_task_group() as group:
+            group.start_soon(log.run)
+            code = await relay.run(connection, stdin, stdout)
+            group.cancel_scope.cancel()
+        with anyio.move_on_after(_LAST_WORDS), suppress(OSError):
+            await anyio.to_thread.run_sync(log.copy, abandon_on_cancel=True)
+        return code
+
+    return anyio.run(serve)
+
+
+def _log_descriptor() -> int:
+    """The file descriptor of this process's log: stderr, or the file of ``--log-file``."""
+    handlers = (each for each in logging.getLogger().handlers if isinstance(each, logging.FileHandler))
+    return next((each.stream.fileno() for each in handlers), 2)
 
 
 class Relay:

@@ -23,7 +23,7 @@ def test_the_same_seed_asks_the_same() -> None:
     assert mixed_tasks(20, 10.0, seed=3) != mixed_tasks(20, 10.0, seed=4)
 
 
-def test_under_overload_deadlines_of_the_whole_task_keep_more_promises_than_deadlines_per_call() -> None:
+def test_under_overload_deadlines_of_whole_tasks_are_met_more_often_than_with_deadlines_per_call() -> None:
     ours, per_call = played(Deadlines.WORKFLOW), played(Deadlines.PER_CALL)
     assert ours.met >= 1.5 * per_call.met
     assert ours.completions_met > 0.9 * per_call.completions_met

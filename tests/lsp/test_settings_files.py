@@ -28,7 +28,7 @@ def max_lines(files: SettingsFiles, path: Path) -> tuple[int, list[str]]:
 
 
 @pytest.mark.parametrize("text", WRONG.values(), ids=WRONG)
-def test_a_file_saved_with_mistakes_keeps_its_last_good_version_and_says_so_in_one_line(
+def test_the_last_valid_version_of_a_file_saved_with_errors_stays_in_effect_with_a_message_of_one_line(
     tmp_path: Path, text: str
 ) -> None:
     files, path = SettingsFiles(), tmp_path / "cato.toml"

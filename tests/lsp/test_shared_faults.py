@@ -208,7 +208,7 @@ async def test_a_server_that_cannot_run_is_given_up_after_some_tries(monkeypatch
     assert len(tries) == 5
 
 
-async def test_a_window_of_a_newer_version_is_told_and_moves_on_when_the_last_older_one_has_left(
+async def test_a_window_of_a_newer_version_gets_a_message_and_a_new_server_when_the_last_older_window_has_closed(
     tmp_path: Path,
 ) -> None:
     paths = [tmp_path / "old.sock", tmp_path / "new.sock"]

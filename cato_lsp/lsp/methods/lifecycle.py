@@ -26,6 +26,8 @@ def initialized(session: Session, _params: types.InitializedParams) -> None:
             await pull_configuration(session)
         finally:
             session.protocol.release()
+            if session.ended.is_set() and session.group is not None:
+                session.group.cancel_scope.cancel()  # `exit` was among them; the reading loop waits for more
 
     session.protocol.hold()
     session.status.open()
