@@ -251,5 +251,6 @@ def make_scheduler_cls(
     `clock` must be the clock of the deadlines. `on_step` is called after each step is planned, on the engine's thread.
     """
     stock = AsyncScheduler if async_scheduling else Scheduler
-    body = {"policy_object": policy, "clock": staticmethod(clock), "on_step": on_step and staticmethod(on_step)}
+    body: dict[str, Any] = {"policy_object": policy, "clock": staticmethod(clock)}
+    body["on_step"] = on_step and staticmethod(on_step)
     return cast("type[Scheduler]", type("CatoScheduler", (CatoMixin, stock), body))
