@@ -83,7 +83,7 @@ class CatoMixin(_Base):
         self._arrivals = 0
         self._typing: dict[str, float] = {}
         self._caps: dict[str, int] | None = None
-        self._aligns_blocks = self.need_mamba_block_aligned_split
+        self._aligns_blocks: bool = self.need_mamba_block_aligned_split
         self._in_flight: deque[tuple[float, int, int, int]] = deque()
         self._last_end = -math.inf
         self.steps = 0
