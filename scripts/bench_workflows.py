@@ -1,4 +1,4 @@
-"""Measure what deadlines over whole tasks are worth: 200 tasks of many calls beside completions, in virtual time.
+"""Measure the effect of deadlines for whole tasks: 200 tasks of many calls and completions, in virtual time.
 
 python scripts/bench_workflows.py
 """

@@ -333,7 +333,7 @@ async def assists(editor: Editor) -> None:
 
 
 async def mixed_load(editor: Editor) -> None:
-    """Complete while a translation of a whole file runs, beside completions with nothing else running."""
+    """Complete with nothing else running, then while a translation of a whole file runs."""
     text = LONG_FILE.read_text(encoding="utf-8")
     lines = text.count("\n")
     chapter("3  All at once", f"Completions go first while all of {LONG_FILE.name} ({lines} lines) is translated.")
@@ -355,11 +355,11 @@ async def mixed_load(editor: Editor) -> None:
     document = types.TextDocumentItem(LONG_FILE.as_uri(), "python", 1, text)
     editor.text_document_did_open(types.DidOpenTextDocumentParams(document))
     await editor.start("cato.translate", 0, lines, uri=LONG_FILE.as_uri(), language="javascript")
-    beside = await some(running=True)
+    during = await some(running=True)
     await asyncio.wait_for(editor.assisted.wait(), 180)
     tasks = (await editor.protocol.send_request_async("cato/status", None)).tasks
     translation = next(task for task in reversed(tasks) if task.kind == "translation")
-    for name, some_tasks in (("alone", alone), ("beside the translation", beside)):
+    for name, some_tasks in (("alone", alone), ("during the translation", during)):
         if some_tasks:
             median = statistics.median(task.ttft for task in some_tasks)
             met = sum(bool(task.met) for task in some_tasks)

@@ -213,7 +213,7 @@ class VirtualEngine:
             self._ended += 1
 
     async def drive(self, tasks: int) -> None:
-        """Step the engine and move the clock until so many counted tasks have ended."""
+        """Step the engine and move the clock until `tasks` counted tasks have ended."""
         scheduler = self._core.scheduler
         while True:
             while self._sleepers and self._sleepers[0][0] <= self.clock.now:
@@ -259,8 +259,8 @@ class _Shares(TaskCalls):
         now, deadline = self._clock(), self._slo.deadline
         times = self._times
         mine, after = times.seconds(self._asked), sum(map(times.seconds, self._then))
-        beside = sum(map(times.seconds, self._left)) - after
-        whole = max(mine, beside / MOST_CALLS) + after
+        concurrent = sum(map(times.seconds, self._left)) - after
+        whole = max(mine, concurrent / MOST_CALLS) + after
         due = now + (deadline - now) * min(1.0, mine / whole) if deadline > now else deadline
         return replace(self._slo, deadline=due)
 

@@ -58,6 +58,7 @@ def serve_window(path: Path, connection: socket.socket, overrides: dict[str, Any
     stdin, stdout = os.fdopen(0, "rb", closefd=False), os.fdopen(1, "wb", buffering=0, closefd=False)
 
     async def serve() -> int:
+        code = 1
         log = LogCopy(shared_log(), _log_descriptor())
         async with anyio.create_task_group() as group:
             group.start_soon(log.run)
@@ -72,8 +73,10 @@ def serve_window(path: Path, connection: socket.socket, overrides: dict[str, Any
 
 def _log_descriptor() -> int:
     """The file descriptor of this process's log: stderr, or the file of ``--log-file``."""
-    handlers = (each for each in logging.getLogger().handlers if isinstance(each, logging.FileHandler))
-    return next((each.stream.fileno() for each in handlers), 2)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler) and (stream := handler.stream) is not None:
+            return stream.fileno()
+    return 2
 
 
 class Relay:

@@ -29,7 +29,7 @@ def by_name(path: Path) -> str:
 @pytest.mark.parametrize("path", RECORDINGS, ids=by_name)
 def test_a_committed_recording_is_what_its_recorder_makes(path: Path) -> None:
     recording = Recording.load(path)
-    assert record_typing.anew(recording) == recording
+    assert record_typing.retyped(recording) == recording
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=by_name)

@@ -68,7 +68,7 @@ function middleware(settings: () => unknown, activity: Activity, progress: TaskP
 }
 
 /**
- * @param settings the server's settings, asked for at the start and whenever they have changed.
+ * @param settings returns the server's settings; called at the start and after each change.
  * @param ended called when the server has ended.
  */
 export function createClient(
@@ -87,7 +87,7 @@ export function createClient(
     revealOutputChannelOn: RevealOutputChannelOn.Never,
     middleware: middleware(settings, activity, progress),
   };
-  // A workspace's numbers.py must not stand in for Python's own module.
+  // A file such as numbers.py in a workspace must not replace Python's own module.
   const environment = { ...process.env, PYTHONSAFEPATH: "1" };
   const serverOptions = { command: server.path, args: [server.standalone ? "--standalone" : "--stdio"], options: { env: environment } };
   const client = new LanguageClient("cato", "Cato", serverOptions, options);
