@@ -1,7 +1,7 @@
 """What the settings of an untrusted source, a cloned repository's ``cato.toml``, may change.
 
 They may narrow: exclude more files and languages, switch completion off, shorten answers and prompts. They may not
-choose what runs (model, engine), when (deadlines), or what is logged, and they may not widen anything.
+choose what runs (model, engine), when (deadlines, weights), or what is logged, and they may not widen anything.
 """
 
 from __future__ import annotations
@@ -18,24 +18,29 @@ def narrow(values: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[dict[
     """
     narrowed: dict[str, Any] = {}
     refused: list[str] = []
-    for section, name, value in _flat(values):
-        now = current[section][name] if section else current[name]
-        key = f"{section}.{name}" if section else name
+    for path, value in _leaves(values):
+        now: Any = current
+        for name in path:
+            now = now[name]
+        key = ".".join(path)
         narrows = _NARROWS.get(key)
         if narrows is not None and narrows(value, now):
-            (narrowed.setdefault(section, {}) if section else narrowed)[name] = value
+            section = narrowed
+            for name in path[:-1]:
+                section = section.setdefault(name, {})
+            section[path[-1]] = value
         elif value != now:
             refused.append(key)
     return narrowed, refused
 
 
-def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """Section (empty for none), name and value of each setting."""
+def _leaves(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The names of each setting from the outermost section inwards, and its value."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from ((name, inner, each) for inner, each in cast("Mapping[str, Any]", value).items())
+            yield from _leaves(cast("Mapping[str, Any]", value), (*above, name))
         else:
-            yield "", name, value
+            yield (*above, name), value
 
 
 def _adds(_value: Any, _now: Any) -> bool:

@@ -98,6 +98,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed() -> None:
         ({"engine": 5}, "a table of url, max_model_len"),
         ({"disabled_globs": ["a", 3]}, "a list of strings"),
         ({"model": "  "}, "a string, not empty"),
+        ({"sla": {"weights": {"completion": 0}}}, "a number, at least 0.1, at most 10"),
         ([], "expected a table of settings"),
     ],
 )
@@ -132,6 +133,13 @@ def test_a_wrong_value_leaves_that_of_the_layer_below() -> None:
     )
     assert settings.completion.max_lines == 3
     assert [problem.source for problem in problems] == ["client"]
+
+
+def test_a_weight_is_a_part_of_the_largest_one() -> None:
+    settings, problems = load_settings([Layer("user", {"sla": {"weights": {"summarization": 5, "translation": 2.5}}})])
+    assert problems == []
+    weights = settings.sla.weights
+    assert [weights.of(kind) for kind in ("completion", "summarization", "translation")] == [0.2, 1.0, 0.5]
 
 
 @pytest.fixture
@@ -195,13 +203,15 @@ def test_a_repository_chooses_and_widens_nothing(key: str) -> None:
         "completion.candidates": 8,
         "completion.max_lines": 200,
     }
-    section, _, name = key.rpartition(".")
-    value = others.get(key, 4000)
+    *sections, name = key.split(".")
+    values: dict[str, object] = {name: others.get(key, 5 if "weights" in sections else 4000)}
+    for section in reversed(sections):
+        values = {section: values}
     user: dict[str, object] = {
         "completion": {"enabled": False, "warm_up": False, "in_comments": False, "workspace": False}
     }
     expected, _ = load_settings([Layer("user", user)])
-    settings, problems = untrusted({section: {name: value}} if section else {name: value}, user)
+    settings, problems = untrusted(values, user)
     assert settings == expected
     assert len(problems) == 1
     assert key in problems[0]

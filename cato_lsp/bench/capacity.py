@@ -9,8 +9,8 @@ from cato_lsp.bench.simulate import simulate
 from cato_lsp.bench.workload import Workload
 from cato_lsp.scheduling.slo import ServiceClass
 
-LOWEST, HIGHEST = 0.05, 4.0
-"""Lowest and highest rate of the search."""
+FIRST, HIGHEST = 0.25, 4.0
+"""First and highest rate of the search."""
 
 
 def attainment(workload: Workload, policy: str, profile: HardwareProfile) -> float:
@@ -21,13 +21,16 @@ def attainment(workload: Workload, policy: str, profile: HardwareProfile) -> flo
 
 
 def highest_rate(attained: Callable[[float], float], share: float, *, precision: float = 0.02) -> float:
-    """Return the highest rate at which at least `share` is attained, by bisection; 0 if there is none.
+    """Return the highest rate at which at least `share` is attained, by doubling and bisection; 0 if there is none.
 
-    :param attained: the part of all deadlines met at a rate. It is taken to fall as the rate rises.
+    :param attained: the part of all deadlines met at a rate. It is taken to fall as the rate rises. High rates, which
+        take longest to play, are tried only if half of them is attained.
     """
-    low, high = LOWEST, HIGHEST
-    if attained(low) < share:
-        return 0.0
+    low, high = 0.0, FIRST
+    while attained(high) >= share:
+        low, high = high, 2 * high
+        if low >= HIGHEST:
+            return low
     while high - low > precision:
         middle = (low + high) / 2
         low, high = (middle, high) if attained(middle) >= share else (low, middle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -49,6 +50,9 @@ def simulate(
     profile: Annotated[
         str, typer.Option("--profile", help="Hardware profile: a shipped name, or a TOML file.")
     ] = "h200-qwen2.5-coder-7b",
+    weights: Annotated[
+        str, typer.Option("--weights", help="Weights of kinds other than 1, e.g. `summarization=5`.")
+    ] = "",
     capacity: Annotated[
         float | None,
         typer.Option("--capacity", help="Find the highest rate at which this share of all deadlines is met, e.g. 0.9."),
@@ -66,11 +70,13 @@ def simulate(
         names = parse_policies(policies)
         hardware = load_profile(profile)
         if capacity is not None:
-            load_at = partial(_make_workload, workload, sla_scale=sla_scale, seed=seed, duration=duration, save=None)
+            load_at = partial(
+                _make_workload, workload, sla_scale=sla_scale, seed=seed, duration=duration, save=None, weights=weights
+            )
             _print_capacity(names, capacity, load_at, hardware)
             return
         rates = [float(part) for part in rate.split(",")]
-        loads = [_make_workload(workload, r, sla_scale, seed, duration, save) for r in rates]
+        loads = [_make_workload(workload, r, sla_scale, seed, duration, save, weights) for r in rates]
     except (ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from error
     points: list[dict[str, Any]] = []
@@ -165,10 +171,13 @@ def _live_loads(
     return [_make_workload(spec, rate, sla_scale, seed, duration, save)]
 
 
-def _make_workload(spec: str, rate: float, sla_scale: float, seed: int, duration: float, save: Path | None) -> Workload:
-    from cato_lsp.bench.specs import make_workload
+def _make_workload(
+    spec: str, rate: float, sla_scale: float, seed: int, duration: float, save: Path | None, weights: str = ""
+) -> Workload:
+    from cato_lsp.bench.specs import make_workload, parse_weights
 
     load = make_workload(spec, rate=rate, sla_scale=sla_scale, seed=seed, duration=duration)
+    load = replace(load, weights=parse_weights(weights))
     if save is not None:
         load.save(save)
     return load

@@ -73,11 +73,14 @@ class Workload:
     sla_scale: float = 1.0
     shares_prefixes: bool = False
     sla_seconds: dict[TaskKind, float] = field(default_factory=lambda: dict(SLA_SECONDS))
+    weights: dict[TaskKind, float] = field(default_factory=dict[TaskKind, float])
+    """Weights of kinds other than 1; not saved."""
 
     def slo(self, call: WorkloadCall, arrival: float) -> Slo:
         """The SLO of `call` if it arrives at `arrival` (on the clock of the run)."""
         seconds = self.sla_seconds[call.kind] * self.sla_scale
-        return Slo(call.kind, SERVICE[call.kind], arrival, arrival + seconds, call.client)
+        weight = self.weights.get(call.kind, 1.0)
+        return Slo(call.kind, SERVICE[call.kind], arrival, arrival + seconds, call.client, weight)
 
     def part(self, seconds: float) -> Workload:
         """The first `seconds` of the workload."""

@@ -7,19 +7,14 @@ are too sure of themselves, the model's own know nothing of the workspace.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self, cast
+from typing import Self
 
 import torch
-from vllm import SamplingParams
-from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
-from vllm.v1.sample.logits_processor.builtin import process_dict_updates
 
 from cato_lsp.engine.api import TokenCache
-
-if TYPE_CHECKING:
-    from vllm.config import VllmConfig
+from cato_lsp.engine.row_processor import RowProcessor
 
 EXTRA_ARGUMENT = "cato_cache"
 """Key of the `Scored` in `SamplingParams.extra_args`."""
@@ -51,23 +46,18 @@ class _Row:
     """vLLM appends to it itself."""
 
 
-class CacheMixingProcessor(LogitsProcessor):
+class CacheMixingProcessor(RowProcessor[_Row]):
     """Mixes the rows of calls that have a cache. Comes after what makes tokens impossible."""
 
-    def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:  # noqa: ARG002
-        self._rows: dict[int, _Row] = {}
+    argument = EXTRA_ARGUMENT
 
-    def is_argmax_invariant(self) -> bool:
-        """The likeliest token may change."""
-        return False
-
-    def update_state(self, batch_update: BatchUpdate | None) -> None:
-        """Follow the requests as they come, go and change rows."""
-        process_dict_updates(self._rows, batch_update, _row)
+    def make_row(self, value: object, output: list[int]) -> _Row | None:
+        """The cache of a call that has one."""
+        return _Row(value, output) if isinstance(value, Scored) else None
 
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         """Mix each row, and score its likeliest token."""
-        for number, row in self._rows.items():
+        for number, row in self.rows.items():
             _mix(logits[number], row)
         return logits
 
@@ -85,9 +75,3 @@ def _mix(logits: torch.Tensor, row: _Row) -> None:
         likely = (float(own[chosen]) + float(mixed[chosen])) / 2
         torch.log(mixed, out=logits)
     row.scored.log_probabilities[len(row.output)] = math.log(max(likely, 1e-30))
-
-
-def _row(params: SamplingParams, _prompt: list[int] | None, output: list[int]) -> _Row | None:
-    arguments = cast("Mapping[str, object]", params.extra_args or {})
-    scored = arguments.get(EXTRA_ARGUMENT)
-    return _Row(scored, output) if isinstance(scored, Scored) else None

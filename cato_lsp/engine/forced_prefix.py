@@ -8,17 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
 
 import torch
-from vllm import SamplingParams
-from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
-from vllm.v1.sample.logits_processor.builtin import process_dict_updates
 
 from cato_lsp.engine.api import Call, ForcedPrefix
-
-if TYPE_CHECKING:
-    from vllm.config import VllmConfig
+from cato_lsp.engine.row_processor import RowProcessor
 
 EXTRA_ARGUMENT = "cato_forced_prefix"
 """Key of the spellings in `SamplingParams.extra_args`."""
@@ -41,25 +35,20 @@ class _Row:
         return list(self.spellings[self.written]) if self.written < len(self.spellings) else None
 
 
-class ForcedPrefixProcessor(LogitsProcessor):
+class ForcedPrefixProcessor(RowProcessor[_Row]):
     """Knows the rows of the batch whose answers are not past their beginning yet."""
 
-    def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:  # noqa: ARG002
-        self._rows: dict[int, _Row] = {}
+    argument = EXTRA_ARGUMENT
 
-    def is_argmax_invariant(self) -> bool:
-        """False: the most likely token may be excluded."""
-        return False
-
-    def update_state(self, batch_update: BatchUpdate | None) -> None:
-        """Follow the requests as they are added, removed and moved between rows."""
-        process_dict_updates(self._rows, batch_update, _row)
+    def make_row(self, value: object, output: list[int]) -> _Row | None:
+        """The spellings of a call that has a forced prefix."""
+        return _Row(value.spellings, output) if isinstance(value, ForcedPrefix) else None
 
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         """Make impossible what does not go on with a beginning."""
-        for number, row in list(self._rows.items()):
+        for number, row in list(self.rows.items()):
             if (allowed := row.allowed()) is None:
-                del self._rows[number]
+                del self.rows[number]
                 continue
             kept = logits[number, allowed].clone()
             logits[number] = -torch.inf
@@ -72,9 +61,3 @@ def spelled_out(call: Call) -> Call:
     if call.forced_prefix is None:
         return call
     return replace(call, prompt_ids=(*call.prompt_ids, *call.forced_prefix.hidden_ids), forced_prefix=None)
-
-
-def _row(params: SamplingParams, _prompt: list[int] | None, output: list[int]) -> _Row | None:
-    arguments = cast("Mapping[str, object]", params.extra_args or {})
-    forced_prefix = arguments.get(EXTRA_ARGUMENT)
-    return _Row(forced_prefix.spellings, output) if isinstance(forced_prefix, ForcedPrefix) else None

@@ -62,8 +62,7 @@ class StepRecord:
 
 def _slo_of(request: Request, now: float) -> Slo:
     params = request.sampling_params
-    extra = params.extra_args if params is not None else None
-    slo = (extra or {}).get("cato")
+    slo = (params.extra_args or {}).get("cato") if params is not None else None
     if isinstance(slo, Slo):
         return slo
     return Slo(TaskKind.GENERATION, ServiceClass.E2E, now, now + DEFAULT_DEADLINE, client="")
@@ -84,7 +83,7 @@ class CatoMixin(_Base):
         self._arrivals = 0
         self._typing: dict[str, float] = {}
         self._caps: dict[str, int] | None = None
-        self._aligns_blocks = self.need_mamba_block_aligned_split
+        self._aligns_blocks: bool = self.need_mamba_block_aligned_split
         self._in_flight: deque[tuple[float, int, int, int]] = deque()
         self._last_end = -math.inf
         self.steps = 0
@@ -97,8 +96,6 @@ class CatoMixin(_Base):
     def hint(self, client: str, until: float) -> None:
         """`client` is typing: an urgent arrival is likely until `until`. Call it between steps."""
         self._typing[client] = until
-
-    # What follows is called by vLLM.
 
     def add_request(self, request: Request) -> None:
         """Add a request with the SLO that it carries."""
@@ -121,15 +118,12 @@ class CatoMixin(_Base):
                 self._apply_plan(now)
             except Exception:
                 self._report_policy_error()
-        if self._caps is None:
+        self.need_mamba_block_aligned_split = self._aligns_blocks or self._caps is not None
+        try:
             output = super().schedule(*args, **kwargs)
-        else:
-            self.need_mamba_block_aligned_split = True
-            try:
-                output = super().schedule(*args, **kwargs)
-            finally:
-                self.need_mamba_block_aligned_split = self._aligns_blocks
-                self._caps = None
+        finally:
+            self.need_mamba_block_aligned_split = self._aligns_blocks
+            self._caps = None
         self._record(now, output)
         return output
 
@@ -147,8 +141,7 @@ class CatoMixin(_Base):
         view = self._views.pop(request.request_id, None)
         if view is not None:
             view.generated = request.num_output_tokens
-            aborted = request.status == RequestStatus.FINISHED_ABORTED
-            self.policy_object.ended(view, finished=not aborted)
+            self.policy_object.ended(view, finished=request.status != RequestStatus.FINISHED_ABORTED)
         return super()._free_request(request, *args, **kwargs)
 
     def _mamba_block_aligned_split(self, request: Request, num_new_tokens: int, *args: Any, **kwargs: Any) -> int:
@@ -156,55 +149,43 @@ class CatoMixin(_Base):
             num_new_tokens = super()._mamba_block_aligned_split(request, num_new_tokens, *args, **kwargs)
         if self._caps is None:
             return num_new_tokens
-        cap = self._caps.get(request.request_id)
-        if cap is None:
-            return 0 if request.request_id in self._views else num_new_tokens
-        return num_new_tokens if num_new_tokens < cap else cap
-
-    # What follows is ours.
+        unplanned = 0 if request.request_id in self._views else num_new_tokens
+        return min(num_new_tokens, self._caps.get(request.request_id, unplanned))
 
     def _apply_plan(self, now: float) -> None:
         plan = self.policy_object.plan(self._view(now))
-        requests = self.requests
         for request_id in plan.preempt:
-            self._give_way(requests[request_id])
+            self._preempt_running(self.requests[request_id])
         grants = {i: tokens for i, tokens in plan.grants.items() if tokens > 0}
-        if not grants:
-            return
-        self._order([*grants, *plan.held])
-        self._caps = grants
+        if grants:
+            self._order([*grants, *plan.held])
+            self._caps = grants
 
     def _order(self, wanted: list[str]) -> None:
-        """Put the requests into the wanted order, and others behind; mostly they are in it already."""
-        waits = len(self.waiting) > 1
-        if not waits and [r.request_id for r in self.running] == wanted[: len(self.running)]:
-            return
+        """Put the requests into the wanted order, and others behind."""
         rank = {request_id: place for place, request_id in enumerate(wanted)}
         last = len(rank)
         self.running.sort(key=lambda r: rank.get(r.request_id, last))
-        if waits:
-            order = sorted(self.waiting, key=lambda r: rank.get(r.request_id, last))
-            if order != list(self.waiting):
-                self.waiting.remove_requests(order)
-                for request in order:
-                    self.waiting.add_request(request)
+        order = sorted(self.waiting, key=lambda r: rank.get(r.request_id, last))
+        if order != list(self.waiting):
+            self.waiting.remove_requests(order)
+            for request in order:
+                self.waiting.add_request(request)
 
-    def _give_way(self, request: Request) -> None:
+    def _preempt_running(self, request: Request) -> None:
         in_flight = request.num_output_placeholders > 0 and not hasattr(request, "num_stale_output_tokens")
-        if request.status is not RequestStatus.RUNNING or in_flight:
-            return
-        self.running.remove(request)
-        self._preempt_request(request, time.monotonic())
+        if request.status is RequestStatus.RUNNING and not in_flight:
+            self.running.remove(request)
+            self._preempt_request(request, time.monotonic())
 
     def _view(self, now: float) -> StepView:
         views = self._views
         running: list[RequestView] = []
         for request in self.running:
             view = views[request.request_id]
-            computed = request.num_computed_tokens
             placeholders = request.num_output_placeholders
             view.running = True
-            view.computed = computed
+            view.computed = computed = request.num_computed_tokens
             view.generated = generated = request.num_output_tokens
             view.todo = view.prompt + generated + len(request.spec_token_ids) + placeholders - computed
             if placeholders and computed + 2 - placeholders >= view.prompt + view.max_tokens:
@@ -244,35 +225,18 @@ class CatoMixin(_Base):
         tokens = output.num_scheduled_tokens
         if not tokens:
             return
-        total = output.total_num_scheduled_tokens
-        requests = self.requests
-        context = sum([requests[i].num_computed_tokens for i in tokens])
-        self._in_flight.append((now, total, len(tokens), context))
+        context = sum([self.requests[i].num_computed_tokens for i in tokens])
+        self._in_flight.append((now, output.total_num_scheduled_tokens, len(tokens), context))
         if self.on_step is not None:
             self.on_step(StepRecord(self.steps, now, tokens))
         self.steps += 1
-        self.computed_tokens += total
+        self.computed_tokens += output.total_num_scheduled_tokens
 
     def _report_policy_error(self) -> None:
         self.policy_errors += 1
-        if self.policy_errors > 1:
-            return
-        state = [(v.slo.kind.value, v.running, v.computed, v.todo, v.generated) for v in self._views.values()]
-        logger.exception(
-            "policy %s failed at step %d; this step runs in vLLM's order "
-            "(requests as kind, running, computed, todo, generated: %s)",
-            self.policy_object.name,
-            self.steps,
-            state[:64],
-        )
-
-
-class CatoScheduler(CatoMixin, Scheduler):
-    """For engines without async scheduling."""
-
-
-class CatoAsyncScheduler(CatoMixin, AsyncScheduler):
-    """For engines with async scheduling, which plan a step while the previous one runs."""
+        if self.policy_errors == 1:
+            name, requests = self.policy_object.name, list(self._views.values())[:16]
+            logger.exception("policy %s failed at step %d; it runs in vLLM's order: %s", name, self.steps, requests)
 
 
 def make_scheduler_cls(
@@ -284,11 +248,9 @@ def make_scheduler_cls(
 ) -> type[Scheduler]:
     """A class for `EngineArgs(scheduler_cls=...)` whose one instance follows `policy`.
 
-    `clock` must be the clock of the deadlines. `on_step` is called after each step is planned, on the engine's
-    thread.
+    `clock` must be the clock of the deadlines. `on_step` is called after each step is planned, on the engine's thread.
     """
-    base = CatoAsyncScheduler if async_scheduling else CatoScheduler
+    stock = AsyncScheduler if async_scheduling else Scheduler
     body: dict[str, Any] = {"policy_object": policy, "clock": staticmethod(clock)}
-    if on_step is not None:
-        body["on_step"] = staticmethod(on_step)
-    return cast("type[Scheduler]", type(base.__name__, (base,), body))
+    body["on_step"] = on_step and staticmethod(on_step)
+    return cast("type[Scheduler]", type("CatoScheduler", (CatoMixin, stock), body))

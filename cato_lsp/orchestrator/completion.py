@@ -54,7 +54,8 @@ class CompletionRunner:
         arrival = self._clock()
         sla = settings.sla.completion_ttft_ms / 1000
         record = TaskRecord(TaskKind.COMPLETION, client, deadline=sla, outcome=Outcome.CANCELLED)
-        slo = Slo(TaskKind.COMPLETION, ServiceClass.TTFT, arrival, arrival + sla, client)
+        weight = settings.sla.weights.of(TaskKind.COMPLETION)
+        slo = Slo(TaskKind.COMPLETION, ServiceClass.TTFT, arrival, arrival + sla, client, weight)
         slot = Slot(client, request.snapshot.uri)
         completions: list[Completion] = []
         previous = self._live.at(slot)

@@ -122,7 +122,7 @@ class TaskRunner:
             due = max(due, arrival + admission.expected)
             if admission.reason:
                 observer.note(admission.reason)
-        slo = Slo(record.kind, service, arrival, due, record.client)
+        slo = Slo(record.kind, service, arrival, due, record.client, sla.weights.of(record.kind))
         calls = TaskCalls(engine, slo, record, self._clock, estimate, self._length_ratio, observer)
         self.running.append(calls)
         try:

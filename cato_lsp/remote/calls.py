@@ -27,6 +27,7 @@ def to_wire(number: int, call: Call, now: float, spellings: int | None) -> Submi
         max_tokens=call.max_tokens,
         slack_ms=1000 * (slo.deadline - now) if math.isfinite(slo.deadline) else None,
         age_ms=1000 * max(0.0, now - slo.arrival),
+        weight=slo.weight,
         queue_penalty_ms=1000 * slo.queue_penalty,
         stop=list(call.stop_token_ids),
         temperature=call.temperature,
@@ -78,6 +79,7 @@ def from_wire(
         arrival=now - max(0.0, message.age_ms) / 1000 - round_trip / 2,
         deadline=deadline,
         client=client,
+        weight=message.weight,
         queue_penalty=message.queue_penalty_ms / 1000,
     )
     return Call(

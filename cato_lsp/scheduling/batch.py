@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import chain
 
 from cato_lsp.scheduling.policy import StepPlan
 from cato_lsp.scheduling.queues import Queues
@@ -37,15 +38,10 @@ class BatchBuilder:
 
     def add_decodes(self, decodes: Iterable[RequestView]) -> None:
         """Grant all that requests in the middle of an answer can use."""
-        grants, left = self.grants, self.tokens_left
         for request in decodes:
-            tokens = request.todo
-            if tokens > left:
-                tokens = left
-            if tokens > 0:
-                grants[request.id] = tokens
-                left -= tokens
-        self.tokens_left = left
+            if self.tokens_left:
+                self.grants[request.id] = tokens = min(request.todo, self.tokens_left)
+                self.tokens_left -= tokens
 
     def add(self, request: RequestView, *, at_most: float = math.inf, by_force: bool = False) -> bool:
         """Grant what there is room for; return False once the step is full.
@@ -84,14 +80,12 @@ class BatchBuilder:
     def finish(self, queues: Queues) -> StepPlan:
         """Return the plan. It grants something to some request if any can run at all."""
         if not self.grants:
-            everyone = (queues.urgent, queues.e2e, queues.late, queues.background)
-            for request in (r for queue in everyone for r in queue):
+            for request in chain(queues.urgent, queues.e2e, queues.late, queues.background):
                 if self.add(request, at_most=self.least, by_force=True) and self.grants:
                     break
-        grants = self.grants
-        held = [r for r in self.view.running if r.id not in grants and r.id not in self.victims]
+        held = [r for r in self.view.running if r.id not in self.grants and r.id not in self.victims]
         held.sort(key=_keeps_blocks)
-        return StepPlan(grants, [r.id for r in held], list(self.victims))
+        return StepPlan(self.grants, [r.id for r in held], list(self.victims))
 
     def _fits(self, request: RequestView) -> bool:
         return request.running or (self.slots_left > 0 and self._blocks(request) <= self.blocks_left)
@@ -112,16 +106,9 @@ class BatchBuilder:
 
     def _make_room(self, request: RequestView) -> None:
         """Preempt requests for which no first token is due, those with the least work to lose first."""
-        now = self.view.now
-        candidates = [
-            r
-            for r in self.view.running
-            if r.id not in self.grants
-            and r.id not in self.victims
-            and (r.slo.deadline < now or r.slo.service is not ServiceClass.TTFT)
-        ]
-        candidates.sort(key=_keeps_blocks, reverse=True)
-        for victim in candidates:
+        idle = (r for r in self.view.running if r.id not in self.grants and r.id not in self.victims)
+        candidates = [r for r in idle if r.slo.deadline < self.view.now or r.slo.service is not ServiceClass.TTFT]
+        for victim in sorted(candidates, key=_keeps_blocks, reverse=True):
             if self._fits(request):
                 return
             self.victims[victim.id] = None

@@ -1,12 +1,13 @@
-"""Our policy: each step computes the tokens that meet the most deadlines. Its numbers are in `CatoOptions`.
+"""Our policy: each step computes the tokens that meet the most deadlines, by weight. `CatoOptions` has its numbers.
 
 plan(step):
     TTFT     = the usual time to first token that clients ask for, learned call by call
     base     = time of the step with nothing but its decodes
     shortest = use * base                                        # bounds what fixed costs waste
     longest  = TTFT, or urgent_step * TTFT while calls are late  # calls that arrive meanwhile wait for its end
-    if the late calls need more than overload * TTFT:            # overload: E2E answers set the pace
-        longest = time per token of the tightest E2E answer that can be on time
+    late     = work of the late calls / weight of their kinds
+    for each E2E answer with late * weight > overload * TTFT:    # overload: E2E answers set the pace
+        longest = time per token of the tightest one that can be on time
     longest = max(shortest, longest)
 
     # 1. Keep the largest set of prefills that can all be on time.
@@ -81,8 +82,7 @@ class CatoPolicy:
         first = 0.0 if overdue is None else view.costs.per_token * min(overdue.todo, self.options.reserve)
         jobs = self._jobs(view, queues, limits)
         kept, lost = keep_most(jobs, overhead=limits.base, step=limits.longest, before=first)
-        length = self._length(view, limits, first, kept)
-        batch = BatchBuilder(view, limits.base, length, self.options.reserve)
+        batch = BatchBuilder(view, limits.base, self._length(view, limits, first, kept), self.options.reserve)
         batch.add_decodes(queues.decoding)
         if overdue is not None:
             batch.add_overdue(overdue)
@@ -103,34 +103,31 @@ class CatoPolicy:
 
     def _meet(self, waiting: Iterable[RequestView]) -> None:
         """Learn the usual TTFT from new requests. One call counts little, however short or long its deadline."""
-        newest = self._newest
-        for request in waiting:
-            if request.order <= self._newest:
-                continue
-            newest = max(newest, request.order)
-            slo = request.slo
+        new = [request for request in waiting if request.order > self._newest]
+        self._newest = max([self._newest, *(request.order for request in new)])
+        for slo in (request.slo for request in new):
             if slo.service is ServiceClass.TTFT:
                 self._last_urgent = max(self._last_urgent, slo.arrival)
                 asked = max(0.0, slo.deadline - slo.arrival)
                 usual = self._usual_ttft.get(slo.kind, self.ttft)
                 self._usual_ttft[slo.kind] = usual + (min(asked, 2 * usual) - usual) / self.options.usual
-        self._newest = newest
 
     def _limits(self, view: StepView, queues: Queues) -> _Limits:
         options, costs, decodes = self.options, view.costs, queues.decoding
         base = costs.seconds(sum([r.todo for r in decodes]), len(decodes), sum([r.computed for r in decodes]))
         shortest = options.use * base
         longest = self.ttft * (options.urgent_step if queues.late else 1.0)
-        late = costs.per_token * sum([r.todo for r in queues.late])
-        if late > options.overload * self.ttft:
-            longest = min([longest, *(pace for pace in self._paces(view.now, decodes) if pace >= shortest)])
+        late = costs.per_token * sum([r.todo / r.slo.weight for r in queues.late])
+        paces = self._paces(view.now, decodes, late)
+        longest = min([longest, *(pace for pace in paces if pace >= shortest)])
         return _Limits(base, shortest, max(shortest, longest))
 
-    def _paces(self, now: float, decodes: Iterable[RequestView]) -> Iterable[float]:
-        """Seconds per token in which each E2E answer must be written to be on time, were it a long one."""
+    def _paces(self, now: float, decodes: Iterable[RequestView], late: float) -> Iterator[float]:
+        """Seconds per token of the E2E answers that set the pace: each is on time at it, were it a long one."""
+        limit = self.options.overload * self.ttft
         for request in decodes:
             slo = request.slo
-            if slo.service is ServiceClass.E2E:
+            if slo.service is ServiceClass.E2E and late * slo.weight > limit:
                 yield (slo.deadline - now) / self._tokens_left(request)
 
     def _tokens_left(self, request: RequestView) -> int:
@@ -187,9 +184,8 @@ def _prefill(view: StepView, request: RequestView) -> float:
 
 def _backfill(queues: Queues, lost: list[Prefill]) -> Iterator[RequestView]:
     """What gets the time that is left: first E2E prefills, then late ones, each by least work; then the background."""
-    heap = [(True, request.todo, request.order, request) for request in queues.late]
-    for request in (job.item for job in lost):
-        heap.append((request.slo.service is ServiceClass.TTFT, request.todo, request.order, request))
+    requests = chain(queues.late, (job.item for job in lost))
+    heap = [(request.slo.service is ServiceClass.TTFT, request.todo, request.order, request) for request in requests]
     heapify(heap)  # only as much of it is sorted as the step has room for
     while heap:
         yield heappop(heap)[-1]

@@ -78,17 +78,14 @@ class StepCostModel:
         known, covariance = self.costs, self._covariance
         w0, w1, w2, w3 = self._weights
         predicted = w0 + w1 * x1 + w2 * x2 + w3 * x3
-        seconds = cost.seconds
-        if known.steps:
-            seconds = min(seconds, 2.0 * max(predicted, known.fixed))
+        seconds = min(cost.seconds, 2.0 * max(predicted, known.fixed)) if known.steps else cost.seconds
         p0, p1, p2, p3 = px = [r0 + r1 * x1 + r2 * x2 + r3 * x3 for r0, r1, r2, r3 in covariance]
         gain_of = FORGETTING + (p0 + x1 * p1 + x2 * p2 + x3 * p3)
         gains = [p / gain_of for p in px]
         error = seconds - predicted
         w0, w1, w2, w3 = self._weights = [w + g * error for w, g in zip((w0, w1, w2, w3), gains, strict=True)]
-        grow = 1.0 / FORGETTING
-        if covariance[0][0] + covariance[1][1] + covariance[2][2] + covariance[3][3] > _WINDUP:
-            grow = 1.0
+        trace = covariance[0][0] + covariance[1][1] + covariance[2][2] + covariance[3][3]
+        grow = 1.0 if trace > _WINDUP else 1.0 / FORGETTING
         self._covariance = [
             [(r0 - gain * p0) * grow, (r1 - gain * p1) * grow, (r2 - gain * p2) * grow, (r3 - gain * p3) * grow]
             for gain, (r0, r1, r2, r3) in zip(gains, covariance, strict=True)

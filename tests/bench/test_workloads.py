@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from cato_lsp.bench.hardware import HardwareProfile, load_profile
 from cato_lsp.bench.metrics import quantile
 from cato_lsp.bench.poisson import poisson
 from cato_lsp.bench.policies import parse_policies
-from cato_lsp.bench.specs import make_workload
+from cato_lsp.bench.specs import make_workload, parse_weights
 from cato_lsp.bench.trace import read_trace
 from cato_lsp.bench.workload import Workload, WorkloadCall, token_ids
 from cato_lsp.scheduling.slo import TaskKind
@@ -89,6 +90,18 @@ def test_the_bound_is_what_the_best_order_keeps_when_nothing_overlaps_in_part() 
     best = max(n for n in range(5) for chosen in combinations(work, n) if sum(chosen) <= 0.2)
     kept = clairvoyant_met(workload, machine)[TaskKind.COMPLETION]
     assert best <= kept < best + 1
+
+
+def test_weights_are_given_by_kind() -> None:
+    load = replace(make_workload("poisson", duration=5.0), weights=parse_weights("summarization=5,completion=0.5"))
+    weights = {call.kind.value: load.slo(call, 0.0).weight for call in load.calls}
+    assert weights == {"completion": 0.5, "generation": 1.0, "summarization": 5.0, "translation": 1.0}
+
+
+@pytest.mark.parametrize("text", ["nonsense=1", "completion=0", "completion", "completion=nan"])
+def test_weights_that_make_no_sense_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="weight"):
+        parse_weights(text)
 
 
 def test_unknown_names_are_refused_with_the_known_ones(tmp_path: Path) -> None:

@@ -113,6 +113,7 @@ async def test_bad_frames_end_their_connection_alone(team: Team, engine: EngineT
             BAD_MESSAGE,
             [hello, encode(SubmitCall(1, [1], TaskKind.COMPLETION, ServiceClass.TTFT, 4, slack_ms=float("nan")))],
         ),
+        (BAD_MESSAGE, [hello, encode(SubmitCall(1, [1], TaskKind.COMPLETION, ServiceClass.TTFT, 4, weight=10.0))]),
         (1009, [hello, b"x" * (MOST_CLIENT_BYTES + 1)]),
         (WRONG_VERSION, [encode(Hello(protocol=99))]),
         (WRONG_TOKENIZER, [encode(Hello(tokenizer="another"))]),

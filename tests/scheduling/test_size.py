@@ -11,7 +11,7 @@ from cato_lsp import scheduling
 from cato_lsp.scheduling.options import CatoOptions
 
 MOST_NUMBERS = 12
-MOST_LINES = 1060
+MOST_LINES = 1000
 
 FOLDER = Path(scheduling.__file__).parent
 FACTS = {"DECODE_TOKENS", "_SCALE", "_WINDUP"}
