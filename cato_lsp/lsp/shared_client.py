@@ -41,6 +41,8 @@ _CRASH_PERIOD = 180.0
 """Seconds."""
 _BACK_OFF = 1.0
 """Seconds between the second crash in that period and the next server; doubled with every other."""
+_CLOSING = 0.1
+"""Seconds that a killed process has to close its sockets."""
 _LAST_WORDS = 2.0
 """Seconds that the editor has to read what is still to be written."""
 
@@ -75,6 +77,10 @@ class Relay:
         self._crashes: list[float] = []
         self._greeted = False
         """Whether a server has said hello since the editor was last told of a crash."""
+        self._said_hello = False
+        """Whether the server of this connection has."""
+        self._just_crashed = False
+        """Whether the connection before this one ended in a crash of a server that had said hello."""
 
     async def run(self, connection: socket.socket, stdin: BinaryIO, stdout: BinaryIO) -> int:
         """Relay until the session ends; return the exit code."""
@@ -113,7 +119,7 @@ class Relay:
         connection.setblocking(False)
         reader, stream = await asyncio.open_unix_connection(sock=connection)
         server = self._server = StreamWriter(stream)
-        self._gives_way = False
+        self._gives_way = self._said_hello = False
         server.write(json.dumps(self._greeting).encode() + b"\n")
         for frame in self._state.replay():
             server.write(frame)
@@ -135,7 +141,7 @@ class Relay:
         """Act on what a server tells this process; whether the message was meant for it."""
         match message.get("method"):
             case "cato/hello":
-                self._greeted = True
+                self._greeted = self._said_hello = True
                 self._server_version = message["params"]["version"]
                 pid = message["params"]["pid"]
                 logger.info("Served by the shared server, process %d; its log is %s", pid, shared_log())
@@ -165,7 +171,16 @@ class Relay:
             self._server.end()
 
     async def _recover(self) -> bool:
-        """Tell the editor of a crash and wait before the next server, longer each time; whether to try again."""
+        """Tell the editor of a crash and wait before the next server, longer each time; whether to try again.
+
+        A killed process closes one socket after the other: for a moment it may still accept connections, which end
+        without a hello. Such a connection is part of the same crash.
+        """
+        is_same_crash = self._just_crashed and not self._said_hello
+        self._just_crashed = self._said_hello
+        if is_same_crash:
+            await anyio.sleep(_CLOSING)
+            return True
         now = time.monotonic()
         self._crashes = [*(each for each in self._crashes if now - each < _CRASH_PERIOD), now]
         count = len(self._crashes)
