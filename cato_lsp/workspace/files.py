@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from cato_lsp.tasks.exclusion import Exclusion
@@ -53,6 +54,29 @@ def code_files(root: Path, exclusion: Exclusion, most: int = MOST_FILES) -> Iter
                 found += 1
                 if found >= most:
                     return
+
+
+def admitted(root: Path, paths: Iterable[Path], exclusion: Exclusion) -> set[Path]:
+    """Those of some paths that `code_files` would find now."""
+
+    @cache
+    def ignores_in(folder: Path) -> tuple[GitIgnore, ...] | None:
+        """The ``.gitignore`` files that hold in a folder; ``None``: it is not looked into."""
+        if folder == root:
+            return tuple(GitIgnore.of(root))
+        above = ignores_in(folder.parent)
+        if above is None or folder.is_symlink() or _is_left_out(folder, above):
+            return None
+        return (*above, *GitIgnore.of(folder))
+
+    found: set[Path] = set()
+    for path in paths:
+        if path == root or not path.is_relative_to(root) or ".." in path.parts or not _is_code(path):
+            continue
+        ignores = ignores_in(path.parent)
+        if ignores is not None and not is_ignored(path, ignores, False) and _is_allowed(path, exclusion):
+            found.add(path)
+    return found
 
 
 def read_code(path: Path, exclusion: Exclusion) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -65,11 +65,11 @@ class FolderIndex:
             tokens[path] = ids
         self._state = _State(NgramIndex(tokens), NgramIndex({}), _boundaries([]))
 
-    def change(self, texts: Mapping[str, str], encode: Encode) -> None:
-        """Index files again: some that have changed, or that are new; an empty text takes a file out."""
+    def change(self, files: Iterable[tuple[str, str]], encode: Encode) -> None:
+        """Index files again, ``(path, text)``, that have changed or are new; an empty text takes a file out."""
         base, recent = self._state.base, self._state.recent
         tokens: dict[str, Tokens | Sequence[int]] = {path: recent.file(path) for path in recent.ranges}
-        tokens |= {path: encode(text) for path, text in texts.items()}
+        tokens |= {path: encode(text) for path, text in files}
         if sum(map(len, tokens.values())) > _MOST_RECENT:
             tokens |= {path: base.file(path) for path in base.ranges if path not in tokens}
             self._state = _State(NgramIndex(_largest_beginning(tokens)), NgramIndex({}), _boundaries([]))
