@@ -258,7 +258,7 @@ def _show_settings(found: Settings, sources: list[str], problems: list[SettingPr
 
 
 def _serve_shared(model: str | None, log_level: LogLevel | None) -> None:
-    """Serve the editor by the shared server and leave. Return only where there is none."""
+    """Connect the editor with the shared server, and exit at the end. Return if there can be no shared server."""
     try:
         from cato_lsp.lsp.shared_client import serve_window
         from cato_lsp.lsp.shared_socket import connect, shared_socket

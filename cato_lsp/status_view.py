@@ -80,7 +80,7 @@ def _table(kinds: Mapping[str, Mapping[str, Any]]) -> Table:
         table.add_row(
             f"  {_NAMES.get(kind, kind)}",
             str(each["outcomes"].get("answered", 0)),
-            _kept(each["kept"], each["promised"]),
+            _attainment(each["deadlines_met"], each["deadlines"]),
             *(Text(_seconds(each[name]), style=ttft) for name in ("ttft_p50", "ttft_p95")),
             *(Text(_seconds(each[name]), style=e2e) for name in ("e2e_p50", "e2e_p95")),
             f"{each['cached_tokens'] / each['prompt_tokens']:.0%}" if each["prompt_tokens"] else "–",
@@ -89,12 +89,12 @@ def _table(kinds: Mapping[str, Mapping[str, Any]]) -> Table:
     return table
 
 
-def _kept(kept: int, promised: int) -> Text:
-    if not promised:
+def _attainment(met: int, deadlines: int) -> Text:
+    if not deadlines:
         return Text("–")
-    share = kept / promised
+    share = met / deadlines
     style = "green" if share >= 0.95 else "yellow" if share >= 0.8 else "red"
-    return Text(f"{kept} of {promised}  {share:4.0%}", style=style)
+    return Text(f"{met} of {deadlines}  {share:4.0%}", style=style)
 
 
 def _endings(each: Mapping[str, Any]) -> str:

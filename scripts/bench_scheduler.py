@@ -26,7 +26,7 @@ def of_kind(kind: str, name: str) -> Callable[[Figures], float | None]:
 
 COLUMNS: dict[str, tuple[Callable[[Figures], float | None], str]] = {
     "goodput/s": (lambda f: f["goodput_per_s"], "{:.2f}"),
-    "kept: compl.": (of_kind("completion", "attained"), "{:.1%}"),
+    "met: compl.": (of_kind("completion", "attained"), "{:.1%}"),
     "gener.": (of_kind("generation", "attained"), "{:.1%}"),
     "summ.": (of_kind("summarization", "attained"), "{:.1%}"),
     "transl.": (of_kind("translation", "attained"), "{:.1%}"),

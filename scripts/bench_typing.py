@@ -149,7 +149,7 @@ def _figures(played: Played) -> dict[str, str]:
         "key to answer, ms, P50": f"{middle_:.0f}",
         "key to answer, ms, P95": f"{late:.0f}",
         "prompt tokens computed per key": f"{played.computed_prompt_tokens / keys:.0f}",
-        "tokens computed for answers that nobody got, per key": f"{played.wasted / keys:.1f}",
+        "tokens computed for unused answers, per key": f"{played.wasted / keys:.1f}",
         "of these after the cancel": f"{played.after_cancel / keys:.2f}",
     }
 

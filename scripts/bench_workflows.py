@@ -1,4 +1,4 @@
-"""Measure what deadlines over whole tasks are worth: 200 tasks of many calls beside completions, in virtual time.
+"""Measure the effect of deadlines for whole tasks: 200 tasks of many calls and completions, in virtual time.
 
 python scripts/bench_workflows.py
 """
@@ -22,18 +22,18 @@ ROWS = (
     ("cato", Deadlines.TASK),
     ("cato", Deadlines.WORKFLOW),
 )
-"""Policies of the engine, and whence calls have their deadlines."""
+"""The policy of the engine, and where the deadlines of calls come from."""
 
 
 def main() -> None:
-    """Print a table: promises kept of 200 per seed, and completions in time."""
+    """Print a table: deadlines met of 200 per seed, and the share of completions on time."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, nargs="+", default=[75.0, 85.0, 95.0], help="of arrivals")
     parser.add_argument("--seeds", type=int, nargs="+", default=[10, 11, 12])
     parser.add_argument("--deadlines", nargs="+", choices=list(Deadlines), default=list(Deadlines))
     options = parser.parse_args()
     profile = load_profile(PROFILE)
-    print("| 200 tasks in | engine's policy | deadlines of calls | kept | mean | completions in time |")
+    print("| 200 tasks in | engine's policy | deadlines of calls | met | mean | completions on time |")
     print("|---|---|---|---|---|---|")
     for seconds in options.seconds:
         for name, deadlines in ROWS:
@@ -44,8 +44,8 @@ def main() -> None:
 
 
 def _row(runs: list[WorkflowRun]) -> str:
-    kept = ", ".join(str(run.kept) for run in runs)
-    return f"{kept} | {mean(run.kept for run in runs):.0f} | {mean(run.completions_kept for run in runs):.1%}"
+    met = ", ".join(str(run.met) for run in runs)
+    return f"{met} | {mean(run.met for run in runs):.0f} | {mean(run.completions_met for run in runs):.1%}"
 
 
 if __name__ == "__main__":

@@ -107,10 +107,10 @@ def chapter(title: str, text: str) -> None:
     console.print(text + "\n")
 
 
-def verdict(took: float, promised: float) -> str:
+def verdict(took: float, deadline: float) -> str:
     """A time in words and whether it was in time; both are seconds."""
-    mark = "[green]kept[/]" if took <= promised else "[red]late[/]"
-    return f"{seconds(took)}, promised within {seconds(promised)}: {mark}"
+    mark = "[green]met[/]" if took <= deadline else "[red]missed[/]"
+    return f"{seconds(took)}, deadline {seconds(deadline)}: {mark}"
 
 
 def seconds(time: float) -> str:
@@ -171,9 +171,10 @@ def seen(asked: Asked) -> Text:
 
 
 async def assists(editor: Editor) -> None:
-    """Generate a body, write a docstring, translate a function: each with its own promise."""
+    """Generate a body, write a docstring, translate a function: each with its own deadline."""
     chapter(
-        "2  Generate, summarize, translate", "Code actions in any editor. Each has a promise over all its model calls."
+        "2  Generate, summarize, translate",
+        "Code actions in any editor. Each has one deadline for all its model calls.",
     )
     start = len(editor.lines) - 1
     editor.insert(start, 0, SKETCH)
@@ -201,7 +202,7 @@ async def assists(editor: Editor) -> None:
 
 
 async def mixed_load(editor: Editor) -> None:
-    """Complete while a translation of a whole file runs, beside completions with nothing else running."""
+    """Complete with nothing else running, then while a translation of a whole file runs."""
     text = LONG_FILE.read_text(encoding="utf-8")
     lines = text.count("\n")
     chapter("3  All at once", f"Completions go first while all of {LONG_FILE.name} ({lines} lines) is translated.")
@@ -223,17 +224,17 @@ async def mixed_load(editor: Editor) -> None:
     document = types.TextDocumentItem(LONG_FILE.as_uri(), "python", 1, text)
     editor.text_document_did_open(types.DidOpenTextDocumentParams(document))
     await editor.start("cato.translate", 0, lines, uri=LONG_FILE.as_uri(), language="javascript")
-    beside = await some(running=True)
+    during = await some(running=True)
     await asyncio.wait_for(editor.assisted.wait(), 180)
     tasks = (await editor.protocol.send_request_async("cato/status", None)).tasks
     translation = next(task for task in reversed(tasks) if task.kind == "translation")
-    for name, some_tasks in (("alone", alone), ("beside the translation", beside)):
+    for name, some_tasks in (("alone", alone), ("during the translation", during)):
         if some_tasks:
             median = statistics.median(task.ttft for task in some_tasks)
-            kept = sum(bool(task.kept) for task in some_tasks)
+            met = sum(bool(task.met) for task in some_tasks)
             console.print(
                 f"  {name:<24} first token after {seconds(median)} (median); "
-                f"{kept} of {len(some_tasks)} within the promised {seconds(some_tasks[-1].deadline)}"
+                f"{met} of {len(some_tasks)} within the deadline of {seconds(some_tasks[-1].deadline)}"
             )
     told = verdict(translation.e2e, translation.deadline)
     console.print(f"  {'the translation':<24} {told} ({translation.calls} calls, {translation.answer_tokens} tokens)")
@@ -241,16 +242,16 @@ async def mixed_load(editor: Editor) -> None:
 
 def report(editor: Editor, status: Any) -> None:
     """The table of all requests, and what the engine counted."""
-    promised = status.tasks[0].deadline * 1000
+    deadline = status.tasks[0].deadline * 1000
     table = Table(
-        title=f"As recorded: ms to the first token (promised within {promised:.0f}) and in all; tokens",
+        title=f"As recorded: ms to the first token (deadline {deadline:.0f}) and in total; tokens",
         title_justify="left",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
     table.add_column("typed so far", no_wrap=True, max_width=16)
     table.add_column("outcome", no_wrap=True)
-    for name in ("first", "all", "kept", "prompt", "cached", "computed"):
+    for name in ("first", "total", "met", "prompt", "cached", "computed"):
         table.add_column(name, justify="right", no_wrap=True)
     marks = {True: "[green]yes[/]", False: "[red]no[/]", None: "–"}
     for asked, task in zip(editor.asked, status.tasks, strict=False):
@@ -259,16 +260,16 @@ def report(editor: Editor, status: Any) -> None:
             task.outcome if task.source == "model" else f"from {task.source}",
             "–" if task.ttft is None else f"{task.ttft * 1000:.0f}",
             f"{task.e2e * 1000:.0f}",
-            marks[task.kept],
+            marks[task.met],
             str(task.prompt_tokens),
             str(task.cached_tokens),
             str(task.usage.tokens_computed),
         )
     console.print(table)
-    judged = [task for task in status.tasks if task.kept is not None]
-    kept = sum(task.kept for task in judged)
+    judged = [task for task in status.tasks if task.met is not None]
+    met = sum(task.met for task in judged)
     console.print(
-        f"{kept} of {len(judged)} deadlines met. The engine ran {status.stats.steps} steps and computed "
+        f"{met} of {len(judged)} deadlines met. The engine ran {status.stats.steps} steps and computed "
         f"{status.stats.tokens_computed} tokens, {status.stats.tokens_wasted} of them after a cancel."
     )
 

@@ -159,7 +159,7 @@ async def measure_docstrings(model: ProductModel, examples: Sequence[Example]) -
 
 
 async def measure_bodies(model: ProductModel, examples: Sequence[Example]) -> Figures:
-    """Shares of bodies, written from signature and docstring, that end, and that parse when they are indented anew."""
+    """Shares of bodies, written from signature and docstring, that end, and that parse when they are indented again."""
     answers = await each(examples, lambda e: model.answer(generate(e.prompt, "python"), 128))
     wholes = [f"def function():\n{indent(dedent(text), '    ')}" for text, _ in answers]
     return {

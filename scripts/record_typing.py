@@ -5,7 +5,7 @@ A person, in any editor: make this the editor's language server, with the real o
 
     python scripts/record_typing.py person session.jsonl.gz -- cato-lsp
 
-A model of a person, who types a given file (how the committed recordings were made; `again` makes them anew):
+A model of a user who types a given file (the committed recordings were made in this way; `again` repeats that):
 
     python scripts/record_typing.py model FILE session.jsonl.gz --language python --seed 1
     python scripts/record_typing.py again
@@ -41,7 +41,7 @@ def main() -> int:
     model.add_argument("--language", required=True)
     model.add_argument("--licence", default="Apache-2.0")
     model.add_argument("--seed", type=int, default=1)
-    ways.add_parser("again", help="make the committed recordings anew from their own texts")
+    ways.add_parser("again", help="make the committed recordings again from their own texts")
     options = parser.parse_args()
     if options.way == "person":
         watcher = Watcher(options.made, options.licence)
@@ -55,11 +55,11 @@ def main() -> int:
         type_file(text, **named, seed=options.seed).save(options.recording)
         return 0
     for path in sorted(RECORDINGS.glob("*.gz")):
-        anew(Recording.load(path)).save(path)
+        retyped(Recording.load(path)).save(path)
     return 0
 
 
-def anew(old: Recording) -> Recording:
+def retyped(old: Recording) -> Recording:
     """The recording that the model makes of the same text with the same seed."""
     seed = re.search(r"seed (\d+)", old.made)
     assert seed is not None, f"{old.name} was not made by the model"

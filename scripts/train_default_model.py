@@ -99,7 +99,7 @@ def parse_options() -> argparse.Namespace:
         "--pause-after",
         type=float,
         default=0.0,
-        help="end after so many minutes with a checkpoint; call again to go on",
+        help="stop after this many minutes with a checkpoint; run again to continue",
     )
     parser.add_argument("--seed", type=int, help="another one for each run that starts from the model of the last one")
     parser.add_argument(
@@ -112,7 +112,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "model")
     parser.add_argument("--site-packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
     parser.add_argument("--start", type=Path, help="a model folder of the same shape to begin with")
-    parser.add_argument("--average", type=int, help="only write the mean of the last so many checkpoints' weights")
+    parser.add_argument("--average", type=int, help="only write the mean of the weights of the last N checkpoints")
     parser.add_argument("--output", type=Path, help="where the finished Hugging Face folder goes")
     parser.add_argument("--licences", action="store_true", help="only print what the corpus is made of")
     return parser.parse_args()

@@ -204,7 +204,7 @@ def test_an_editor_that_does_not_tell_its_version_is_no_stumbling_block(programs
     assert levels(project.check_editors()) == ["warn", "warn", "ok"]
 
 
-def test_without_the_server_on_the_path_its_full_path_is_told(programs: Path) -> None:
+def test_if_the_server_is_not_on_the_path_its_full_path_is_shown(programs: Path) -> None:
     server, editor = project.check_editors()
     assert str(Path(sys.prefix) / "bin" / "cato-lsp") in server.remedy
     assert editor.level is Level.WARN
@@ -229,7 +229,7 @@ def test_the_deep_check_of_a_missing_model_says_what_to_do(tmp_path: Path) -> No
     assert finding.remedy
 
 
-def test_the_deep_check_completes_and_says_which_promise_cannot_be_kept_even_alone(model_folder: Path) -> None:
+def test_the_deep_check_completes_and_names_deadlines_that_cannot_be_met(model_folder: Path) -> None:
     engine = EngineSettings(threads=1, kv_cache_gb=0.25)
     sla = SlaSettings(translation_token_ms=0.001)
     finding, *slos = check_engine(Settings(model=str(model_folder), engine=engine, sla=sla))
@@ -237,27 +237,27 @@ def test_the_deep_check_completes_and_says_which_promise_cannot_be_kept_even_alo
     assert re.search(r"first token after \d+ ms, [1-9]\d* tokens", finding.detail)
     (warned,) = [each for each in slos if "translation_token_ms" in each.detail]
     assert warned.level is Level.WARN
-    assert re.search(r"takes [\d.]+ ms here even alone; `sla.translation_token_ms` is 0.001 ms", warned.detail)
+    assert re.search(r"takes [\d.]+ ms even without other work; `sla.translation_token_ms` is 0.001 ms", warned.detail)
     assert re.search(r"Set `sla.translation_token_ms = \d+`", warned.remedy)
 
 
 SLOW = StepCosts(fixed=0.2, per_token=2e-3, per_sequence=0.0, per_context=0.0)
 
 
-def test_a_promise_that_was_set_and_cannot_be_kept_is_named_with_what_to_set() -> None:
+def test_a_set_deadline_that_cannot_be_met_gets_a_suggested_value() -> None:
     findings = judge(Settings(sla=SlaSettings(completion_ttft_ms=150)), SLOW)
     (warned,) = [each for each in findings if "completion_ttft_ms" in each.detail]
     assert warned.level is Level.WARN
-    assert "takes 3200 ms here even alone; `sla.completion_ttft_ms` is 150 ms" in warned.detail
+    assert "takes 3200 ms even without other work; `sla.completion_ttft_ms` is 150 ms" in warned.detail
     assert "Set `sla.completion_ttft_ms = 6400`" in warned.remedy
 
 
-def test_a_usual_promise_that_cannot_be_kept_is_told_with_the_one_that_holds_here() -> None:
+def test_a_default_deadline_that_cannot_be_met_is_shown_with_its_relaxed_value() -> None:
     findings = judge(Settings(), SLOW)
     (warned,) = [each for each in findings if "first token of a completion" in each.detail]
-    assert "usually 200 ms are promised (here 1000 ms, as nothing is set)" in warned.detail
+    assert "the default deadline is 200 ms, relaxed to 1000 ms on this machine" in warned.detail
     assert "smaller model" in warned.remedy
 
 
-def test_on_a_fast_machine_every_promise_can_be_kept() -> None:
+def test_on_a_fast_machine_every_deadline_can_be_met() -> None:
     assert [each.level for each in judge(Settings(), StepCosts(fixed=5e-3, per_token=2e-5))] == [Level.OK]

@@ -58,7 +58,7 @@ def test_every_filled_cell_names_a_test_that_exists() -> None:
     assert [missing for tests in shown.values() for missing in missing_tests(tests)] == []
 
 
-def test_every_complaint_has_a_test_by_its_name_or_is_said_to_be_open() -> None:
+def test_every_reported_issue_has_a_test_with_its_name_or_is_marked_as_open() -> None:
     for issue, _, here, tests in tables()[2]:
         names = [name for _, name in named_tests(tests)]
         assert names or here.startswith(("Open:", "Not ours:")), issue

@@ -117,7 +117,7 @@ def test_a_change_of_the_pins_installs_again(project: Project, changed: str) -> 
     assert len(project.calls()) == 4
 
 
-def test_a_failed_installation_is_told_and_the_next_run_goes_on(project: Project) -> None:
+def test_a_failed_installation_is_reported_and_the_next_run_continues(project: Project) -> None:
     project.fail("require-hashes")
     result = project.run()
     assert result.returncode == 1

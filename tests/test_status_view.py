@@ -36,27 +36,27 @@ def printed(*servers: dict[str, Any], width: int = 140) -> str:
 
 
 def record(kind: TaskKind, *, ttft: float = 0.01, e2e: float = 0.5, outcome: Outcome = Outcome.ANSWERED) -> TaskRecord:
-    promised = 0.2 if kind is TaskKind.COMPLETION else 6.0
-    return TaskRecord(kind, "a", promised, kind is not TaskKind.COMPLETION, outcome, ttft=ttft, e2e=e2e)
+    deadline = 0.2 if kind is TaskKind.COMPLETION else 6.0
+    return TaskRecord(kind, "a", deadline, kind is not TaskKind.COMPLETION, outcome, ttft=ttft, e2e=e2e)
 
 
 def line(text: str, label: str) -> list[str]:
     return next(each for each in text.splitlines() if each.strip().startswith(label)).split()
 
 
-def test_each_kind_has_a_line_with_counts_promises_and_times() -> None:
+def test_each_kind_has_a_line_with_counts_deadlines_and_times() -> None:
     completions = [record(TaskKind.COMPLETION), record(TaskKind.COMPLETION, ttft=0.3)]
     text = printed(server(*completions, record(TaskKind.TRANSLATION, ttft=0.1, e2e=7.5)))
     assert " ".join(line(text, "Complete")) == "Complete 2 1 of 2 50% 10 ms 300 ms 500 ms 500 ms –"
     assert " ".join(line(text, "Translate")) == "Translate 1 0 of 1 0% 100 ms 100 ms 7.5 s 7.5 s –"
 
 
-def test_what_was_not_answered_is_told_by_its_reason() -> None:
+def test_tasks_without_an_answer_are_listed_by_outcome() -> None:
     ended = [record(TaskKind.COMPLETION, outcome=each) for each in (Outcome.SUPERSEDED, Outcome.CANCELLED)]
     assert "1 superseded, 1 cancelled" in printed(server(*ended, *ended[:0]))
 
 
-def test_the_heading_says_how_the_engine_is_and_what_it_costs() -> None:
+def test_the_heading_shows_the_state_and_cost_of_the_engine() -> None:
     text = printed(server(live=2))
     assert text.splitlines()[0] == "● ready  a-model"
     assert "process 4711 · 1.5 GiB · 2 tasks running · 12,345 tokens computed, 0 of them after a cancel" in text
@@ -73,7 +73,7 @@ def test_brackets_in_names_are_shown_as_they_are() -> None:
     assert "a[bold]model" in printed(server(engine={"phase": "ready", "message": "a[bold]model", "remedy": ""}))
 
 
-def test_the_machine_is_told_where_it_is_known() -> None:
+def test_the_machine_is_shown_if_it_is_known() -> None:
     machine = {
         "device": "NVIDIA H200",
         "utilization": 0.63,

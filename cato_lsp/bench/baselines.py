@@ -10,7 +10,7 @@ from cato_lsp.scheduling.view import RequestView, StepView
 
 
 def serve_in_order(view: StepView, order: Iterable[RequestView], budget: int) -> StepPlan:
-    """Give every request all that it can use, in order, until the budget is spent; new ones need a free slot."""
+    """Give each request all the tokens it can use, in order, within the budget. New requests need a free slot."""
     plan = StepPlan()
     slots = view.max_slots - len(view.running)
     for request in order:
@@ -35,7 +35,7 @@ class _Stateless:
 
 
 class EarliestDeadlineFirst(_Stateless):
-    """Everybody by deadline, whatever it is a deadline of; steps as full as they can be."""
+    """All requests in order of deadline, of first and last tokens alike, in steps as large as possible."""
 
     name = "edf"
 
@@ -49,7 +49,7 @@ class EarliestDeadlineFirst(_Stateless):
 class PressureAdaptive(_Stateless):
     """vLLM's order with a token budget that shrinks under pressure, after P-PAS+ (vLLM RFC #52906, arXiv 2608.15171).
 
-    Pressure: two prefills or more beside a decode, or one long prefill beside two decodes or more.
+    Pressure: at least two prefills and a decode, or one long prefill and at least two decodes.
     """
 
     name = "pressure"

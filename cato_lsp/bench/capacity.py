@@ -1,4 +1,4 @@
-"""The capacity of a policy: the highest load at which it still meets a given part of all deadlines."""
+"""The capacity of a policy: the highest load at which it still meets a given share of all deadlines."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from cato_lsp.bench.workload import Workload
 from cato_lsp.scheduling.slo import ServiceClass
 
 LOWEST, HIGHEST = 0.05, 4.0
-"""Rates between which the capacity is looked for."""
+"""Lowest and highest rate of the search."""
 
 
 def attainment(workload: Workload, policy: str, profile: HardwareProfile) -> float:
-    """Play the workload and return the part of all deadlines that is met."""
+    """Play the workload and return the share of all deadlines that are met."""
     (run,) = simulate(workload, [policy], profile)
     due = [result for result in run.results if result.slo.service is not ServiceClass.BACKGROUND]
-    return sum(result.kept for result in due) / max(1, len(due))
+    return sum(result.met for result in due) / max(1, len(due))
 
 
 def highest_rate(attained: Callable[[float], float], share: float, *, precision: float = 0.02) -> float:

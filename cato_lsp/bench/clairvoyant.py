@@ -1,17 +1,17 @@
 """A bound on goodput that no policy can beat.
 
-Whoever knew every arrival and every answer's length still could not compute more than one second of work a
-second. Take from a real schedule everything but the calls that kept their promise, and let go of the fixed
-cost of steps, of whole tokens and of the order of decoding: what is left is, for each kept call, an amount of
-work (its tokens, and the context that they attend to) done between its arrival and its deadline, on one
-machine that may switch at any instant. So the most calls that such a machine can keep is a bound; and letting
-it keep *parts* of calls only raises it.
+Even a policy that knows every arrival and the length of every answer cannot compute more than one second of work
+per second. Take any real schedule and keep only the calls whose deadline it meets. Relax it: steps have no fixed
+cost, tokens can be split, and tokens may be decoded in any order. Then each of these calls is an amount of work
+(its tokens, and the context that they attend to), done between its arrival and its deadline, on one machine that
+may switch between calls at any time. So the largest number of calls that such a machine can finish on time is an
+upper bound. Counting *parts* of calls, too, can only raise it.
 
-That problem is solved exactly. The amounts of time that can be given to calls within their windows form a
-polymatroid (they are flows from time to calls), so the greedy rule is optimal: go through calls from the
-lightest to the heaviest, give each as much as still fits. What still fits is the least slack `t - s - (work
-given within [s, t])` over the intervals from an arrival s to a deadline t that contain the call's window
-(Hall's condition for flows on intervals).
+The relaxed problem is solved exactly. The amounts of time that can be given to calls within their windows form a
+polymatroid (they are flows from time to calls), so a greedy rule is optimal: go through the calls by increasing
+work, and give each as much as still fits. The amount that still fits is the least slack `t - s - (work given within
+[s, t])` over the intervals from an arrival s to a deadline t that contain the call's window (Hall's condition for
+flows on intervals).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cato_lsp.scheduling.slo import ServiceClass, TaskKind
 
 
 def least_work(call: WorkloadCall, workload: Workload, profile: HardwareProfile) -> float:
-    """Seconds that no schedule can save on a kept call, fixed costs of steps aside."""
+    """The least seconds of work that meet the call's deadline, without the fixed costs of steps."""
     token, context = profile.seconds_per_token, profile.seconds_per_context_token
     if workload.slo(call, 0.0).service is ServiceClass.TTFT:
         return token * call.prompt + context * call.prompt
@@ -31,8 +31,10 @@ def least_work(call: WorkloadCall, workload: Workload, profile: HardwareProfile)
     return token * (call.prompt + decodes) + context * attended
 
 
-def clairvoyant_kept(workload: Workload, profile: HardwareProfile) -> dict[TaskKind, float]:
-    """How many calls of each kind (in parts) the bound keeps. Takes quadratic memory in the number of calls.
+def clairvoyant_met(workload: Workload, profile: HardwareProfile) -> dict[TaskKind, float]:
+    """The upper bound on the deadlines met, by kind (a sum of parts of calls).
+
+    Memory is quadratic in the number of calls.
 
     Raises:
         ValueError: the workload shares prefixes or cancels calls, for which the bound does not hold.

@@ -26,12 +26,12 @@ PoliciesOption = Annotated[
     typer.Option(
         "--policies",
         "-p",
-        help="Comma-separated names, or `baselines`. `cato:use=1.5`: another number.",
+        help="Comma-separated names, or `baselines`. `cato:use=1.5` changes a number of the policy.",
     ),
 ]
 RateOption = Annotated[str, typer.Option("--rate", help="Load, as a factor; several, comma-separated, for a sweep.")]
-SlaOption = Annotated[float, typer.Option("--sla-scale", help="Factor on all promised times.")]
-SeedOption = Annotated[int, typer.Option("--seed", help="Of the workload's random numbers.")]
+SlaOption = Annotated[float, typer.Option("--sla-scale", help="Factor on all deadlines.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the workload's random numbers.")]
 DurationOption = Annotated[float, typer.Option("--duration", help="Seconds during which calls arrive.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write all figures here.")]
 ReportOption = Annotated[Path | None, typer.Option("--report", help="Write an HTML report with plots here.")]
@@ -51,13 +51,13 @@ def simulate(
     ] = "h200-qwen2.5-coder-7b",
     capacity: Annotated[
         float | None,
-        typer.Option("--capacity", help="Find the highest rate at which this part of all deadlines is met, e.g. 0.9."),
+        typer.Option("--capacity", help="Find the highest rate at which this share of all deadlines is met, e.g. 0.9."),
     ] = None,
     json_file: JsonOption = None,
     report: ReportOption = None,
     save: SaveOption = None,
 ) -> None:
-    """Play a workload in virtual time: vLLM's real scheduler on a machine that only moves a clock."""
+    """Play a workload in virtual time: vLLM's real scheduler, on a simulated machine."""
     from cato_lsp.bench.hardware import load_profile
     from cato_lsp.bench.policies import parse_policies
     from cato_lsp.bench.simulate import summarize
@@ -102,13 +102,13 @@ def bench(
     seed: SeedOption = 0,
     duration: Annotated[float, typer.Option("--duration", help="Seconds during which calls arrive.")] = 30.0,
     model: Annotated[str, typer.Option("--model", help="Model folder; default: the bundled one.")] = "",
-    load_format: Annotated[str, typer.Option("--load-format", help="`dummy` makes weights up.")] = "auto",
+    load_format: Annotated[str, typer.Option("--load-format", help="`dummy`: random weights.")] = "auto",
     length_scale: Annotated[float, typer.Option("--length-scale", help="Factor on prompts and answers.")] = 1.0,
     max_tokens: Annotated[int, typer.Option("--max-tokens", help="Most tokens per step.")] = 512,
     max_slots: Annotated[int, typer.Option("--max-slots", help="Most calls that run at once.")] = 64,
     max_model_len: Annotated[int, typer.Option("--max-model-len", help="Context window.")] = 4096,
     async_scheduling: Annotated[bool, typer.Option(help="Plan a step while another runs (GPU).")] = False,
-    warmup: Annotated[float, typer.Option("--warmup", help="Seconds played beforehand, not counted.")] = 5.0,
+    warmup: Annotated[float, typer.Option("--warmup", help="Seconds played first and not counted.")] = 5.0,
     json_file: JsonOption = None,
     report: ReportOption = None,
     save: SaveOption = None,
@@ -116,8 +116,8 @@ def bench(
 ) -> None:
     """Play a workload in real time on a live engine, open loop, one engine per policy.
 
-    The workload `contention` plays completions alone, then the same beside more background work than the
-    machine can do.
+    The workload `contention` plays completions alone, then the same completions with more background work than
+    the machine can do.
     """
     from cato_lsp.bench.live import LiveOptions, run_live
     from cato_lsp.bench.metrics import run_summary
@@ -212,7 +212,7 @@ def _print_contention(alone: dict[str, Any], saturated: dict[str, Any]) -> None:
     from rich.table import Table
 
     first = next(iter(alone))
-    names = ("policy", "compl. TTFT P95 alone", "beside background", "ratio", "background tokens/s", f"of {first}'s")
+    names = ("policy", "compl. TTFT P95 alone", "with background", "ratio", "background tokens/s", f"of {first}'s")
     table = Table(*names, title="contention", show_edge=False)
     most = saturated[first]["background_tokens_per_s"]
     for name, figures in saturated.items():

@@ -1,4 +1,4 @@
-"""Completions alone, and the same completions beside more background work than the machine can do."""
+"""Completions alone, and the same completions with more background work than the machine can do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COMPLETIONS = KindMix(TaskKind.COMPLETION, 1.0, 300, 0.5, 8, 0.5, (64, 1200), (
 def contention(
     *, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duration: float = 30.0, background: float = 25.0
 ) -> tuple[Workload, Workload]:
-    """Completions alone; and with background prompts of 1,000 tokens, `background` a second, one client's."""
+    """Completions alone; and with `background` prompts of 1,000 tokens per second from one client."""
     completions = mix_calls((_COMPLETIONS,), rate=rate, seed=seed, duration=duration)
     alone = Workload("alone", completions, duration, sla_scale)
     rng = random.Random(f"{seed}/background")

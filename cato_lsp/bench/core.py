@@ -1,4 +1,4 @@
-"""vLLM's engine core for the virtual-time twin, and a step of it without what only real workers need."""
+"""vLLM's engine core for runs in virtual time, and a step of it without the parts that only real workers need."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MODEL = {
 def start_core(
     shares_prefixes: bool, policy: PolicySpec, profile: HardwareProfile, executor_cls: type, clock: VirtualClock
 ) -> Any:
-    """vLLM's engine core under a policy, on a machine that only moves a clock."""
+    """Make vLLM's engine core with a policy and a simulated machine."""
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
@@ -63,7 +63,7 @@ def start_core(
 
 
 def step(core: Any) -> tuple[list[Any], bool]:
-    """Schedule, execute and take in one step; what requests got of it, and whether anything was computed.
+    """Schedule and execute one step. Returns the outputs of requests, and whether anything was computed.
 
     This is `EngineCore.step` without futures, grammars, statistics and the queue of aborts.
     """

@@ -1,15 +1,14 @@
-"""People who type.
+"""Simulated editors, in which users type.
 
-Every editor runs through bursts of typing with pauses between them. Each key asks for a completion and
-cancels the one before; a key that types what the suggestion said asks for nothing, if the suggestion had
-come. After some pauses a person asks for a longer piece: a generation, a summary, a translation. All that
-happens is drawn beforehand, so every policy meets the same people; only whether a suggestion had come in time
-to be followed depends on the run.
+Each editor alternates between bursts of typing and pauses. Each key requests a completion and cancels the
+previous one. A key that types the suggested text makes no request, if the suggestion has arrived. Some pauses
+end with a longer task: a generation, a summary or a translation. All events are drawn in advance, so every
+policy gets the same ones; only whether a suggestion arrives in time to be typed depends on the run.
 
-Figures: gaps between keys have mean 239 ms and standard deviation 112 ms, and 6.3 % of keys delete (Dhakal,
+Parameters: gaps between keys have mean 239 ms and standard deviation 112 ms, and 6.3 % of keys delete (Dhakal,
 Feit, Kristensson, Oulasvirta: Observations on Typing from 136 Million Keystrokes, CHI 2018). Suggestions are
 accepted 27 % of the time (Ziegler et al.: Productivity Assessment of Neural Code Completion, MAPS 2022). The
-length of bursts and pauses is our own choice: 12 keys and 6 s in the mean, so that an editor types about a
+length of bursts and pauses is our own choice: 12 keys and 6 s on average, so that an editor types about a
 third of the time.
 """
 
@@ -29,7 +28,7 @@ ACCEPTANCE = 0.27
 BURST_KEYS = 12.0
 PAUSE_MEAN = 6.0
 ASKS_AFTER_PAUSE = 0.12
-"""The part of pauses that end with a longer task; which kind follows the mix."""
+"""The share of pauses that end with a longer task. The kinds have the proportions of the mix."""
 TOKENS_PER_KEY = 0.35
 
 _VARIANCE = math.log(1 + (KEY_GAP_DEVIATION / KEY_GAP_MEAN) ** 2)
@@ -38,7 +37,7 @@ _VARIANCE = math.log(1 + (KEY_GAP_DEVIATION / KEY_GAP_MEAN) ** 2)
 def editors(
     count: int, *, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duration: float = 120.0
 ) -> Workload:
-    """`count` editors; `rate` scales how fast everybody types."""
+    """The workload `editors`: `count` editors. `rate` scales the speed of typing."""
     calls: list[WorkloadCall] = []
     for number in range(count):
         calls += _editor(number, random.Random(f"{seed}/editor/{number}"), rate, duration)

@@ -1,4 +1,4 @@
-"""A vLLM executor that computes nothing: it moves a virtual clock and makes up tokens."""
+"""A vLLM executor that computes nothing: it advances a virtual clock and invents tokens."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class VirtualClock:
 
 
 OnStep = Callable[[float, float, dict[str, int]], None]
-"""Told of each step that the virtual machine ran: its start, its end, and the tokens computed per request."""
+"""Called after each step: its start and end (s), and the tokens computed per request."""
 
 
 class VirtualExecutor(Executor):
@@ -50,7 +50,7 @@ class VirtualExecutor(Executor):
         self._last: dict[str, int] = {}  # and in the end
 
     def get_kv_cache_specs(self) -> list[dict[str, Any]]:
-        """One layer stands for all."""
+        """One layer represents all."""
         spec = FullAttentionSpec(
             block_size=self.cache_config.block_size,
             num_kv_heads=1,
@@ -60,7 +60,7 @@ class VirtualExecutor(Executor):
         return [{"layer": spec}]
 
     def determine_available_memory(self) -> list[int]:
-        """Bytes that hold the profile's `kv_tokens`."""
+        """Bytes of a KV cache for the profile's `kv_tokens`."""
         page = self.get_kv_cache_specs()[0]["layer"].page_size_bytes
         return [self.hardware.kv_tokens // self.cache_config.block_size * page]
 
@@ -82,7 +82,7 @@ class VirtualExecutor(Executor):
         """Always healthy."""
 
     def execute_model(self, scheduler_output: SchedulerOutput, non_block: bool = False) -> Any:
-        """Move the clock by what the step would take, and make up the tokens that it would have sampled."""
+        """Advance the clock by the step's duration, and invent the tokens that it samples."""
         output = self._run(scheduler_output) if scheduler_output.total_num_scheduled_tokens else _EMPTY
         for request_id in scheduler_output.finished_req_ids:
             self._length.pop(request_id, None)

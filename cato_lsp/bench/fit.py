@@ -27,7 +27,7 @@ class _Recorder(StepCostModel):
 
 
 def fit_profile(name: str, source: str, options: LiveOptions, *, seed: int = 0) -> HardwareProfile:
-    """Run prompts and answers of many lengths, and fit what a step costs by least squares (no cost below zero).
+    """Run prompts and answers of many lengths, and fit the cost of a step by non-negative least squares.
 
     The lengths suit `max_model_len`; `length_scale` does not apply.
     """
@@ -76,8 +76,8 @@ def _least_squares(costs: list[StepCost]) -> list[float]:
 
     rows: Any = np.array([[1.0, c.tokens, c.sequences, c.context] for c in costs])
     seconds: Any = np.array([c.seconds for c in costs])
-    # Weigh steps by their length, so that the many short ones are not drowned by the few long ones; and leave out what
-    # took far longer than its like (a pause of the process).
+    # Weigh steps by their duration, so that few long steps do not dominate many short ones. Leave out outliers, which
+    # are pauses of the process.
     weight = 1.0 / np.maximum(seconds, 1e-4)
     solution = [0.0] * 4
     active = [0, 1, 2, 3]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class HardwareProfile:
-    """One model on one machine. Seconds of a step are linear in what the step computes."""
+    """One model on one machine. The duration of a step is linear in its tokens, requests and context."""
 
     name: str
     source: str
@@ -32,7 +32,7 @@ class HardwareProfile:
         return "".join(f"{name} = {json.dumps(value)}\n" for name, value in fields)
 
     def step(self, tokens: int, sequences: int, context: int) -> float:
-        """Seconds of a step that computes `tokens` of `sequences` requests which attend to `context` tokens in all."""
+        """Duration (s) of a step of `tokens` tokens of `sequences` requests with `context` tokens of context in all."""
         return (
             self.step_seconds
             + self.seconds_per_token * tokens

@@ -34,12 +34,12 @@ class LiveOptions:
     """A model folder; empty: the bundled one."""
     load_format: str = "auto"
     length_scale: float = 1.0
-    """Factor on prompt and answer lengths, to fit small models and machines."""
+    """Factor on prompt and answer lengths, for small models and machines."""
     max_tokens: int = 512
     max_slots: int = 64
     max_model_len: int = 4096
     warmup: float = 5.0
-    """Seconds of the workload that are played beforehand and not counted."""
+    """Seconds of the workload that are played first and not counted."""
     async_scheduling: bool = False
     dtype: str = "auto"
 
@@ -108,14 +108,16 @@ class LiveEngine:
         self._llm.abort_request([name])
 
     def step(self) -> list[tuple[str, int, int, bool]]:
-        """Run one step: name, new tokens, tokens of the prompt that were cached and whether it ended, of each call
-        that got tokens."""
+        """Run one step.
+
+        Returns, for each call that got tokens: name, number of new tokens, cached prompt tokens, whether it ended.
+        """
         return [
             (o.request_id, len(o.outputs[0].token_ids), o.num_cached_tokens or 0, o.finished) for o in self._llm.step()
         ]
 
     def forget(self) -> None:
-        """Forget all prompts, so that the next workload finds no part of its own in the prefix cache."""
+        """Empty the prefix cache, so that workloads do not benefit from earlier ones."""
         if not self._llm.reset_prefix_cache():
             raise RuntimeError("the prefix cache is still in use")
 
@@ -216,7 +218,7 @@ def run_live(
     options: LiveOptions,
     progress: Callable[[str, float], None] | None = None,
 ) -> list[list[Run]]:
-    """Play every load under every policy, one engine per policy; runs by load, then by policy."""
+    """Play every load under every policy, with one engine per policy. Returns a list of runs for each load."""
     runs: list[list[Run]] = [[] for _ in loads]
     for name in policies:
         engine = LiveEngine(POLICIES[name], options)
@@ -238,7 +240,7 @@ def run_live(
 
 @contextmanager
 def watch_machine(engine: LiveEngine) -> Generator[list[MachineSample]]:
-    """Sample the machine while the body runs, on a thread of its own: the engine steps on this one."""
+    """Sample the machine while the context is active, on another thread, since the engine steps on this one."""
     samples: list[MachineSample] = []
     monitor = MachineMonitor(lambda: float(engine.scheduler.kv_cache_manager.usage), seconds=SAMPLING_SECONDS)
     with start_blocking_portal() as portal:

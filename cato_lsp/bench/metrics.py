@@ -1,4 +1,4 @@
-"""A run in figures."""
+"""The metrics of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KINDS = (TaskKind.COMPLETION, TaskKind.GENERATION, TaskKind.SUMMARIZATION, TaskK
 
 
 def quantile(values: Sequence[float], q: float) -> float:
-    """The `q`-quantile of sorted values, by linear interpolation; NaN of none."""
+    """The `q`-quantile of sorted values, by linear interpolation; NaN if there are none."""
     if not values:
         return math.nan
     place = q * (len(values) - 1)
@@ -24,12 +24,12 @@ def quantile(values: Sequence[float], q: float) -> float:
 
 def kind_summary(results: Iterable[CallResult]) -> dict[str, float]:
     """Attainment and latencies of calls of one kind. Cancelled calls count only if they were answered before."""
-    judged = [o for o in results if math.isnan(o.cancelled) or o.kept]
+    judged = [o for o in results if math.isnan(o.cancelled) or o.met]
     ttft = sorted(o.ttft for o in judged if not math.isnan(o.first))
     e2e = sorted(o.e2e for o in judged if not math.isnan(o.last))
     summary: dict[str, float] = {
         "n": len(judged),
-        "attained": sum(o.kept for o in judged) / len(judged) if judged else math.nan,
+        "attained": sum(o.met for o in judged) / len(judged) if judged else math.nan,
     }
     summary |= {f"ttft_p{q}": quantile(ttft, q / 100) for q in (50, 90, 95, 99)}
     summary |= {f"e2e_p{q}": quantile(e2e, q / 100) for q in (50, 90, 95)}
@@ -40,12 +40,11 @@ def run_summary(run: Run) -> dict[str, Any]:
     """All figures of a run, ready for JSON (see `docs/benchmarks.md` for their meaning)."""
     results = run.results
     computed = sum(o.computed for o in results)
-    promised = [o for o in results if o.slo.service is not ServiceClass.BACKGROUND]
-    background = computed - sum(o.computed for o in promised)
-    kept = sum(o.kept for o in promised)
+    due = [o for o in results if o.slo.service is not ServiceClass.BACKGROUND]
+    background = computed - sum(o.computed for o in due)
     return {
-        "goodput_per_s": kept / run.duration,
-        "offered_per_s": len(promised) / run.duration,
+        "goodput_per_s": sum(o.met for o in due) / run.duration,
+        "offered_per_s": len(due) / run.duration,
         "throughput_tokens_per_s": computed / run.makespan,
         "makespan_s": run.makespan,
         "utilization": run.busy / run.makespan,

@@ -11,7 +11,7 @@ from cato_lsp.scheduling.slo import TaskKind
 
 @dataclass(frozen=True, slots=True)
 class KindMix:
-    """How one kind arrives: rate, and lognormal lengths by median and sigma."""
+    """The arrivals of one kind of task: rate, and lognormal lengths by median and sigma."""
 
     kind: TaskKind
     per_second: float
@@ -35,7 +35,7 @@ MIX = (
 def mix_calls(
     kinds: tuple[KindMix, ...], *, rate: float, seed: int, duration: float, clients: int = 16
 ) -> list[WorkloadCall]:
-    """Poisson arrivals of `kinds` during `duration` seconds, from `clients` editor windows at random."""
+    """Draw Poisson arrivals of `kinds` during `duration` seconds, from `clients` random editor windows."""
     calls: list[WorkloadCall] = []
     for mix in kinds:
         rng = random.Random(f"{seed}/{mix.kind}")
@@ -49,13 +49,13 @@ def mix_calls(
 
 
 def poisson(*, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duration: float = 120.0) -> Workload:
-    """`rate` times the mix, all kinds at once."""
+    """The workload `poisson`: `rate` times the mix."""
     calls = mix_calls(MIX, rate=rate, seed=seed, duration=duration)
     return Workload("poisson", calls, duration, sla_scale)
 
 
 def greedy(*, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duration: float = 120.0) -> Workload:
-    """The mix at 0.6 times `rate`, and one client that asks for twelve completions at once, every second."""
+    """The workload `greedy`: 0.6 times `rate` of the mix, and one client that sends twelve completions every second."""
     calls = mix_calls(MIX, rate=0.6 * rate, seed=seed, duration=duration)
     rng = random.Random(f"{seed}/greedy")
     time = rng.random()

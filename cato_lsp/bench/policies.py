@@ -12,19 +12,19 @@ from cato_lsp.scheduling.options import CatoOptions
 from cato_lsp.scheduling.policy import Policy
 
 CLAIRVOYANT = "clairvoyant"
-"""Not a policy but a bound on what any can do; see `cato_lsp.bench.clairvoyant`."""
+"""Not a policy but an upper bound for all policies; see `cato_lsp.bench.clairvoyant`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySpec:
-    """A policy of ours or a configuration of stock vLLM."""
+    """A policy of this project, or a configuration of stock vLLM."""
 
     name: str
     summary: str
     make_policy: Callable[[], Policy] | None = None
-    """None: stock vLLM, untouched."""
+    """None: stock vLLM."""
     engine_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """More arguments for `EngineArgs`."""
+    """Additional arguments for `EngineArgs`."""
 
     def scheduler_cls(self, clock: Callable[[], float], *, async_scheduling: bool = False) -> type | None:
         """The class for `EngineArgs(scheduler_cls=...)`; None for vLLM's own."""
@@ -58,7 +58,7 @@ BASELINES = ("fcfs", "priority", "fcfs-512", "fcfs-2048", "long-prefill", "edf",
 
 
 def policy_named(name: str) -> PolicySpec:
-    """Return a policy by its name; `cato:use=1.5` is ours with another number (see `CatoOptions`).
+    """Return a policy by its name. `cato:use=1.5` changes a number of `cato` (see `CatoOptions`).
 
     Raises:
         ValueError: no such policy, or no such number.
@@ -80,7 +80,7 @@ def policy_named(name: str) -> PolicySpec:
 
 
 def parse_policies(names: str) -> list[str]:
-    """Policy names of a comma-separated list; `baselines` stands for all of these.
+    """Parse a comma-separated list of policy names; `baselines` means all baselines.
 
     Raises:
         ValueError: a name is unknown.

@@ -38,10 +38,10 @@ def _of_machine(figures: dict[str, Any], name: str) -> float | None:
 COLUMNS: tuple[tuple[str, Callable[[dict[str, Any]], float | None], str], ...] = (
     ("goodput/s", lambda f: f["goodput_per_s"], "{:.2f}"),
     ("offered/s", lambda f: f.get("offered_per_s"), "{:.2f}"),
-    ("compl. kept", lambda f: f["kinds"]["completion"]["attained"], "{:.1%}"),
-    ("gener. kept", lambda f: f["kinds"]["generation"]["attained"], "{:.1%}"),
-    ("summ. kept", lambda f: f["kinds"]["summarization"]["attained"], "{:.1%}"),
-    ("transl. kept", lambda f: f["kinds"]["translation"]["attained"], "{:.1%}"),
+    ("compl. met", lambda f: f["kinds"]["completion"]["attained"], "{:.1%}"),
+    ("gener. met", lambda f: f["kinds"]["generation"]["attained"], "{:.1%}"),
+    ("summ. met", lambda f: f["kinds"]["summarization"]["attained"], "{:.1%}"),
+    ("transl. met", lambda f: f["kinds"]["translation"]["attained"], "{:.1%}"),
     ("compl. TTFT P50", lambda f: f["kinds"]["completion"].get("ttft_p50"), "{:.3f}"),
     ("compl. TTFT P90", lambda f: f["kinds"]["completion"].get("ttft_p90"), "{:.3f}"),
     ("compl. TTFT P95", lambda f: f["kinds"]["completion"].get("ttft_p95"), "{:.3f}"),
@@ -70,7 +70,7 @@ def rows(figures: dict[str, dict[str, Any]]) -> list[list[str]]:
 
 
 def summary_table(title: str, figures: dict[str, dict[str, Any]]) -> Table:
-    """The figures of all policies, a column each, for a terminal. Times are seconds."""
+    """A table of all figures for a terminal, with one column per policy. Times are seconds."""
     table = Table("", *figures, title=title, show_edge=False)
     names = ("policy", *(name for name, _, _ in COLUMNS))
     for name, *cells in list(zip(names, *rows(figures), strict=True))[1:]:
@@ -79,14 +79,14 @@ def summary_table(title: str, figures: dict[str, dict[str, Any]]) -> Table:
 
 
 def html_report(document: dict[str, Any], points: Sequence[dict[str, Any]], runs: Sequence[Run]) -> str:
-    """One self-contained page. `points` are the loads played; `runs` those of the first."""
+    """A self-contained HTML page. `points`: the loads that were played; `runs`: the runs of the first load."""
     parts = ["<h1>cato-lsp: scheduling benchmark</h1>", _settings(document)]
     for point in points:
         parts += [f"<h2>Rate {point['rate']:g}</h2>", _html_table(point["policies"])]
     if len(points) > 1:
         parts += ["<h2>Goodput against load</h2>", _goodput_plot(points)]
     parts += ["<h2>Latency distributions</h2>", _latency_plots(runs)]
-    parts.append("<h2>Who ran in each step</h2>")
+    parts.append("<h2>Calls in each step</h2>")
     parts.append(f"<p>The busiest {TIMELINE_SECONDS:g} s. A bar is a step; its height, tokens.</p>")
     parts += [_timeline(run) for run in runs]
     style = (
@@ -139,7 +139,7 @@ def _goodput_plot(points: Sequence[dict[str, Any]]) -> str:
         axis.plot(rates, goodput, marker="o", label=name, linewidth=3 if name == "cato" else 1)
     first = next(iter(points[0]["policies"]))
     axis.plot(rates, [p["policies"][first]["offered_per_s"] for p in points], "k:", label="offered")
-    axis.set(xlabel="load", ylabel="promises kept per second")
+    axis.set(xlabel="load", ylabel="deadlines met per second")
     axis.legend()
     return _svg(figure)
 

@@ -17,16 +17,16 @@ class CallResult:
     slo: Slo
     prompt: int
     first: float = math.nan
-    """When its first token was out."""
+    """When its first token was generated."""
     last: float = math.nan
-    """When its last token was out."""
+    """When its last token was generated."""
     cancelled: float = math.nan
-    """When its owner no longer wanted it."""
+    """When it was cancelled."""
     generated: int = 0
     computed: int = 0
     """Tokens computed for it."""
     wasted: int = 0
-    """Those of them computed in steps that ended after it was cancelled."""
+    """Tokens computed in steps that ended after it was cancelled."""
 
     @property
     def ttft(self) -> float:
@@ -39,8 +39,8 @@ class CallResult:
         return self.last - self.slo.arrival
 
     @property
-    def kept(self) -> bool:
-        """Whether the promise was kept."""
+    def met(self) -> bool:
+        """Whether the deadline was met."""
         due = self.first if self.slo.service is ServiceClass.TTFT else self.last
         return due <= self.slo.deadline
 
@@ -62,11 +62,11 @@ class Run:
     duration: float
     """Seconds during which calls arrived."""
     makespan: float
-    """Seconds until the last one ended."""
+    """Seconds until the last call ended."""
     busy: float
     """Seconds during which a step was being computed."""
     results: Sequence[CallResult]
     steps: Sequence[TimelineStep] = field(default_factory=list[TimelineStep])
     policy_errors: int = 0
     machine: dict[str, Any] | None = None
-    """What was seen of a real machine meanwhile (see `summarize_samples`)."""
+    """Telemetry of a real machine during the run (see `summarize_samples`)."""

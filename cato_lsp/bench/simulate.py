@@ -1,4 +1,4 @@
-"""Runs in virtual time, and what they add up to."""
+"""Runs workloads in virtual time and summarizes them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from cato_lsp.bench.clairvoyant import clairvoyant_kept
+from cato_lsp.bench.clairvoyant import clairvoyant_met
 from cato_lsp.bench.hardware import HardwareProfile
 from cato_lsp.bench.metrics import KINDS, run_summary
 from cato_lsp.bench.policies import CLAIRVOYANT, policy_named
@@ -16,7 +16,7 @@ from cato_lsp.bench.result import Run
 from cato_lsp.bench.workload import Workload
 
 Progress = Callable[[str, float], None]
-"""Told a policy's name and the virtual seconds it has played."""
+"""Called with a policy's name and the virtual seconds played so far."""
 
 
 def simulate(
@@ -50,12 +50,12 @@ def without_garbage_collection() -> Generator[None]:
 
 def clairvoyant_summary(workload: Workload, profile: HardwareProfile) -> dict[str, Any]:
     """The bound in the form of a run's summary; what a bound has no value of is left out."""
-    kept = clairvoyant_kept(workload, profile)
+    met = clairvoyant_met(workload, profile)
     offered = {kind: sum(call.kind is kind for call in workload.calls) for kind in KINDS}
     return {
-        "goodput_per_s": sum(kept.values()) / workload.duration,
+        "goodput_per_s": sum(met.values()) / workload.duration,
         "offered_per_s": sum(offered.values()) / workload.duration,
-        "kinds": {kind.value: {"n": offered[kind], "attained": kept[kind] / max(1, offered[kind])} for kind in KINDS},
+        "kinds": {kind.value: {"n": offered[kind], "attained": met[kind] / max(1, offered[kind])} for kind in KINDS},
     }
 
 

@@ -15,7 +15,7 @@ def make_workload(
 ) -> Workload:
     """`poisson`, `greedy`, `trace:FILE`, `editors:N`, or `replay:FILE` (saved by `--save`).
 
-    Other options do not apply to `replay`.
+    `replay` ignores the other options.
 
     Raises:
         ValueError: the name is unknown, or the file is not of its form.

@@ -1,4 +1,4 @@
-"""A recorded trace as the completions, with the other kinds of the mix beside it."""
+"""A workload whose completions come from a recorded trace, mixed with the other kinds of task."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from cato_lsp.scheduling.slo import TaskKind
 
 
 def read_trace(path: Path) -> list[tuple[float, int, int]]:
-    """Seconds since the first row, prompt tokens and answer tokens of each row of a file in the Azure form.
+    """Read a trace in the format of the Azure LLM inference traces (2023).
 
-    The form of the Azure LLM inference traces (2023): columns TIMESTAMP, ContextTokens, GeneratedTokens.
+    The file has the columns TIMESTAMP, ContextTokens and GeneratedTokens. Returns, for each row, the seconds since the
+    first row, prompt tokens and answer tokens.
 
     Raises:
         ValueError: the file lacks one of these columns, or has no rows.
@@ -42,7 +43,7 @@ def trace(
     duration: float = 120.0,
     clients: int = 16,
 ) -> Workload:
-    """`rate` times as fast as recorded, as far as it goes within `duration`; the other kinds at their usual rate."""
+    """Play the trace `rate` times as fast as recorded, for `duration` seconds; the other kinds at their usual rate."""
     rows = [(time / rate, prompt, answer) for time, prompt, answer in read_trace(path)]
     duration = min(duration, rows[-1][0])
     completions = [

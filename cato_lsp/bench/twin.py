@@ -1,4 +1,4 @@
-"""The virtual-time twin: vLLM's real engine core and scheduler over a machine that only moves a clock."""
+"""The simulator ("twin"): vLLM's real engine core and scheduler on a simulated machine, in virtual time."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Twin:
         }
 
     def play(self, progress: Callable[[float], None] | None = None) -> Run:
-        """Play the workload to the end; `progress` is told the virtual time now and then."""
+        """Play the workload to the end. `progress` is called from time to time with the virtual time."""
         calls = self.workload.calls
         core, clock, scheduler = self.core, self.clock, self.core.scheduler
         position = empty = 0

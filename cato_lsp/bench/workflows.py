@@ -1,4 +1,4 @@
-"""What deadlines over whole tasks are worth: tasks of many calls beside completions, in virtual time.
+"""Measures deadlines for whole tasks: tasks of many calls, mixed with completions, in virtual time.
 
 vLLM's real scheduler runs them; they are asked through the product's own `TaskCalls`. Compared are its deadlines, which
 come from the whole task, with those that others would give each call, and with none.
@@ -36,43 +36,43 @@ from cato_lsp.tasks.calls import Answer, ModelCall, OnText
 from cato_lsp.tasks.prompts import Prompt
 
 TURNS = 8
-"""Turns of the event loop after each step, in which tasks take their tokens and ask for more."""
+"""Turns of the event loop after each step, so that tasks can read their tokens and make further calls."""
 
 
 class Deadlines(StrEnum):
     """Where the deadlines of calls come from."""
 
     WORKFLOW = "workflow"
-    """Ours: every call is due when its task is, and stands further back the more work its task has left."""
+    """The product's rule: a call's deadline is its task's; its queue penalty grows with the task's remaining work."""
     TASK = "of the task"
-    """Every call is due when its task is."""
+    """A call's deadline is that of its task."""
     SHARE = "share of the time left"
-    """Every call gets its part of the time that is left, by predicted work."""
+    """Each call gets a part of the task's remaining time, in proportion to its predicted work."""
     PER_CALL = "per call"
-    """Every call is promised what its task is, from its own start: what a server does that sees only calls."""
+    """Each call has a whole task's time limit, from its own start, as on a server that sees only calls."""
     PER_STAGE = "per call, divided"
     """The same, divided by the number of calls that the task makes one after another."""
     NONE = "none"
-    """There are none."""
+    """Calls have no deadline."""
 
 
 @dataclass(frozen=True, slots=True)
 class MultiCallTask:
-    """One task: a map over parts and then perhaps a last call."""
+    """A task of several calls: one for each part, then perhaps a last one."""
 
     arrival: float
     kind: TaskKind
-    promised: float
-    """Seconds to its end."""
+    time_limit: float
+    """Seconds from its arrival to its deadline."""
     parts: tuple[tuple[int, int, int], ...]
-    """Tokens of the prompt, of the answer, and of the answer as it is expected, of each call of the map."""
+    """For each part: tokens of the prompt, of the answer, and of the expected answer."""
     last: tuple[int, int, int] | None
-    """The same of the call that follows (a reduction, a repair)."""
+    """The same for the call that follows (it combines or repairs the answers)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """What is asked in one run."""
+    """The workload of one run."""
 
     tasks: Sequence[MultiCallTask]
     completions: Sequence[Completion]
@@ -80,21 +80,22 @@ class Mix:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowRun:
-    """How a mix went under one kind of deadlines."""
+    """The result of a mix under one kind of deadlines."""
 
-    kept: int
+    met: int
+    """Tasks whose deadline was met."""
     tasks: int
-    completions_kept: float
-    """Share of the completions whose first token was in time."""
+    completions_met: float
+    """Share of the completions whose first token was on time."""
     latenesses: tuple[float, ...]
-    """Seconds by which each task ended after its deadline; below zero: before."""
+    """For each task, seconds from its deadline to its end; negative: it was early."""
     makespan: float
 
 
 def mixed_tasks(count: int, seconds: float, seed: int = 0, rate: float = 1.0) -> Mix:
-    """Summaries of long files and translations (Poisson), and completions beside; the same for the same seed.
+    """Draw summaries of long files, translations, and completions (Poisson arrivals). Equal seeds give equal mixes.
 
-    :param rate: of the completions: 1 is ten a second.
+    :param rate: load of the completions; 1 is ten per second.
     """
     rng = random.Random(seed)
     arrivals = sorted(rng.uniform(0.0, seconds) for _ in range(count))
@@ -114,9 +115,9 @@ async def _play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: Har
 
     async def run(number: int, task: MultiCallTask) -> None:
         await engine.sleep_until(task.arrival)
-        end = task.arrival + task.promised
+        end = task.arrival + task.time_limit
         slo = Slo(task.kind, ServiceClass.E2E, task.arrival, end, f"editor-{number % 20}")
-        record = TaskRecord(task.kind, slo.client, task.promised, e2e_promised=True)
+        record = TaskRecord(task.kind, slo.client, task.time_limit, e2e_deadline=True)
         calls = _CALLS[deadlines](engine, slo, record, engine.clock)
         last = None if task.last is None else _call(*task.last)
         await calls.map([_call(*part) for part in task.parts], then=[] if last is None else [last.estimate])
@@ -143,9 +144,9 @@ async def _play(mix: Mix, deadlines: Deadlines, policy: PolicySpec, profile: Har
             group.start_soon(engine.counted, complete, asked)
     engine.close()
     ordered = tuple(lateness[number] for number in range(len(mix.tasks)))
-    kept = sum(each <= 0 for each in ordered)
+    met = sum(each <= 0 for each in ordered)
     share = sum(in_time) / len(in_time) if in_time else 1.0
-    return WorkflowRun(kept, len(mix.tasks), share, ordered, engine.clock.now)
+    return WorkflowRun(met, len(mix.tasks), share, ordered, engine.clock.now)
 
 
 class VirtualEngine:
@@ -212,7 +213,7 @@ class VirtualEngine:
             self._ended += 1
 
     async def drive(self, tasks: int) -> None:
-        """Step the engine and move the clock until so many counted tasks have ended."""
+        """Step the engine and move the clock until `tasks` counted tasks have ended."""
         scheduler = self._core.scheduler
         while True:
             while self._sleepers and self._sleepers[0][0] <= self.clock.now:
@@ -258,8 +259,8 @@ class _Shares(TaskCalls):
         now, deadline = self._clock(), self._slo.deadline
         times = self._times
         mine, after = times.seconds(self._asked), sum(map(times.seconds, self._then))
-        beside = sum(map(times.seconds, self._left)) - after
-        whole = max(mine, beside / MOST_CALLS) + after
+        concurrent = sum(map(times.seconds, self._left)) - after
+        whole = max(mine, concurrent / MOST_CALLS) + after
         due = now + (deadline - now) * min(1.0, mine / whole) if deadline > now else deadline
         return replace(self._slo, deadline=due)
 

@@ -1,4 +1,4 @@
-"""What a benchmark plays: calls with their arrival, size and promise, exactly repeatable."""
+"""The input of a benchmark: calls with their arrival, size and deadline, exactly repeatable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SLA_SECONDS = {
     TaskKind.TRANSLATION: 45.0,
     TaskKind.WARMUP: math.inf,
 }
-"""Promised seconds per kind at scale 1: to the first token, or for the last two to the last token."""
+"""Deadlines per kind at scale 1, in seconds: of the first token, or for summaries and translations the last token."""
 
 SERVICE = {
     TaskKind.COMPLETION: ServiceClass.TTFT,
@@ -34,15 +34,15 @@ MAX_ANSWER = {
     TaskKind.TRANSLATION: 8192,
     TaskKind.WARMUP: 8192,
 }
-"""The `max_tokens` a client asks for; no policy knows where an answer really ends."""
+"""The `max_tokens` of a request. No policy knows the real length of an answer."""
 
 PRIORITY = {kind: rank for rank, kind in enumerate(TaskKind)}
-"""What stock vLLM is told under its priority policy: smaller runs first."""
+"""Priorities for stock vLLM's priority policy: smaller values run first."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadCall:
-    """One thing an editor does at one moment: usually a model call, or only the end of one."""
+    """One event in an editor: usually a model call, or only the cancellation of one."""
 
     time: float
     """Seconds since the start of the run."""
@@ -53,18 +53,18 @@ class WorkloadCall:
     answer: int
     """Tokens of the answer."""
     document: int = -1
-    """Prompts of one document share their beginning, as far as both go; -1: shares with nobody."""
+    """Prompts of one document share their beginning; -1: shares it with no other."""
     typed: int = 0
-    """How many of the last tokens of the prompt are its own (not shared with siblings)."""
+    """How many of the prompt's last tokens are not shared with others of the document."""
     supersedes: bool = False
     """Cancels the live completion of the same client."""
     follows: bool = False
-    """Types what the client's completion suggested: if that has been answered, nothing is asked or cancelled."""
+    """The user types the suggested text: if the client's completion has been answered, the event has no effect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A sequence of calls in order of time, with the promises made to them."""
+    """A sequence of calls in order of time, with their deadlines."""
 
     name: str
     calls: Sequence[WorkloadCall]
@@ -75,7 +75,7 @@ class Workload:
     sla_seconds: dict[TaskKind, float] = field(default_factory=lambda: dict(SLA_SECONDS))
 
     def slo(self, call: WorkloadCall, arrival: float) -> Slo:
-        """The promise made to `call` when it arrives at `arrival` (on the clock of the run)."""
+        """The SLO of `call` if it arrives at `arrival` (on the clock of the run)."""
         seconds = self.sla_seconds[call.kind] * self.sla_scale
         return Slo(call.kind, SERVICE[call.kind], arrival, arrival + seconds, call.client)
 
@@ -112,7 +112,7 @@ class Workload:
 
 
 def token_ids(call: WorkloadCall, index: int) -> list[int]:
-    """Made-up token ids of a call's prompt: siblings of a document share the beginning, others share nothing.
+    """Invented token ids of a call's prompt. Calls of one document share the beginning, others share nothing.
 
     `index` is the call's position in its workload.
     """

@@ -1,4 +1,4 @@
-"""``cato-lsp doctor``: what is good here, what is not, and what to do about it."""
+"""``cato-lsp doctor``: checks this machine, and says how to solve each problem."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def run_doctor(*, model: str | None = None, deep: bool = False, as_json: bool = 
     """Check everything, print the findings, and return the exit code: 1 when something fails.
 
     Args:
-        model: The model to check; ``None``: the one in the settings that hold here.
+        model: The model to check; ``None``: the one in the current settings.
         deep: Also start the engine in a child process.
         as_json: Print ``{"ok": bool, "findings": [...]}`` rather than a table.
     """
@@ -36,7 +36,7 @@ def run_doctor(*, model: str | None = None, deep: bool = False, as_json: bool = 
 
 
 def examine(model: str | None = None) -> Iterator[Finding]:
-    """The findings of all quick checks; none of them imports vllm or torch in this process."""
+    """The findings of all quick checks. None of them imports vllm or torch in this process."""
     checks: dict[str, Callable[[], Iterable[Finding]]] = {
         "Python": check_python,
         "vLLM": check_vllm,
@@ -62,7 +62,7 @@ def _check_engine(model: str | None) -> Iterable[Finding]:
 
 
 def _guarded(topic: str, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
-    """Whatever a check stumbles over on a strange machine is a finding of its own."""
+    """Run a check. An unexpected exception becomes a finding."""
     try:
         return list(check())
     except Exception as error:

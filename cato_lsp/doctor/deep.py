@@ -1,4 +1,4 @@
-"""Starts the engine on a model in a process of its own, completes a few tokens, and measures what can be promised."""
+"""Starts the engine in a separate process, completes a few tokens, and measures which deadlines can be met."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 PROMPT = "def add(a, b):\n    return"
 TOKENS = 16
 LIMIT = 600.0
-"""Seconds that loading and completing may take."""
-_PROMISES = {
+"""Time limit for loading and completing, in seconds."""
+_DEADLINES = {
     "completion_ttft_ms": "the first token of a completion, from a full prompt,",
     "generation_ttft_ms": "the first token of generated code, from a full prompt,",
     "summarization_e2e_ms": "a summary of two sentences",
@@ -56,7 +56,7 @@ def check_completion(settings: Settings) -> Finding:
 
 
 def _ask_child(settings: Settings) -> dict[str, Any] | Finding:
-    """Run this module in a child process, so that a crash in native code is a finding too."""
+    """Run this module in a child process, so that a crash in native code becomes a finding."""
     request = json.dumps([settings.model, settings.engine.model_dump()])
     command = [sys.executable, "-m", "cato_lsp.doctor.deep", request]
     try:
@@ -66,23 +66,23 @@ def _ask_child(settings: Settings) -> dict[str, Any] | Finding:
     try:
         answer = json.loads(result.stdout)
     except ValueError:
-        lines = result.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        lines = result.stderr.decode(errors="replace").strip().splitlines() or ["without output"]
         return fail("engine", f"ended with code {result.returncode}: {lines[-1]}", "Report this with the log.")
     return fail("engine", answer["error"], answer["remedy"]) if "error" in answer else answer
 
 
 def _check_quiet() -> Iterator[Finding]:
-    """Whether others keep the CPUs busy, so that what was measured says little."""
+    """Whether other programs keep the CPUs busy, which makes the measurements unreliable."""
     load, cpus = psutil.getloadavg()[0], usable_cpus()
-    if load > cpus + 1:  # one is ours
-        detail = f"the machine is busy (load {load:.0f} on {cpus} CPUs): what follows was measured beside other work"
-        yield warn("promise", detail, "Measure again when it is quiet.")
+    if load > cpus + 1:  # the measurement itself is one
+        detail = f"the machine is busy (load {load:.0f} on {cpus} CPUs), so these measurements are unreliable"
+        yield warn("deadline", detail, "Measure again when the machine is idle.")
 
 
 def judge(settings: Settings, costs: StepCosts) -> list[Finding]:
-    """Whether the promises can be kept with nothing else running, and what to set where they cannot.
+    """Check whether each deadline can be met by a single request, and suggest settings if not.
 
-    :param costs: as learned by an engine that does nothing else.
+    :param costs: step costs, as learned by an engine without other work.
     """
     hold, findings = relaxed(settings, costs).sla, list[Finding]()
     for name, alone in alone_ms(costs, settings.completion.prompt_tokens).items():
@@ -91,18 +91,20 @@ def judge(settings: Settings, costs: StepCosts) -> list[Finding]:
             continue
         better = _rounded(2 * alone)
         if name in settings.sla.model_fields_set:
-            told = f"`sla.{name}` is {_ms(set_to)}"
-            remedy = f"Set `sla.{name} = {better}`, leave it out, or choose a smaller model."
+            deadline = f"`sla.{name}` is {_ms(set_to)}"
+            remedy = f"Set `sla.{name} = {better}`, remove the setting, or choose a smaller model."
         else:
-            told = f"usually {_ms(set_to)} are promised (here {_ms(getattr(hold, name))}, as nothing is set)"
-            remedy = f"Choose a smaller model, or set `sla.{name}` to what you find bearable."
-        findings.append(warn("promise", f"{_PROMISES[name]} takes {_ms(alone)} here even alone; {told}", remedy))
-    return findings or [ok("promise", f"all can be kept here: {_speed(costs)}")]
+            deadline = f"the default deadline is {_ms(set_to)}, relaxed to {_ms(getattr(hold, name))} on this machine"
+            remedy = f"Choose a smaller model, or set `sla.{name}` to a time that you accept."
+        findings.append(
+            warn("deadline", f"{_DEADLINES[name]} takes {_ms(alone)} even without other work; {deadline}", remedy)
+        )
+    return findings or [ok("deadline", f"all can be met on this machine: {_speed(costs)}")]
 
 
 def _speed(costs: StepCosts) -> str:
     answer = CallTimes(costs).next_token(0)
-    return f"{1 / costs.per_token:.0f} prompt tokens and {1 / answer:.0f} answer tokens a second, alone"
+    return f"{1 / costs.per_token:.0f} prompt tokens and {1 / answer:.0f} answer tokens a second, without other work"
 
 
 def _ms(milliseconds: float) -> str:
@@ -112,7 +114,7 @@ def _ms(milliseconds: float) -> str:
 
 
 def _rounded(milliseconds: float) -> int:
-    """Up to two digits."""
+    """Round up to two significant digits."""
     step = 10 ** max(0, math.floor(math.log10(milliseconds)) - 1)
     return math.ceil(milliseconds / step) * step
 

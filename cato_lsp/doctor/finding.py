@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How bad a finding is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARN = "warn"
     """It works, but not as well as it could."""
     FAIL = "fail"
-    """The product cannot do its job here."""
+    """It does not work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +24,19 @@ class Finding:
     level: Level
     detail: str
     remedy: str = ""
-    """What to do about it; empty when nothing is to be done."""
+    """What to do; empty if no action is needed."""
 
 
 def ok(topic: str, detail: str) -> Finding:
-    """A finding that needs nothing."""
+    """A finding without a problem."""
     return Finding(topic, Level.OK, detail)
 
 
 def warn(topic: str, detail: str, remedy: str) -> Finding:
-    """A finding that costs speed or comfort."""
+    """A finding that reduces speed or comfort."""
     return Finding(topic, Level.WARN, detail, remedy)
 
 
 def fail(topic: str, detail: str, remedy: str) -> Finding:
-    """A finding that keeps the product from working."""
+    """A finding that prevents cato-lsp from working."""
     return Finding(topic, Level.FAIL, detail, remedy)

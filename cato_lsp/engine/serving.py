@@ -1,8 +1,8 @@
 """The scheduler in stock vLLM: ``vllm serve --scheduler-cls cato_lsp.engine.serving.CatoScheduler``.
 
-A request says what it promises in flat ``vllm_xargs``: ``cato_slack_ms`` (time left, never a moment: two processes need
-not share a clock), ``cato_kind``, ``cato_service`` and ``cato_client``. One without them, or with values that make no
-sense, gets the deadline of a request without a promise.
+A request carries its deadline in flat ``vllm_xargs``: ``cato_slack_ms`` (the time left; not a timestamp, since client
+and server may have different clocks), ``cato_kind``, ``cato_service`` and ``cato_client``. A request without them, or
+with invalid values, gets the default deadline.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _ServingMixin(CatoMixin):
         super().__init__(*args, **kwargs)
 
     def add_request(self, request: Request) -> None:
-        """Take in a request with what its ``vllm_xargs`` promise."""
+        """Add a request with the deadline of its ``vllm_xargs``."""
         params = request.sampling_params
         if params is not None and params.extra_args and "cato_slack_ms" in params.extra_args:
             slo = slo_of_xargs(params.extra_args, self.clock())
@@ -43,7 +43,7 @@ class _ServingMixin(CatoMixin):
 
 
 def slo_of_xargs(xargs: Mapping[str, Any], now: float) -> Slo | None:
-    """Read a promise from flat arguments; ``None`` if they make no sense.
+    """Read an SLO from flat arguments; ``None`` if they are invalid.
 
     :param now: when the request arrived, on the scheduler's clock (s).
     """

@@ -1,1 +1,1 @@
-"""The server of a team: keys, limits and the wire in front of one engine."""
+"""The server of a team: keys, limits and network interfaces of one engine."""

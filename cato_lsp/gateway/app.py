@@ -1,4 +1,4 @@
-"""The routes of the server."""
+"""The HTTP and WebSocket routes of the server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_KEY = "A key is needed: `Authorization: Bearer KEY`. Make one with `cato-lsp 
 def make_app(service: Service, more: Sequence[BaseRoute]) -> Starlette:
     """Make the application around a service.
 
-    :param more: routes of other front ends.
+    :param more: further routes.
     """
 
     async def engine(socket: WebSocket) -> None:
@@ -70,7 +70,7 @@ def make_app(service: Service, more: Sequence[BaseRoute]) -> Starlette:
 def with_key(
     service: Service, handler: Callable[[Request], Awaitable[Response]]
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Answer only to those who show a key."""
+    """Require a valid key."""
 
     async def handle(request: Request) -> Response:
         if service.user(request.headers.get("authorization")) is None:

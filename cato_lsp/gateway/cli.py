@@ -27,7 +27,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8765,
     model: Annotated[
-        str | None, typer.Option(help="Model folder or name; wins over the settings.", show_default=False)
+        str | None, typer.Option(help="Model folder or name. Overrides the settings.", show_default=False)
     ] = None,
     tls_cert: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Certificate chain, PEM.", show_default=False)
@@ -36,14 +36,15 @@ def serve(
         Path | None, typer.Option(exists=True, dir_okay=False, help="Its private key, PEM.", show_default=False)
     ] = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Listen on a network without TLS: something else encrypts it.")
+        bool,
+        typer.Option("--insecure", help="Listen on a network without TLS, if something else encrypts the connection."),
     ] = False,
     keys: KeysOption = None,
     max_calls: Annotated[int, typer.Option(min=1, help="Calls in flight per user.")] = 32,
     max_tokens: Annotated[int, typer.Option(min=1, help="Tokens in flight per user.")] = 200_000,
     max_rate: Annotated[float, typer.Option(min=0.1, help="Calls per second per user.")] = 30.0,
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], typer.Option(help="How much to log, to standard error.")
+        Literal["debug", "info", "warning", "error"], typer.Option(help="Log level. The log goes to standard error.")
     ] = "info",
 ) -> None:
     """Serve one engine to a team. Users need keys: see `cato-lsp keys`."""
@@ -86,7 +87,7 @@ def serve(
     except (RefusedError, KeyFileError) as error:
         _fail(str(error))
     logging.shutdown()
-    # The engine's thread may be in the middle of loading, and cannot be interrupted.
+    # The engine's thread may still be loading the model, and cannot be interrupted.
     os._exit(0)
 
 
@@ -109,24 +110,25 @@ def top(
 
 @keys_app.command("add")
 def add_key(
-    name: Annotated[str, typer.Argument(help="Who it is for: the name in metrics and in `cato-lsp top`.")],
+    name: Annotated[str, typer.Argument(help="Name of the user, shown in metrics and in `cato-lsp top`.")],
     team: Annotated[str, typer.Option(help="Members of a team share prompt caches.")] = "default",
     keys: KeysOption = None,
 ) -> None:
-    """Make a key and print it, once, alone on its line."""
+    """Make a key for a user and print it, on a line of its own. It cannot be shown again."""
     from cato_lsp.gateway.keys import KeyFileError
 
     try:
         key = _key_file(keys).add(name, team)
     except KeyFileError as error:
         _fail(str(error))
-    typer.echo(f"The key of {name}. It is not shown again; `cato-lsp login wss://HOST:PORT` stores it:", err=True)
+    typer.echo(f"The key of {name} follows. It cannot be shown again. To store it on a laptop, run", err=True)
+    typer.echo("`cato-lsp login wss://HOST:PORT`.", err=True)
     typer.echo(key)
 
 
 @keys_app.command("list")
 def list_keys(keys: KeysOption = None) -> None:
-    """Show who has a key."""
+    """List the users who have a key."""
     from cato_lsp.gateway.keys import KeyFileError
 
     file = _key_file(keys)
@@ -143,10 +145,10 @@ def list_keys(keys: KeysOption = None) -> None:
 
 @keys_app.command("revoke")
 def revoke_key(
-    name: Annotated[str, typer.Argument(help="Whose key.")],
+    name: Annotated[str, typer.Argument(help="Name of the user.")],
     keys: KeysOption = None,
 ) -> None:
-    """Make a key worthless. Its open connections are closed within a second or two."""
+    """Revoke a user's key. Open connections are closed within two seconds."""
     from cato_lsp.gateway.keys import KeyFileError
 
     try:

@@ -1,4 +1,4 @@
-"""One laptop's connection: calls in, deltas out."""
+"""The connection of one laptop: receives calls, sends deltas."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ from cato_lsp.remote.messages import (
 logger = logging.getLogger(__name__)
 
 ABORT_WAIT = 2.0
-"""Seconds that the usage of a call may take to be known after its end."""
+"""Seconds to wait for the usage of a call after its end."""
 
 
 class _GoneError(Exception):
-    """The laptop has gone, or is silent."""
+    """The laptop has disconnected, or sends nothing."""
 
 
 class Connection:
-    """Serves one laptop until it goes, falls silent, makes no sense or loses its key."""
+    """Serves one laptop until it disconnects, is silent for too long, sends a bad message or its key is revoked."""
 
     def __init__(self, service: Service, socket: WebSocket, user: User, model: ServedModel) -> None:
         self._service = service
@@ -80,7 +80,7 @@ class Connection:
                     await self._read()
                     self._group.cancel_scope.cancel()
         except* (_GoneError, WebSocketDisconnect):
-            logger.debug("A laptop of %s has gone", self._user.name)
+            logger.debug("A laptop of %s has disconnected", self._user.name)
         except* BadMessageError as errors:
             logger.warning("%s sent a bad message: %s", self._user.name, errors.exceptions[0])
             await self._close(BAD_MESSAGE, str(errors.exceptions[0]))
@@ -92,7 +92,7 @@ class Connection:
                 running.abort()
 
     async def _introduced(self) -> bool:
-        """Exchange greetings; return whether the two fit."""
+        """Exchange `Hello` and `Welcome`; return whether client and server are compatible."""
         hello = await self._receive()
         model = self._model
         if not isinstance(hello, Hello):
@@ -157,7 +157,7 @@ class Connection:
             self._group.start_soon(self._answer, message.id, running)
 
     async def _answer(self, number: int, running: RunningCall) -> None:
-        """Send a call's deltas as they come, then what it has cost."""
+        """Send a call's deltas as they arrive, then its usage."""
         try:
             async with running:
                 async for delta in running.deltas():
@@ -193,7 +193,7 @@ class Connection:
         )
 
     async def _send_file(self, name: str) -> None:
-        # Only what `Welcome` has named is in memory; no path is made of what a laptop says.
+        # Only files named in `Welcome` are served, from memory; a laptop's input never becomes a path.
         content = self._model.contents.get(name)
         if content is None:
             raise BadMessageError("There is no file of that name.")
@@ -219,16 +219,16 @@ class Connection:
             if not (data := frame.get("bytes")):
                 raise BadMessageError("A text frame.")
             return read_from_laptop(data)
-        # It may be asleep, or the network may have lost it: its calls must not run on.
+        # The laptop may be asleep or without network: its calls must not continue.
         raise _GoneError
 
     async def _send(self, message: Message) -> None:
-        """Send a message; a laptop that does not read for too long is given up."""
+        """Send a message. If the laptop does not read it for too long, end the connection."""
         with anyio.move_on_after(SILENCE) as scope:
             try:
                 await self._socket.send_bytes(encode(message))
             except (WebSocketDisconnect, RuntimeError, OSError) as error:
-                # Starlette raises RuntimeError for a socket that has been closed meanwhile.
+                # Starlette raises RuntimeError if the socket was closed in the meantime.
                 raise _GoneError from error
         if scope.cancelled_caught:
             raise _GoneError
@@ -246,11 +246,11 @@ def _failed(number: int, error: EngineError) -> CallFailed:
 
 
 async def _usage(number: int, running: RunningCall) -> Usage:
-    """Return what a call has cost, once its abort (if any) is done."""
+    """Wait until a call has ended in the engine, and return its usage."""
     usage = running.stream.usage
     if running.finish_reason is None and not running.failed:
         with anyio.move_on_after(ABORT_WAIT):
-            # The engine's thread writes it, and tells nobody.
+            # The engine's thread sets it without a notification.
             while usage.abort_latency_steps is None:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
     return Usage(

@@ -1,4 +1,4 @@
-"""What became of a call's deadline."""
+"""Whether a call met its deadline."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from cato_lsp.scheduling.slo import ServiceClass, Slo
 
 
 class Outcome(StrEnum):
-    """How a call ended."""
+    """The outcome of a call."""
 
     MET = "met"
     MISSED = "missed"
     NONE = "none"
-    """It had no deadline."""
+    """The call had no deadline."""
     CANCELLED = "cancelled"
-    """Its user went on before its deadline could be judged."""
+    """The call was cancelled before its deadline."""
     FAILED = "failed"
 
 
 def judge(slo: Slo, first_token: float | None, ended: float, *, finished: bool, failed: bool) -> Outcome:
-    """Judge a call that has ended. Times are seconds on the monotonic clock.
+    """Return the outcome of a call that has ended. Times are seconds on the monotonic clock.
 
-    :param finished: whether the engine ended the answer by itself.
+    :param finished: whether the engine completed the answer.
     """
     if failed:
         return Outcome.FAILED
@@ -31,6 +31,6 @@ def judge(slo: Slo, first_token: float | None, ended: float, *, finished: bool, 
         return Outcome.NONE if finished else Outcome.CANCELLED
     due = first_token if slo.service is ServiceClass.TTFT else ended if finished else None
     if due is None:
-        # Cancelled late, it was missed all the same.
+        # A call that is cancelled after its deadline has missed it.
         return Outcome.CANCELLED if ended <= slo.deadline else Outcome.MISSED
     return Outcome.MET if due <= slo.deadline else Outcome.MISSED

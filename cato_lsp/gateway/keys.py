@@ -1,4 +1,4 @@
-"""The keys of a team's users. Only hashes are stored; a key is shown once, when it is made."""
+"""The keys of a team's users. Only hashes are stored; a key is shown once, when it is created."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who a key belongs to."""
+    """The user that a key belongs to."""
 
     name: str
-    """The client of fair shares."""
+    """Identifies the user to the scheduler, which shares the engine between users."""
     cache_salt: str
-    """What the user's team shares prompt caches by; a secret."""
+    """Secret of the user's team. Calls with equal salts share cached prompts."""
 
 
 def default_key_file() -> Path:
-    """Where a server keeps its keys."""
+    """The default path of the file with the keys."""
     return platformdirs.user_config_path("cato-lsp", appauthor=False) / "server-keys.json"
 
 
 class KeyFile:
-    """Keys in a file that only its owner can read. Others' changes are seen by `reload`."""
+    """Keys in a file that only its owner can read. `reload` reads changes by other processes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -64,10 +64,10 @@ class KeyFile:
         self._seen: tuple[int, int] | None = None
 
     def reload(self) -> bool:
-        """Read the file if it has changed; return whether it had. A file that is not there has no keys.
+        """Read the file if it has changed; return whether it had changed. Without a file there are no keys.
 
         Raises:
-            KeyFileError: others can read it, or it is broken. The keys that were read before still hold.
+            KeyFileError: other users can read it, or it is damaged. The keys that were read before stay valid.
         """
         try:
             found = self.path.stat()
@@ -93,7 +93,7 @@ class KeyFile:
         return True
 
     def check(self, key: str) -> User | None:
-        """Return whose key this is, ``None`` if nobody's. Takes as long for every wrong key."""
+        """Return the user with this key, or ``None``. Takes constant time for wrong keys."""
         shown = _hash(key)
         found: Key | None = None
         for each in self._keys.values():
@@ -102,7 +102,7 @@ class KeyFile:
         return User(found.name, self._salts[found.team]) if found is not None else None
 
     def holds(self, name: str) -> bool:
-        """Whether the user has a key that was not revoked."""
+        """Whether the user has a valid key."""
         return name in self._keys
 
     def keys(self) -> list[Key]:
@@ -110,10 +110,10 @@ class KeyFile:
         return sorted(self._keys.values(), key=lambda key: key.name)
 
     def add(self, name: str, team: str = "default") -> str:
-        """Make a key and return it; it can never be read again.
+        """Create a key and return it. It cannot be read again.
 
         Raises:
-            KeyFileError: the name is taken or not valid, or the file cannot be written.
+            KeyFileError: the name is in use or invalid, or the file cannot be written.
         """
         if not _NAME.fullmatch(name) or not _NAME.fullmatch(team):
             raise KeyFileError("Names have 1 to 64 letters, digits, '.', '_', '@' and '-'.")
@@ -128,10 +128,10 @@ class KeyFile:
         return key
 
     def revoke(self, name: str) -> None:
-        """Make a user's key worthless; a running server notices within a second.
+        """Revoke a user's key. A running server notices it within a second.
 
         Raises:
-            KeyFileError: there is none, or the file cannot be written.
+            KeyFileError: the user has no key, or the file cannot be written.
         """
         with self._locked():
             self.reload()
@@ -146,7 +146,7 @@ class KeyFile:
         }
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Made with mode 0600, and moved into place whole.
+            # Created with mode 0600, and replaced atomically.
             descriptor, made = tempfile.mkstemp(prefix=".keys-", dir=self.path.parent)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 json.dump(content, file, indent=1)
@@ -156,7 +156,7 @@ class KeyFile:
 
     @contextlib.contextmanager
     def _locked(self) -> Generator[None]:
-        """Keep two commands from overwriting each other's keys."""
+        """Prevent two commands from changing the keys at the same time."""
         lock = self.path.with_suffix(".lock")
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:

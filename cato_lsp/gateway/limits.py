@@ -1,4 +1,4 @@
-"""What one user may ask for at a time, so that nobody fills the server."""
+"""Limits per user, so that one user cannot overload the server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cato_lsp.engine.api import Call, CallRejectedError, EngineStats
 
 
 class Limit(StrEnum):
-    """Why a call was refused; the label of the metric."""
+    """The limit that a refused call exceeds; also the label of the metric."""
 
     CALLS = "calls"
     TOKENS = "tokens"
@@ -20,22 +20,22 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Per user. The defaults leave a busy editor far below them."""
+    """The limits of each user. A busy editor stays far below the defaults."""
 
     calls: int = 32
     """Calls in flight."""
     tokens: int = 200_000
-    """Tokens in flight, prompts and longest answers together."""
+    """Tokens in flight: prompts plus the longest possible answers."""
     prompt: int = 100_000
     """Tokens in one prompt."""
     rate: float = 30.0
-    """Calls per second over time; twice as many may come at once."""
+    """Calls per second on average; bursts may have twice as many."""
     connections: int = 16
     """Open connections: one for each editor or shared server."""
 
 
 class LimitError(CallRejectedError):
-    """A user asked for too much."""
+    """A call exceeds a limit of its user."""
 
     def __init__(self, limit: Limit, message: str, remedy: str) -> None:
         super().__init__(message, remedy)
@@ -43,7 +43,7 @@ class LimitError(CallRejectedError):
 
 
 class Allowance:
-    """One user's use of the server."""
+    """The calls and tokens that one user has in flight."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
         self.calls = 0
@@ -58,7 +58,7 @@ class Allowance:
         """Count a call as in flight and return its tokens, for `give_back`.
 
         Raises:
-            LimitError: it is too much; the message says what is ahead.
+            LimitError: it exceeds a limit; the message says how many calls run and wait.
         """
         limits, prompt = self._limits, len(call.prompt_ids)
         tokens = prompt + call.max_tokens
@@ -91,7 +91,7 @@ class Allowance:
         return tokens
 
     def give_back(self, tokens: int) -> None:
-        """A call that was counted has ended."""
+        """Subtract a call that has ended."""
         self.calls -= 1
         self.tokens -= tokens
 

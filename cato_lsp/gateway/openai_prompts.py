@@ -1,4 +1,4 @@
-"""Prompts for clients that send text: fill-in-the-middle and chat as the model has learned them."""
+"""Prompts for clients that send text: fill-in-the-middle and chat in the model's own format."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from cato_lsp.tasks.model_format import ModelFormat, read_model_format
 from cato_lsp.tasks.tokenizer import TokenizerError
 
 ANSWER_TOKENS = 256
-"""Longest answer of a completion that names no limit."""
+"""Maximum tokens of a completion without ``max_tokens``."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextPrompt:
-    """A prompt made of a client's text."""
+    """A prompt made from a client's text."""
 
     ids: tuple[int, ...]
     stop: tuple[int, ...]
     forced_prefix: ForcedPrefix | None = None
     typed_blanks: str = ""
-    """Blanks at the end of the client's prompt that ``ids`` leave out; an answer may begin with them."""
+    """Blanks at the end of the client's prompt that are not part of ``ids``; an answer may begin with them."""
 
 
 class TextPrompts:
-    """Writes the prompts of one model. Loads its tokenizer at the first; use it from a worker thread."""
+    """Builds prompts for one model. The first call loads its tokenizer, so use it in a worker thread."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -44,9 +44,9 @@ class TextPrompts:
         return read_chat_template(self._folder, self._format.tokenizer)
 
     def completion(self, request: CompletionRequest, room: int) -> TextPrompt:
-        """Write a completion's prompt.
+        """Build a completion's prompt.
 
-        :param room: tokens that it may have. Text far from the cursor is left out.
+        :param room: maximum number of tokens. Text far from the cursor is left out.
 
         Raises:
             CallRejectedError: the model cannot do this.
@@ -78,7 +78,7 @@ class TextPrompts:
         return TextPrompt(tuple(built.ids), tuple(sorted(stop | set(form.eos_token_ids))), prefix, blanks)
 
     def chat(self, request: ChatRequest) -> TextPrompt:
-        """Write a conversation's prompt.
+        """Build a conversation's prompt.
 
         Raises:
             CallRejectedError: the model has no chat template, or it refuses the messages.
@@ -95,5 +95,5 @@ class TextPrompts:
         return TextPrompt(tuple(ids), form.eos_token_ids)
 
     def _empty(self) -> tuple[int, ...]:
-        """A prompt for an empty text: a model has to read something."""
+        """The prompt for an empty text. A model needs at least one token."""
         return tuple(self._format.tokenizer.encode("\n"))

@@ -1,4 +1,4 @@
-"""What OpenAI's clients send, read strictly; fields that mean nothing here are ignored."""
+"""Requests of OpenAI's clients. Types are checked; unsupported fields are ignored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cato_lsp.config import SlaSettings
 from cato_lsp.scheduling.slo import ServiceClass, TaskKind
 
 MOST_BYTES = 4 << 20
-"""Longest body of a request."""
+"""Maximum size of a request's body in bytes."""
 _END_TO_END = (TaskKind.SUMMARIZATION, TaskKind.TRANSLATION)
 _USUAL = SlaSettings()
 _USUAL_MS = {
@@ -20,7 +20,7 @@ _USUAL_MS = {
     TaskKind.SUMMARIZATION: _USUAL.summarization_e2e_ms,
     TaskKind.TRANSLATION: _USUAL.translation_e2e_ms,
 }
-"""Deadlines of requests that name none, by kind: those of our own editors."""
+"""Deadlines of requests without one, by kind: the same as for editors."""
 
 
 class StreamOptions(msgspec.Struct):
@@ -30,7 +30,7 @@ class StreamOptions(msgspec.Struct):
 
 
 class GenerationRequest(msgspec.Struct, kw_only=True):
-    """What both kinds of requests may have."""
+    """The fields that both kinds of requests have."""
 
     model: str = ""
     temperature: Annotated[float, Meta(ge=0.0, le=10.0)] | None = None
@@ -39,13 +39,13 @@ class GenerationRequest(msgspec.Struct, kw_only=True):
     stream_options: StreamOptions | None = None
     stop: str | Annotated[list[str], Meta(max_length=16)] | None = None
     n: Annotated[int, Meta(ge=1, le=1)] | None = None
-    """Only one answer is given."""
+    """Number of answers; only one is supported."""
     cato_kind: TaskKind | None = None
-    """What the answer is for."""
+    """The kind of task."""
     cato_slack_ms: Annotated[float, Meta(ge=0.0, le=3.6e6)] | None = None
     """Time until the deadline: of the first token, or of the last for summaries and translations."""
     vllm_xargs: dict[str, Any] = {}
-    """``cato_kind`` and ``cato_slack_ms`` as vLLM's own server takes them."""
+    """May contain ``cato_kind`` and ``cato_slack_ms``, as in requests to vLLM's own server."""
 
     @property
     def stops(self) -> list[str]:
@@ -57,7 +57,7 @@ class GenerationRequest(msgspec.Struct, kw_only=True):
         """Return the kind, its service class, and the seconds until the deadline (``None``: there is none).
 
         Raises:
-            msgspec.ValidationError: ``vllm_xargs`` has another kind or no number.
+            msgspec.ValidationError: ``vllm_xargs`` has an unknown kind, or a time that is not a number.
         """
         kind = self.cato_kind or msgspec.convert(self.vllm_xargs.get("cato_kind", usual.value), TaskKind)
         slack = self.cato_slack_ms
@@ -93,7 +93,7 @@ class ChatMessage(msgspec.Struct):
 
     @property
     def text(self) -> str:
-        """All its text."""
+        """The text of all parts."""
         if isinstance(self.content, list):
             return "".join(part.text for part in self.content if part.type == "text")
         return self.content or ""

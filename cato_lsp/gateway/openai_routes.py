@@ -1,4 +1,4 @@
-"""An interface for OpenAI's clients on the same keys, limits and scheduler: completions, chat, models."""
+"""Endpoints for OpenAI's clients, with the same keys, limits and scheduler: completions, chat, models."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from cato_lsp.gateway.stop_text import StopText
 from cato_lsp.scheduling.slo import Slo, TaskKind
 
 CHAT_TOKENS = 1024
-"""Longest answer of a conversation that names no limit."""
+"""Maximum tokens of a chat answer without ``max_tokens``."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A call that runs, and how its answer is written."""
+    """A running call, and the format of its response."""
 
     running: RunningCall
     stops: StopText
@@ -63,7 +63,7 @@ class _Answer:
         }
 
     def usage(self) -> dict[str, Any]:
-        """What it has cost."""
+        """The token counts of the response."""
         prompt = len(self.running.call.prompt_ids)
         return {
             "prompt_tokens": prompt,
@@ -87,7 +87,7 @@ def openai_routes(service: Service, folder: Path) -> list[Route]:
 
 
 class _Endpoints:
-    """The handlers; each is called with a checked user."""
+    """The handlers of the routes. Each gets an authenticated user."""
 
     def __init__(self, service: Service, prompts: TextPrompts) -> None:
         self._service = service
@@ -100,7 +100,7 @@ class _Endpoints:
         return JSONResponse({"object": "list", "data": [{**entry, "max_model_len": model.context_length}]})
 
     async def completions(self, http: Request, user: User) -> Response:
-        """Complete a text, or fill in between a text and its suffix."""
+        """Complete a text, or fill in the text between a prompt and a suffix."""
         request = msgspec.json.decode(await _body(http), type=CompletionRequest)
         context = self._service.side.model.context_length
         answer = min(request.max_tokens or ANSWER_TOKENS, context // 2 if request.max_tokens is None else context)
@@ -149,7 +149,7 @@ class _Endpoints:
 
 
 async def _texts(answer: _Answer) -> AsyncGenerator[tuple[str, str | None]]:
-    """Yield what can be shown of the answer as it grows, last with the reason for its end."""
+    """Yield the parts of the answer as they are generated; the last one has the reason for the end."""
     async for delta in answer.running.deltas():
         text = answer.stops.feed(delta.text, last=delta.finish_reason is not None)
         if answer.stops.stopped:
@@ -160,7 +160,7 @@ async def _texts(answer: _Answer) -> AsyncGenerator[tuple[str, str | None]]:
 
 
 async def _whole(answer: _Answer, http: Request) -> Response:
-    """Answer at once; a client that goes away aborts the call."""
+    """Respond when the answer is complete. If the client disconnects, the call is aborted."""
     texts: list[str] = []
     finish: str | None = None
     failed: EngineError | None = None
@@ -186,7 +186,7 @@ async def _whole(answer: _Answer, http: Request) -> Response:
 
 
 async def _streamed(answer: _Answer) -> Response:
-    """Answer as it grows, in server-sent events. An error before the first token is an HTTP error."""
+    """Stream the answer as server-sent events. An error before the first token is an HTTP error."""
     texts = _texts(answer)
     try:
         first = await anext(texts, None)
@@ -212,12 +212,12 @@ async def _streamed(answer: _Answer) -> Response:
             yield _event(_error_body(error))
         yield b"data: [DONE]\n\n"
 
-    # A client that goes away ends the generator, or never starts it; either way the call is aborted.
+    # If the client disconnects, the generator ends or never starts. In both cases the call must be aborted.
     return _AbortingResponse(events(), answer.running)
 
 
 class _AbortingResponse(StreamingResponse):
-    """Aborts its call at its end, whichever way that comes."""
+    """A streaming response that aborts its call when it ends for any reason."""
 
     def __init__(self, events: AsyncGenerator[bytes], running: RunningCall) -> None:
         super().__init__(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
@@ -233,7 +233,7 @@ class _AbortingResponse(StreamingResponse):
 def _guarded(
     service: Service, handler: Callable[[Request, User], Awaitable[Response]]
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Answer to those who show a key, errors in OpenAI's form."""
+    """Require a valid key, and report errors in OpenAI's format."""
 
     async def handle(request: Request) -> Response:
         user = service.user(request.headers.get("authorization"))

@@ -1,4 +1,4 @@
-"""What runs now and what became of the last minute, as JSON for `cato-lsp top` and the page. No code, no file names."""
+"""Running calls and the last minute's results, as JSON for `cato-lsp top` and the web page. No code, no file names."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ MOST_CALLS = 100
 def overview(service: Service) -> dict[str, Any]:
     """Return ``{state, model, stats, connections, calls, kinds, users}``.
 
-    ``calls`` are the most urgent ones that run: ``{user, kind, prompt, tokens, age, slack}`` in tokens and seconds;
-    ``slack`` is what is left until the deadline, null without one. ``kinds`` and ``users`` are of the last minute.
+    ``calls`` are the most urgent running calls: ``{user, kind, prompt, tokens, age, slack}``. ``prompt`` and ``tokens``
+    (of the answer) are token counts, ``age`` and ``slack`` are seconds. ``slack`` is the time until the deadline; null
+    without a deadline. ``kinds`` and ``users`` cover the last minute.
     """
     try:
         state, model = "stopping" if service.draining.is_set() else "ready", service.side.model.name

@@ -1,4 +1,4 @@
-"""The last minute of a server, for `cato-lsp top` and the page."""
+"""Statistics of the last minute, for `cato-lsp top` and the web page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cato_lsp.scheduling.slo import TaskKind
 WINDOW = 60.0
 """Seconds."""
 MOST = 100_000
-"""Calls that are remembered."""
+"""Maximum number of calls that are stored."""
 
 
 class Recent:
@@ -23,7 +23,7 @@ class Recent:
         self._ended: deque[tuple[float, str, TaskKind, Outcome, int]] = deque(maxlen=MOST)
 
     def add(self, user: str, kind: TaskKind, outcome: Outcome, tokens: int) -> None:
-        """Note a call that has ended."""
+        """Store a call that has ended."""
         self._ended.append((self._clock(), user, kind, outcome, tokens))
 
     def summary(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A call that a user has in flight."""
+"""A running call of a user."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from cato_lsp.gateway.keys import User
 
 
 class RunningCall:
-    """A call of a user. Leaving its context aborts what still runs, and counts it."""
+    """A running call of a user. Leaving its context aborts it if necessary, and counts it in the metrics."""
 
     def __init__(self, user: User, call: Call, stream: CallStream, ended: Callable[[RunningCall], None]) -> None:
         self.user = user
         self.call = call
         self.stream = stream
         self.first_token: float | None = None
-        """When it came, on the monotonic clock."""
+        """Time of the first token, on the monotonic clock."""
         self.tokens = 0
-        """Of the answer, so far."""
+        """Number of answer tokens so far."""
         self.cached = 0
         """Tokens of the prompt that were in the prefix cache."""
         self.finish_reason: FinishReason | None = None
@@ -30,7 +30,7 @@ class RunningCall:
         self._counted = False
 
     async def deltas(self) -> AsyncIterator[Delta]:
-        """Yield the answer as it grows.
+        """Yield the parts of the answer as they are generated.
 
         Raises:
             EngineError: the engine cannot serve the call, or died.
@@ -59,7 +59,7 @@ class RunningCall:
             self.abort()
 
     def abort(self) -> None:
-        """Abort what still runs, and count the call. Idempotent."""
+        """Abort the call if it is still running, and count it. Idempotent."""
         self.stream.cancel()
         if not self._counted:
             self._counted = True

@@ -30,12 +30,12 @@ from cato_lsp.remote.model_files import describe, tokenizer_hash
 logger = logging.getLogger(__name__)
 
 GRACE = 10.0
-"""Seconds that running calls have to end when the server is stopped."""
+"""Seconds that running calls have to finish when the server stops."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """How a server is started."""
+    """Options of `cato-lsp serve`."""
 
     launch: Launch
     keys: Path
@@ -48,7 +48,7 @@ class ServeOptions:
 
 
 class RefusedError(Exception):
-    """The server would not be safe, or cannot start; the message says what to do."""
+    """The configuration is not safe, or the server cannot start; the message says what to do."""
 
 
 class HostedEngine:
@@ -65,12 +65,12 @@ class HostedEngine:
 
     @property
     def engine(self) -> RunningEngine:
-        """The engine that runs."""
+        """The running engine."""
         return self._host.engine
 
     @property
     def model(self) -> ServedModel:
-        """The model that runs."""
+        """The running model."""
         engine = self._host.engine
         forces = isinstance(engine, EngineThread) and engine.forces_prefixes
         return ServedModel(
@@ -85,10 +85,10 @@ class HostedEngine:
 
 
 def check_exposure(options: ServeOptions) -> None:
-    """Refuse to send code over a network in the clear.
+    """Refuse to send code over a network unencrypted.
 
     Raises:
-        RefusedError: TLS is missing where it is needed, or half of it is.
+        RefusedError: TLS is needed and not configured, or only one of certificate and key is given.
     """
     if (options.tls_cert is None) is not (options.tls_key is None):
         raise RefusedError("--tls-cert and --tls-key belong together.")
@@ -107,7 +107,7 @@ def _is_loopback(host: str) -> bool:
 
 
 class _Uvicorn(uvicorn.Server):
-    """Leaves signals to us: calls that run have to end first."""
+    """Does not handle signals, since running calls have to finish before the server stops."""
 
     def __init__(self, config: uvicorn.Config, listening: anyio.Event) -> None:
         super().__init__(config)
@@ -124,12 +124,12 @@ class _Uvicorn(uvicorn.Server):
 
 
 class Gateway:
-    """Keys, limits and front ends before one engine, on one port."""
+    """Serves one engine on one port, with keys, limits and all network interfaces."""
 
     def __init__(self, options: ServeOptions, keys: KeyFile, side: EngineSide) -> None:
         self.service = Service(side, keys, options.limits)
         self.listening = anyio.Event()
-        """Set once connections are taken; the engine may be loading still."""
+        """Set when connections are accepted. The engine may still be loading."""
         self._options = options
         self._server = _Uvicorn(_uvicorn_config(options, self.service), self.listening)
 
@@ -137,7 +137,7 @@ class Gateway:
         """Serve until `stop`.
 
         Raises:
-            RefusedError: it cannot listen.
+            RefusedError: the port cannot be opened.
         """
         async with anyio.create_task_group() as group:
             group.start_soon(self.service.watch_keys)
@@ -145,7 +145,7 @@ class Gateway:
             group.cancel_scope.cancel()
 
     async def stop(self, grace: float = GRACE) -> None:
-        """Refuse new calls, give those that run ``grace`` seconds to end, and close all connections."""
+        """Refuse new calls, wait at most ``grace`` seconds for running ones, and close all connections."""
         service = self.service
         logger.warning("Stopping; %d calls are running", len(service.running))
         service.draining.set()
@@ -186,7 +186,7 @@ def _uvicorn_config(options: ServeOptions, service: Service) -> uvicorn.Config:
         port=options.port,
         ssl_certfile=options.tls_cert,
         ssl_keyfile=options.tls_key,
-        # Takes messages from several tasks at a time, and stops when the laptop does not read.
+        # Allows several tasks to send at the same time, and applies back-pressure when the laptop does not read.
         ws="websockets-sansio",
         ws_max_size=MOST_CLIENT_BYTES,
         ws_per_message_deflate=False,

@@ -1,4 +1,4 @@
-"""What the front ends (the wire, the OpenAI interface) share: users, limits, and calls of the engine."""
+"""The part that all network interfaces (laptops, OpenAI's clients) share: users, limits, and calls of the engine."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from cato_lsp.scheduling.cost import StepCosts
 logger = logging.getLogger(__name__)
 
 KEYS_CHECKED_EVERY = 1.0
-"""Seconds between two looks at the key file."""
+"""Seconds between two checks of the key file."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """What is told of the model."""
+    """The model as clients see it."""
 
     name: str
     tokenizer: str
@@ -43,14 +43,14 @@ class ServedModel:
 
 
 class EngineSide(Protocol):
-    """The engine behind the gateway: in this process, or (one day) several of them elsewhere."""
+    """The engine behind the gateway. `HostedEngine` runs it in this process."""
 
     @property
     def engine(self) -> Engine:
-        """What serves calls now.
+        """The running engine.
 
         Raises:
-            EngineUnavailableError: nothing does; the message says why.
+            EngineUnavailableError: no engine is running; the message says why.
         """
         ...
 
@@ -59,13 +59,13 @@ class EngineSide(Protocol):
         """The model that is served.
 
         Raises:
-            EngineUnavailableError: none is.
+            EngineUnavailableError: no model is loaded.
         """
         ...
 
 
 class Service:
-    """The gateway's state. All methods belong to the event loop."""
+    """The gateway's state. Call all methods on the event loop."""
 
     def __init__(self, side: EngineSide, keys: KeyFile, limits: Limits) -> None:
         self.side = side
@@ -80,12 +80,12 @@ class Service:
         self._idle = anyio.Event()
 
     async def idle(self) -> None:
-        """Wait until no call runs."""
+        """Wait until no call is running."""
         while self.running:
             await self._idle.wait()
 
     async def watch_keys(self) -> None:
-        """Follow the key file until cancelled."""
+        """Watch the key file until cancelled."""
         while True:
             await anyio.sleep(KEYS_CHECKED_EVERY)
             self.reload_keys()
@@ -103,7 +103,7 @@ class Service:
             self._revoked = anyio.Event()
 
     def user(self, authorization: str | None) -> User | None:
-        """Return who shows this ``Authorization`` header; ``None``: nobody we know."""
+        """Return the user of an ``Authorization`` header; ``None`` if the key is unknown."""
         scheme, _, key = (authorization or "").partition(" ")
         return self._keys.check(key.strip()) if scheme.lower() == "bearer" else None
 
@@ -113,25 +113,25 @@ class Service:
             await self._revoked.wait()
 
     def allowance(self, user: User) -> Allowance:
-        """What the user has in flight."""
+        """The user's calls and tokens in flight."""
         if user.name not in self._allowances:
             self._allowances[user.name] = Allowance(self._limits, time.monotonic)
         return self._allowances[user.name]
 
     @property
     def open_connections(self) -> int:
-        """Of all users."""
+        """The number of open connections of all users."""
         return sum(each.connections for each in self._allowances.values())
 
     def too_many_connections(self, user: User) -> bool:
-        """Whether the user has to close one first."""
+        """Whether the user has reached the limit of connections."""
         return self.allowance(user).connections >= self._limits.connections
 
     def submit(self, user: User, call: Call) -> RunningCall:
-        """Queue a call at once; the caller enters it as a context.
+        """Queue a call without waiting. The caller uses it as a context manager.
 
         Raises:
-            EngineError: the user has too much in flight (`LimitError`), or nothing can be served.
+            EngineError: the call exceeds a limit (`LimitError`), or the engine is not available.
         """
         allowance = self.allowance(user)
         try:
@@ -156,21 +156,21 @@ class Service:
         return running
 
     def hint(self, user: User, seconds: float) -> None:
-        """The user is typing."""
+        """Report that the user will be typing for ``seconds``."""
         try:
             self.side.engine.hint(user.name, time.monotonic() + seconds)
         except EngineError:
-            logger.debug("A hint without an engine")
+            logger.debug("Typing hint ignored: no engine is running")
 
     def stats(self) -> EngineStats:
-        """The engine's counters; zeros while none runs."""
+        """The engine's counters; zeros if no engine is running."""
         try:
             return self.side.engine.stats()
         except EngineError:
             return EngineStats()
 
     def cost(self) -> StepCosts:
-        """The learned cost of a step; the usual one while no engine runs."""
+        """The learned cost of a step; default values if no engine is running."""
         try:
             return self.side.engine.cost()
         except EngineError:

@@ -1,4 +1,4 @@
-"""Ends an answer at a text, wherever the borders of its deltas fall."""
+"""Ends an answer at a stop text, even if the text is split between deltas."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 
 class StopText:
-    """Passes an answer through until it holds one of the stop texts.
+    """Forwards an answer until it contains one of the stop texts.
 
-    :param stops: the texts; none of them empty.
-    :param skip: blanks that were typed already; the answer's first characters are left out as far as they are those.
+    :param stops: the texts, not empty.
+    :param skip: blanks at the end of the prompt. They are removed from the start of the answer if it repeats them.
     """
 
     def __init__(self, stops: Sequence[str], skip: str = "") -> None:
@@ -20,7 +20,7 @@ class StopText:
         self.stopped = False
 
     def feed(self, text: str, *, last: bool = False) -> str:
-        """Take in more of the answer; return what can be shown now.
+        """Add the next part of the answer; return the text that can be sent now.
 
         :param last: nothing follows.
         """
@@ -35,7 +35,7 @@ class StopText:
             self.stopped = True
             shown, self._held = self._held[: min(found)], ""
             return shown
-        # What may be the beginning of a stop text is held back.
+        # Hold back text that may be the beginning of a stop text.
         kept = 0 if last else next((n for n in range(self._longest - 1, 0, -1) if self._may_go_on(n)), 0)
         border = len(self._held) - kept
         shown, self._held = self._held[:border], self._held[border:]

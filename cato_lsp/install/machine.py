@@ -1,4 +1,4 @@
-"""What this machine and this Python environment allow."""
+"""Checks whether this machine and this Python environment can run the engine."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from cato_lsp.install.errors import SetupError
 GB = 10**9
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 14)
 DISK_NEEDED = {"cpu": 4 * GB, "gpu": 15 * GB}
-"""Free space that a first installation takes, downloads included."""
+"""Disk space in bytes for a first installation, including downloads."""
 LEAST_GPU_MEMORY = 6 * GB
-"""A GPU with less is left to the display."""
+"""Minimum GPU memory in bytes. A smaller GPU is not used."""
 
 Engine = Literal["cpu", "gpu"]
 
@@ -28,7 +28,7 @@ def check_machine() -> None:
     """Check operating system, processor, C library and Python version.
 
     Raises:
-        SetupError: vLLM does not run here.
+        SetupError: vLLM does not run on this machine.
     """
     system, machine = platform.system(), platform.machine()
     if (system, machine) not in {("Linux", "x86_64"), ("Linux", "aarch64")}:
@@ -67,7 +67,7 @@ def check_disk(engine: Engine) -> None:
     """Check that the environment's disk has room.
 
     Raises:
-        SetupError: it has not.
+        SetupError: there is not enough space.
     """
     free, needed = shutil.disk_usage(sys.prefix).free, DISK_NEEDED[engine]
     if free < needed:
@@ -77,7 +77,7 @@ def check_disk(engine: Engine) -> None:
 
 
 def find_gpu() -> str | None:
-    """The name and memory of the GPU that vLLM would use, or `None` where there is none that it can use."""
+    """The name and memory of the GPU that vLLM would use; `None` if it can use none."""
     try:
         with open_gpus() as gpus:
             gpu = gpus.of_vllm()

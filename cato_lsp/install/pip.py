@@ -1,4 +1,4 @@
-"""Runs pip in this environment: its output goes to a log, one line at a time is shown."""
+"""Runs pip in this environment. Its output goes to a log; the current line is shown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Pip:
     """pip of this environment.
 
     Args:
-        show: Called with each line that tells of progress.
+        show: Called with each line that reports progress.
     """
 
     def __init__(self, show: Callable[[str], None]) -> None:
@@ -64,5 +64,5 @@ class Pip:
             errors = [line for line in lines if line.startswith("ERROR:")] or lines or ["ERROR: no output"]
             raise SetupError(
                 f"pip failed: {errors[-1].removeprefix('ERROR:').strip()}\n"
-                f"The log is {self.log}. Run the command again to go on where it stopped."
+                f"The log is {self.log}. Run the command again to continue."
             )

@@ -1,4 +1,4 @@
-"""Gets the system libraries that vLLM's CPU extension needs, without root where the distribution allows it."""
+"""Provides the system libraries that vLLM's CPU extension needs, without root if the distribution allows it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cato_lsp.engine.libraries import library_folder, load_libraries
 from cato_lsp.install.errors import SetupError
 
 LIMIT = 120.0
-"""Seconds for one command of the package manager."""
+"""Time limit for one command of the package manager, in seconds."""
 
 
 class _Manager(NamedTuple):
@@ -48,7 +48,7 @@ _MANAGERS = (
 
 
 def how_to_install(missing: Iterable[str]) -> str:
-    """The command to type for libraries that are missing on this distribution."""
+    """The command that installs the missing libraries on this distribution."""
     for manager in _MANAGERS:
         if shutil.which(manager.program):
             packages = dict.fromkeys(manager.packages[name] for name in missing)
@@ -57,10 +57,10 @@ def how_to_install(missing: Iterable[str]) -> str:
 
 
 def provide_libraries() -> list[str]:
-    """Make sure that the libraries can be loaded; return those that were fetched into `library_folder`.
+    """Make sure that the libraries can be loaded; return those that were downloaded into `library_folder`.
 
     Raises:
-        SetupError: one is missing and cannot be fetched without root; the message names the command to type.
+        SetupError: a library is missing and cannot be installed without root; the message has the command to run.
     """
     missing = load_libraries()
     if not missing:
@@ -76,11 +76,11 @@ def provide_libraries() -> list[str]:
 
 
 def _fetch_debian(name: str) -> None:
-    """Download the package of a library with apt and unpack the library; on any failure leave it missing."""
+    """Download a library's package with apt and unpack the library. On any failure it stays missing."""
     package = _MANAGERS[0].packages[name]
     with tempfile.TemporaryDirectory(prefix="cato-setup-") as folder:
         work = Path(folder)
-        # The system's package lists first; a container image often has none, and only root may write them.
+        # Try the system's package lists first. A container image often has none, and only root can write them.
         lists = work / "lists"
         (lists / "partial").mkdir(parents=True)
         own_lists = [f"-oDir::State::lists={lists}", f"-oDir::Cache={work}"]

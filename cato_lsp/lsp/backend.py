@@ -1,4 +1,4 @@
-"""What all sessions of this process share: one engine, one orchestrator."""
+"""The part of the server that all sessions share: one engine and one orchestrator."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ logger = logging.getLogger(__name__)
 
 
 class WindowStatus(Protocol):
-    """Where a session's client is told how the engine is."""
+    """Reports the engine's status to a session's client."""
 
     def warn(self, text: str) -> None:
         """Show a warning, once."""
         ...
 
     def refresh(self) -> None:
-        """Tell again what depends on the settings."""
+        """Send the status again after a change of settings."""
         ...
 
 
 class Window(Protocol):
-    """A session, as far as the backend knows it."""
+    """The part of a session that the backend uses."""
 
     @property
     def client(self) -> str:
-        """Its name."""
+        """The session's name."""
         ...
 
     @property
     def settings(self) -> Settings:
-        """Those that hold for it."""
+        """The session's current settings."""
         ...
 
     @property
     def status(self) -> WindowStatus:
-        """Where its client is told of problems."""
+        """Reports status and problems to its client."""
         ...
 
     @property
     def root(self) -> Path:
-        """The folder that relative paths in its settings start from."""
+        """The folder to which relative paths in its settings refer."""
         ...
 
 
@@ -68,17 +68,17 @@ class Backend:
         self._sessions: list[Window] = []
 
     async def run(self) -> None:
-        """Run the engine and what belongs to it, until cancelled."""
+        """Run the engine, the orchestrator and the telemetry until cancelled."""
         async with anyio.create_task_group() as group:
             group.start_soon(supervise, "The engine's host", self.host.run)
             group.start_soon(self.orchestrator.run)
             group.start_soon(supervise, "The telemetry", self.machine.run)
 
     async def use(self, session: Window) -> None:
-        """Act on a session's settings.
+        """Apply a session's settings.
 
-        Engine and log follow the first session. A later one cannot change them, and is told what differs; only where
-        nothing could be started for the first, the engine follows it.
+        Engine and log level follow the settings of the first session. A later session gets a warning that names the
+        differences. If no engine could be started for the first session, the engine follows the later one.
         """
         if session not in self._sessions:
             self._sessions.append(session)
@@ -92,7 +92,7 @@ class Backend:
             session.status.warn(f"{error} {error.remedy}")
             return
         if session not in self._sessions:
-            return  # it has left meanwhile
+            return  # the session has ended in the meantime
         launch = _launch(settings, choice)
         running, is_first = self.host.launch, session is self._sessions[0]
         if is_first or running is None:
@@ -101,20 +101,20 @@ class Backend:
             self.host.configure(launch)
         elif launch != running:
             session.status.warn(
-                f"The engine that windows share was started by another one, whose settings hold: "
-                f"{_differences(running, launch)}. To start it anew, end it with `cato-lsp stop`."
+                f"The shared engine runs with the settings of another window: {_differences(running, launch)}. "
+                "Run `cato-lsp stop` to restart it with these settings."
             )
         session.status.refresh()
 
     def leave(self, session: Window) -> None:
-        """Free all that a session owned."""
+        """Free the resources of a session."""
         self.orchestrator.close_client(session.client)
         if session in self._sessions:
             self._sessions.remove(session)
 
 
 def _launch(settings: Settings, choice: ModelChoice) -> Launch | RemoteLaunch:
-    """What a session's settings ask for: an engine here, or a server, for which the bundled model stands in."""
+    """The engine that the settings specify: a local one, or a team's server with the bundled model as fallback."""
     if settings.engine.url is None:
         return Launch(choice.path, settings.engine, choice.name)
     bundled = resolve_model("bundled")
@@ -123,7 +123,7 @@ def _launch(settings: Settings, choice: ModelChoice) -> Launch | RemoteLaunch:
 
 
 def _differences(running: Launch | RemoteSource, wanted: Launch | RemoteLaunch) -> str:
-    """What the running engine was started with that a session has otherwise, by the names of the settings."""
+    """The settings in which the running engine differs from the wanted one, as text."""
     if not isinstance(running, Launch) or not isinstance(wanted, Launch):
         urls = (None if isinstance(each, Launch) else each.url for each in (running, wanted))
         return "engine.url is {}, not {}".format(*map(_shown, urls))

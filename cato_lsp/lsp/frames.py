@@ -1,4 +1,4 @@
-"""Messages of the base protocol as bytes (LSP 3.18, "Base Protocol"), for processes that do without pygls."""
+"""Messages of the base protocol as bytes (LSP 3.18, "Base Protocol"), for processes that do not import pygls."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LENGTH = re.compile(rb"content-length\s*:\s*(\d{1,9})\s*", re.IGNORECASE)
 
 
 class Reader(Protocol):
-    """The part of ``asyncio.StreamReader`` that messages are read with."""
+    """The methods of ``asyncio.StreamReader`` that are needed to read messages."""
 
     def readline(self) -> Awaitable[bytes]:
-        """Read up to and including a line break; what is there at the end of the stream."""
+        """Read up to and including a line break; at the end of the stream, the remaining bytes."""
         ...
 
     def readexactly(self, n: int) -> Awaitable[bytes]:
@@ -27,7 +27,7 @@ class Reader(Protocol):
 
 
 async def read_frame(reader: Reader) -> bytes | None:
-    """The next message with its header, as it was sent. ``None`` at the end of the stream, also inside a message."""
+    """Read the next message with its header, unchanged. ``None`` at the end of the stream, even inside a message."""
     header, length = b"", 0
     try:
         while line := await reader.readline():
@@ -42,7 +42,7 @@ async def read_frame(reader: Reader) -> bytes | None:
 
 
 def decode(frame: bytes) -> Message:
-    """The message in a frame, or ``{}`` where there is no JSON object."""
+    """The message in a frame; ``{}`` if the frame does not contain a JSON object."""
     try:
         message = json.loads(frame.partition(b"\r\n\r\n")[2])
     except ValueError:

@@ -1,4 +1,4 @@
-"""Texts that an editor shows: short, with the cause and what to do. The rest is for the log."""
+"""Shortens messages for editors: the cause and what to do. Details go to the log."""
 
 from __future__ import annotations
 

@@ -14,49 +14,49 @@ logger = logging.getLogger(__name__)
 
 
 class Writer(Protocol):
-    """What pygls writes to."""
+    """The interface that pygls needs of a stream."""
 
     def write(self, data: bytes) -> None:
         """Write all of ``data``."""
         ...
 
     def close(self) -> None:
-        """Close when all is written."""
+        """Close the stream after all data is written."""
         ...
 
 
 class StreamWriter:
-    """Writes without waiting: a client that reads slowly holds up nobody."""
+    """Writes without waiting, so that a slow reader does not block others."""
 
     def __init__(self, stream: asyncio.StreamWriter) -> None:
         self._stream = stream
 
     def write(self, data: bytes) -> None:
-        """Put ``data`` behind what is still to be written; nothing once the client has gone."""
+        """Append ``data`` to the send buffer. Does nothing if the client has disconnected."""
         if not self._stream.is_closing():
             self._stream.write(data)
 
     def end(self) -> None:
-        """Say that nothing more comes, and go on reading."""
+        """Close the sending side; reading continues."""
         if not self._stream.is_closing() and self._stream.can_write_eof():
             self._stream.write_eof()
 
     def close(self) -> None:
-        """Close when all is written."""
+        """Close the stream after all data is written."""
         self._stream.close()
 
     async def finish(self) -> None:
-        """Wait until all is written, and close."""
+        """Close the stream and wait until all data is written."""
         self._stream.close()
         try:
             await self._stream.wait_closed()
         except ConnectionError:
-            logger.debug("The client went before its last answer")
+            logger.debug("The client disconnected before its last response")
 
 
 @asynccontextmanager
 async def open_pipes(stdin: BinaryIO, stdout: BinaryIO) -> AsyncGenerator[tuple[Reader, Writer]]:
-    """Read and write pipes, sockets, terminals or regular files; both are closed when the context is left."""
+    """Open pipes, sockets, terminals or regular files as streams. Both are closed when the context is left."""
     with stdin, stdout:
         transport, reader = await _reader(stdin)
         try:
@@ -83,7 +83,7 @@ class _PipeProtocol(asyncio.streams.FlowControlMixin):
 
 
 async def _reader(stdin: BinaryIO) -> tuple[asyncio.BaseTransport | None, Reader]:
-    """Read by readiness where stdin allows it: a message then costs no thread hop."""
+    """A reader on the event loop. Only a regular file needs a thread."""
     reader = asyncio.StreamReader()
     try:
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(

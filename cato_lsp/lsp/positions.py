@@ -36,7 +36,7 @@ class Encoding:
         return len(text.encode(self._codec)) // self._unit
 
     def characters(self, text: str, units: int) -> int:
-        """Number of characters in the first ``units`` code units of ``text``, without a character that is cut."""
+        """Number of complete characters in the first ``units`` code units of ``text``."""
         if text.isascii():
             return min(units, len(text))
         return len(text.encode(self._codec)[: units * self._unit].decode(self._codec, "ignore"))

@@ -1,4 +1,4 @@
-"""Shows results while they are generated: by ``cato/preview``, or in a file that the editor opens."""
+"""Shows results while they are generated, with ``cato/preview``, or at the end in a file that the editor opens."""
 
 from __future__ import annotations
 

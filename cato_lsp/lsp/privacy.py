@@ -13,7 +13,7 @@ _TALKATIVE = (
 
 
 class _WithoutBodies(logging.Filter):
-    """At DEBUG everything is shown. Else warnings are shown without their arguments, and nothing else is.
+    """At level DEBUG, everything is logged. Otherwise only warnings are logged, without their arguments.
 
     pygls reports what it logs as an error to the server too, which logs it without user code
     (`SessionServer.report_server_error`).
@@ -29,7 +29,7 @@ class _WithoutBodies(logging.Filter):
 
 
 def keep_bodies_out_of_the_log() -> None:
-    """Filter pygls's loggers. Only the level DEBUG shows what is said between editor and server."""
+    """Filter pygls's loggers. Only level DEBUG logs the messages between editor and server."""
     for name in _TALKATIVE:
         logger = logging.getLogger(name)
         if not any(isinstance(each, _WithoutBodies) for each in logger.filters):

@@ -1,10 +1,10 @@
 """JSON-RPC as the specification has it, where pygls differs.
 
-- Every request gets exactly one answer: also one whose parameters are wrong, or that comes after ``shutdown``.
-- ``exit`` ends the session, not the process: other sessions may live in it.
-- The session's documents (`Documents`) are kept in step, not pygls's own.
-- A handler marked `snapshot_first` starts while its message is read, so that it sees the document as it was then.
-- After ``initialized``, messages wait until the settings hold: no document is used before it is known whether it is
+- Every request gets exactly one response, even if its parameters are invalid or it comes after ``shutdown``.
+- ``exit`` ends the session, not the process, which may serve other sessions.
+- Changes are applied to the session's `Documents`, not to pygls's own.
+- A handler marked `snapshot_first` starts while its message is read, so that it sees that version of the document.
+- After ``initialized``, messages wait until the settings are loaded, because the settings say which documents are
   excluded.
 """
 
@@ -34,17 +34,17 @@ _Value = TypeVar("_Value")
 
 _SNAPSHOT_FIRST = "cato_snapshot_first"
 _PATIENCE = 1.0
-"""Seconds that requests have to be answered once what they wait for was aborted."""
+"""Seconds that requests have to be answered after their tasks were aborted."""
 
 
 def snapshot_first(handler: _Handler) -> _Handler:
-    """Mark a plain function that takes its snapshot at once and returns the coroutine that does the work."""
+    """Mark a handler that takes its snapshot when it is called, and returns a coroutine for the rest of the work."""
     setattr(handler, _SNAPSHOT_FIRST, True)
     return handler
 
 
 class Owner(Protocol):
-    """The session, as far as the protocol knows it."""
+    """The part of a session that the protocol uses."""
 
     documents: Documents
     ended: threading.Event
@@ -82,21 +82,21 @@ class SessionProtocol(LanguageServerProtocol):
     def __init__(self, server: OwnedServer, converter: Converter) -> None:
         self.session = server.session
         self._held: list[dict[str, Any]] | None = None
-        """Messages that wait for the settings; ``None``: none has to wait."""
+        """Messages that wait for the settings; ``None`` once the settings are loaded."""
         super().__init__(cast("Any", server), converter)
 
     def hold(self) -> None:
-        """Let all messages but responses wait until `release`."""
+        """Delay all messages except responses until `release`."""
         self._held = []
 
     def release(self) -> None:
-        """Act on the messages that waited, in their order. Idempotent."""
+        """Process the delayed messages in order. Idempotent."""
         held, self._held = self._held, None
         for message in held or ():
             self.receive(message)
 
     def receive(self, data: object) -> None:
-        """Act on a message as JSON has it. Whatever it is, it ends nothing, and costs at most one line in the log."""
+        """Process a parsed JSON message. An invalid one never ends the session, and writes at most one log line."""
         message = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
         if self._held is not None and "method" in message:
             self._held.append(message)
@@ -111,11 +111,11 @@ class SessionProtocol(LanguageServerProtocol):
             try:
                 self.handle_message(self.structure_message(message))
             except Exception as error:  # a message must not end the connection
-                logger.warning("A message was not understood: %s", type(error).__name__)
+                logger.warning("A message could not be processed: %s", type(error).__name__)
                 self._give_up(message, error)
 
     def _give_up(self, message: dict[str, Any], error: Exception) -> None:
-        """Answer a request that could not be handled; end our own request whose answer could not be read."""
+        """Handle an unreadable message: respond to the client's request, or fail the server's own request."""
         number = message.get("id")
         if number is not None and "method" in message:
             self._send_response(number, error=types.ResponseError(types.ErrorCodes.InternalError, ""))
@@ -123,7 +123,7 @@ class SessionProtocol(LanguageServerProtocol):
             future.set_exception(JsonRpcInvalidParams(f"The client's answer is not valid: {type(error).__name__}."))
 
     def structure_message(self, data: dict[str, Any]) -> Any:
-        """Give a message its types; one that cannot have them is answered here and becomes ``None``."""
+        """Convert a message to its type. An invalid one is answered here, and the result is ``None``."""
         if "method" in data and "params" not in data and self.get_message_type(data["method"]) is None:
             data = {**data, "params": None}  # JSON-RPC 2.0 lets a request go without
         try:
@@ -136,7 +136,7 @@ class SessionProtocol(LanguageServerProtocol):
             return None
 
     def handle_message(self, message: Any) -> None:
-        """Hand a message to its handler."""
+        """Call the handler of a message."""
         if message is None:
             return
         request = hasattr(message, "id") and hasattr(message, "method")
@@ -150,7 +150,7 @@ class SessionProtocol(LanguageServerProtocol):
         return self._converter.structure(value, kind)
 
     def refuse_message(self, why: str, number: int | str | None = None) -> None:
-        """Answer what could not be read as a message (JSON-RPC 2.0, "Response object")."""
+        """Send the error response to an invalid message (JSON-RPC 2.0, "Response object")."""
         logger.warning("Refused a message: %s", why)
         error = types.ResponseError(code=types.ErrorCodes.ParseError, message=why)
         self._send_response(number, error=error)
@@ -164,7 +164,7 @@ class SessionProtocol(LanguageServerProtocol):
         super()._send_response(msg_id, result, error)
 
     async def answered(self) -> None:
-        """Wait until all open requests of the client have been answered, those aside that wait for the client."""
+        """Wait until all open requests are answered, except those that wait for a response of the client."""
         ours = [task for task in self._request_futures.values() if isinstance(task, asyncio.Task)]
         if ours:
             await asyncio.wait(ours, timeout=_PATIENCE)
@@ -235,7 +235,7 @@ class SessionProtocol(LanguageServerProtocol):
         except Exception:
             # No completion at all is better than one for a text that the editor does not have.
             self._did_close(types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(document.uri)))
-            self.session.warn("An edit could not be followed. Close the file and open it again for completions in it.")
+            self.session.warn("An edit could not be applied. Close and reopen the file to get completions in it again.")
             raise
         self.session.typed()
 
@@ -247,5 +247,5 @@ class SessionProtocol(LanguageServerProtocol):
 def _named(error: JsonRpcException, method: str) -> types.ResponseError:
     response = error.to_response_error()
     if isinstance(error, JsonRpcInvalidParams):
-        response.message = f"The parameters of {method} are not what the specification says."
+        response.message = f"The parameters of {method} are invalid."
     return response

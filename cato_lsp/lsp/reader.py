@@ -1,7 +1,7 @@
 """Reads the messages of one connection (LSP 3.18, "Base Protocol").
 
-pygls has such a loop too, but it takes objects inside of a message for messages of their own, and writes a traceback
-for each message that it cannot read.
+pygls's own loop treats objects inside a message as separate messages, and logs a traceback for each message that it
+cannot read.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ LONGEST_MESSAGE = 1 << 28
 
 
 async def read_messages(reader: AsyncReader, protocol: SessionProtocol) -> None:
-    """Hand over message by message until the session ends or the stream does.
+    """Pass each message to the protocol until the session or the stream ends.
 
     Raises:
         asyncio.IncompleteReadError, ConnectionError: the stream broke.
-        ValueError: a header cannot be right, so that nobody knows where the next message begins.
+        ValueError: a header is invalid, so the start of the next message is unknown.
     """
     while not protocol.session.ended.is_set():
         length = await _content_length(reader)
@@ -37,12 +37,12 @@ async def read_messages(reader: AsyncReader, protocol: SessionProtocol) -> None:
             protocol.refuse_message(f"The message could not be read: {type(error).__name__}.")
         else:
             protocol.receive(message)
-        # A client that sends many messages at once must not keep the event loop from everybody else.
+        # A client that sends many messages at once must not block the event loop for others.
         await asyncio.sleep(0)
 
 
 async def _content_length(reader: AsyncReader) -> int | None:
-    """Read a header; ``None`` at the end of the stream. Fields that are not understood are skipped."""
+    """Read a header and return the length of the content; ``None`` at the end of the stream. Skips unknown fields."""
     length: int | None = None
     while line := await reader.readline():
         name, _, value = line.partition(b":")

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LAST_WORDS = 0.2
-"""Seconds that a client has to read what is still to be written when its session ends."""
+"""Seconds that a client has to read the remaining data when its session ends."""
 
 
 def run_stdio(overrides: Layer | None = None) -> int:
-    """Serve one editor over stdin and stdout until it leaves; return the exit code.
+    """Serve one editor over stdin and stdout until it disconnects; return the exit code.
 
-    The code is 0 after ``shutdown`` and ``exit``, 1 when the client went without them.
+    The code is 0 after ``shutdown`` and ``exit``, else 1.
     """
     stdin, stdout = _claim_stdio()
 
@@ -52,7 +52,7 @@ def run_stdio(overrides: Layer | None = None) -> int:
 
 
 def run_tcp(host: str, port: int, overrides: Layer | None = None) -> None:
-    """Serve any number of editors on a socket, until interrupted. For debugging: there is no authentication."""
+    """Serve editors on a TCP socket until interrupted. For debugging: there is no authentication."""
 
     async def serve() -> None:
         backend = Backend()
@@ -68,7 +68,7 @@ def run_tcp(host: str, port: int, overrides: Layer | None = None) -> None:
 
 
 async def listen(backend: Backend, host: str, port: int, overrides: Layer | None = None) -> asyncio.Server:
-    """Accept connections, a session for each."""
+    """Accept connections and start a session for each."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await serve_connection(Session(backend, overrides), reader, StreamWriter(writer))
@@ -85,7 +85,7 @@ async def serve_connection(session: Session, reader: Reader, writer: Writer) -> 
 
 
 async def finish(writer: Writer) -> None:
-    """Close a client's stream, and give it a moment to read what is still to be written."""
+    """Close a client's stream, and give it `LAST_WORDS` seconds to read the remaining data."""
     if isinstance(writer, StreamWriter):
         with anyio.move_on_after(LAST_WORDS, shield=True):
             await writer.finish()
@@ -118,7 +118,7 @@ async def serve_session(session: Session, reader: Reader, writer: Writer) -> Non
 
 
 def _claim_stdio() -> tuple[BinaryIO, BinaryIO]:
-    """Keep stdin and stdout for the protocol; whatever else prints goes to stderr."""
+    """Reserve stdin and stdout for the protocol; all other output goes to stderr."""
     sys.stdout.flush()
     stdin, stdout = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)

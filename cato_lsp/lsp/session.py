@@ -1,4 +1,4 @@
-"""One editor connection: its documents, its settings, and all it owns in the backend."""
+"""One editor connection: its documents, settings and tasks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 _numbers = itertools.count(1)
 _SHOWN_PROBLEMS = 3
-"""Problems of the settings that are shown one by one."""
+"""Number of problems in the settings that are shown as separate messages."""
 
 
 class SessionServer(LanguageServer):
@@ -52,9 +52,9 @@ class SessionServer(LanguageServer):
         )
 
     def report_server_error(self, error: Exception, source: Any) -> None:
-        """Log; pygls would show every slip of a client as a message box.
+        """Log the error. (pygls would show a message box for each error of the client.)
 
-        What a client did wrong, or was refused, takes one line; an error of ours its traceback.
+        An error of the client, or a refused request, takes one line; an error in this program has its traceback.
         """
         cause = sys.exception() or error
         name = getattr(source, "__name__", source)
@@ -69,7 +69,7 @@ class SessionServer(LanguageServer):
 
 
 class Session:
-    """Everything that one editor window has here. Nothing is shared with another session but the backend."""
+    """The state of one editor window. Sessions share nothing but the backend."""
 
     def __init__(self, backend: Backend, overrides: Layer | None = None) -> None:
         self.client = f"session-{next(_numbers)}"
@@ -84,9 +84,9 @@ class Session:
         self.initialized = anyio.Event()
         self._process: ClientProcess | None = None
         self.cancellable: dict[str, anyio.CancelScope] = {}
-        """Work by the token of its progress."""
+        """Running tasks by the token of their progress."""
         self.group: anyio.abc.TaskGroup | None = None
-        """What the session started runs in it; it lives as long as the connection."""
+        """Runs the session's tasks; it exists as long as the connection."""
         self._scratch: Path | None = None
         self._roots: list[Path] = []
         self._options: object = None
@@ -111,7 +111,7 @@ class Session:
         return cast("SessionProtocol", self.server.protocol)
 
     def initialize(self, params: types.InitializeParams) -> None:
-        """Take in what the client says of itself; the answer must not wait for anything."""
+        """Store the client's parameters. Must not wait, since the response follows."""
         self._process = ClientProcess(params.process_id)
         self.initialized.set()
         self.documents = Documents(Encoding(self.server.workspace.position_encoding))
@@ -120,14 +120,14 @@ class Session:
         self._roots = [Path(path) for uri in uris if uri and (path := to_fs_path(uri))]
 
     async def abandoned(self) -> None:
-        """Wait for the death of the client's process."""
+        """Wait for the end of the client's process."""
         await self.initialized.wait()
         assert self._process is not None
         await self._process.ended()
         logger.info("The client's process has ended")
 
     async def change_roots(self, event: types.WorkspaceFoldersChangeEvent) -> None:
-        """Follow the workspace's folders; their ``cato.toml`` come and go with them."""
+        """Apply changes of the workspace's folders, and read the settings again."""
         removed = {to_fs_path(folder.uri) for folder in event.removed}
         kept = [root for root in self._roots if str(root) not in removed]
         added = [Path(path) for folder in event.added if (path := to_fs_path(folder.uri))]
@@ -135,9 +135,11 @@ class Session:
         await self.apply_settings()
 
     async def apply_settings(self, pulled: object = None) -> None:
-        """Read all layers again and act on them; ``pulled`` is what the client's configuration says now.
+        """Read all layers of settings again and apply them.
 
-        Calls that overlap take effect one after the other, the last one with what is known by then.
+        Overlapping calls take effect one after the other, each with the latest values.
+
+        :param pulled: the client's current configuration; ``None``: unchanged.
         """
         if pulled is not None:
             self._pulled = pulled
@@ -161,7 +163,7 @@ class Session:
     def _show_problems(self, problems: list[SettingProblem]) -> None:
         texts = [str(problem) for problem in problems[:_SHOWN_PROBLEMS]]
         if len(problems) > _SHOWN_PROBLEMS:
-            texts.append(f"{len(problems)} problems in all; `cato-lsp settings` lists them.")
+            texts.append(f"{len(problems)} problems in total; `cato-lsp settings` lists them.")
         self.status.warn_of([f"cato settings: {text}" for text in texts])
 
     def warn(self, text: str) -> None:
@@ -169,21 +171,21 @@ class Session:
         self.status.warn(f"Cato: {text}")
 
     def settings_changed(self, only_user: bool = False) -> bool:
-        """Whether a ``cato.toml`` is not as it was read; ``only_user``: not those of the workspace."""
+        """Whether a ``cato.toml`` has changed since it was read; ``only_user``: check only the user's own."""
         return self._files.changed(settings_files([] if only_user else self._roots))
 
     @property
     def exclusion(self) -> Exclusion:
-        """Which documents are not shown to the model."""
+        """The rules that exclude documents from the model."""
         return Exclusion(self.settings.disabled_languages, self.settings.disabled_globs)
 
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run ``work`` beside the reading of messages. It ends with the session; its errors end nothing else."""
+        """Run ``work`` concurrently. It is cancelled when the session ends; its errors are logged."""
 
         async def guarded() -> None:
             try:
                 await work()
-            except Exception as error:  # whatever goes wrong in it, the session lives on
+            except Exception as error:  # an error in a task must not end the session
                 logger.error("A task of the session failed\n%s", traceback_of(error))
 
         if self.group is not None:
@@ -204,18 +206,18 @@ class Session:
         self.backend.orchestrator.typing(self.client)
 
     def closed(self, uri: str) -> None:
-        """A document was closed: nobody waits for its completion."""
+        """A document was closed: its completion is no longer needed."""
         self.backend.orchestrator.close_document(self.client, uri)
 
     async def stop(self, why: str | None) -> None:
-        """End the session from this side: what runs is aborted, open requests are answered, and the editor told why."""
+        """End the session from the server's side: abort tasks, answer open requests, and show ``why`` in the editor."""
         if why is not None and self.initialized.is_set():
             self.status.stopped(why)
         self.end(exit_code=0)
         await self.protocol.answered()
 
     def end(self, exit_code: int) -> None:
-        """Free all that this session owns. Idempotent."""
+        """Free the session's resources. Idempotent."""
         if not self.ended.is_set():
             self.ended.set()
             self.exit_code = exit_code

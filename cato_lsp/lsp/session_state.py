@@ -1,4 +1,4 @@
-"""What a window's process remembers of its session, so that another server can continue it.
+"""The state of a session in the window's process, with which another server can continue the session.
 
 The state is built from the messages that pass by. Documents are kept as the notifications that made them: the text of
 ``didOpen`` and the changes since. The server is asked for the text when the changes become long. All of this is in
@@ -19,7 +19,7 @@ DOCUMENT_TEXT: Final = "cato/documentText"
 _RESUMED: Final = "cato-window-initialize"
 _TEXT_ID: Final = "cato-window-text:"
 _LONGEST_CHANGES: Final = 1 << 20
-"""Bytes of changes to a document after which the server is asked for its text."""
+"""When the changes to a document exceed this many bytes, its text is requested from the server."""
 _CONTENT_MODIFIED: Final = -32801
 _REQUEST_FAILED: Final = -32803
 
@@ -31,7 +31,7 @@ class _Document:
     changed: int = 0
     """Bytes of the changes."""
     asked_at: int | None = None
-    """How many frames there were when the server was asked for the text."""
+    """Number of frames when the text was requested from the server; ``None``: no request is open."""
 
 
 @dataclass(slots=True)
@@ -48,23 +48,23 @@ class SessionState:
     _folders: list[bytes] = field(default_factory=list[bytes])
     _documents: dict[str, _Document] = field(default_factory=dict[str, _Document])
     _open: dict[Any, str] = field(default_factory=dict[Any, str])
-    """Requests of the editor without an answer, by id: their methods."""
+    """The methods of the editor's unanswered requests, by id."""
     _asked: set[Any] = field(default_factory=set[Any])
     """Ids of the server's requests that the editor has not answered."""
     _progress: dict[Any, None] = field(default_factory=dict[Any, None])
     """Tokens of progress that has begun and not ended."""
     _registered: set[str] = field(default_factory=set[str])
     _served: bool = False
-    """Whether there is a server."""
+    """Whether a server is connected."""
     _waiting: list[bytes] = field(default_factory=list[bytes])
-    """Messages that have come while there was none, as far as nothing else remembers them."""
+    """Messages that arrived without a server and are not part of the other state."""
     _shown: set[str] = field(default_factory=set[str])
     """Texts of ``window/showMessage``."""
     _repeated: set[str] = field(default_factory=set[str])
-    """Those of earlier servers, which this one has not sent yet: the user need not read them a second time."""
+    """Messages of earlier servers. If the current server sends one for the first time, it is not shown again."""
 
     def from_editor(self, frame: bytes) -> list[bytes]:
-        """Take in a message of the editor. Returns what the server gets: the message and perhaps a request of ours."""
+        """Process a message of the editor. Returns the messages for the server: this one, and perhaps a request."""
         message = decode(frame)
         method, params = message.get("method"), message.get("params")
         if method is None:
@@ -90,7 +90,7 @@ class SessionState:
         return [frame]
 
     def from_server(self, message: Message) -> tuple[bool, list[bytes]]:
-        """Take in a message of the server. Returns whether the editor gets it, and what is answered to the server."""
+        """Process a message of the server. Returns whether to forward it to the editor, and responses to the server."""
         method, params = message.get("method"), message.get("params")
         if method is None:
             return self._settled(message), []
@@ -111,9 +111,9 @@ class SessionState:
         return True, []
 
     def settle(self) -> Iterator[bytes]:
-        """What the editor is told when its server is gone: answers to all open requests, and the end of all progress.
+        """Messages for the editor when its server has gone: they answer all open requests and end all progress.
 
-        An open ``initialize`` stays open: the next server answers it, as it does what comes from now on.
+        An open ``initialize`` stays open: the next server answers it.
         """
         self._served = False
         for key, method in list(self._open.items()):
@@ -126,17 +126,17 @@ class SessionState:
         self._repeated = set(self._shown)
 
     def _refuse(self, key: Any) -> bytes:
-        """An answer to an open request whose server is gone."""
+        """The error response to an open request whose server has gone."""
         method = self._open.pop(key)
         if method == "shutdown":
             return encode({"id": key, "result": None})
-        # Editors pass over ContentModified in silence; what a person asked for is worth a message.
+        # Editors ignore ContentModified silently; for an explicit request, the user should see a message.
         asked_for = method in ("workspace/executeCommand", "codeAction/resolve")
         code = _REQUEST_FAILED if asked_for else _CONTENT_MODIFIED
         return encode({"id": key, "error": {"code": code, "message": "The server was restarted. Try again."}})
 
     def replay(self) -> Iterator[bytes]:
-        """What brings a new server to the session's state, in order."""
+        """The messages that restore the session on a new server, in order."""
         self._served = True
         if self.initialize is not None:
             is_open = "initialize" in self._open.values()
@@ -153,7 +153,7 @@ class SessionState:
         self._waiting.clear()
 
     def _answered(self, frame: bytes, message: Message) -> list[bytes]:
-        """The editor's answer to a request; one of a server that is gone is dropped."""
+        """Process the editor's response. A response to a request of an earlier server is dropped."""
         if "id" not in message:
             return [frame]
         key = _key(message["id"])
@@ -163,7 +163,7 @@ class SessionState:
         return [frame]
 
     def _document_changed(self, method: str, uri: str | None, frame: bytes) -> list[bytes]:
-        """Keep a document's notification; perhaps ask the server for the text."""
+        """Store a document's notification; request the document's text if the changes are long."""
         if uri is None:
             return []
         if method == "textDocument/didClose":
@@ -179,7 +179,7 @@ class SessionState:
         return []
 
     def _settled(self, message: Message) -> bool:
-        """Whether the editor gets this answer: it does, unless the request was ours."""
+        """Process a response of the server. Returns whether to forward it; responses to our own requests are not."""
         key = message.get("id")
         if isinstance(key, str) and key.startswith(_TEXT_ID):
             self._shorten(key.removeprefix(_TEXT_ID), message.get("result"))
@@ -190,7 +190,7 @@ class SessionState:
         return True
 
     def _shorten(self, uri: str, item: object) -> None:
-        """Keep a document's text in place of the changes that led to it."""
+        """Replace a document's stored changes by its text."""
         document = self._documents.get(uri)
         if document is None or document.asked_at is None or not isinstance(item, dict):
             return  # closed or opened again since
@@ -199,7 +199,7 @@ class SessionState:
         self._documents[uri] = _Document([opened, *rest], sum(map(len, rest)))
 
     def _is_registered(self, params: Any) -> bool:
-        """Whether the editor knows all these registrations from an earlier server; it knows them from now on."""
+        """Whether the editor has all these registrations from an earlier server. Marks them as registered."""
         ids = _ids(params, "registrations")
         known = ids <= self._registered
         self._registered |= ids
@@ -214,7 +214,7 @@ class SessionState:
 
 
 def _text(value: Any, *names: str) -> str | None:
-    """A text within nested objects, if it is there."""
+    """A string in nested objects, or ``None``."""
     for name in names:
         value = cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
     return value if isinstance(value, str) else None
@@ -226,5 +226,5 @@ def _ids(params: Any, name: str) -> set[str]:
 
 
 def _key(value: Any) -> Any:
-    """An id as a key: whatever a client sends must not end the session."""
+    """A hashable key for an id, whatever the client sends as id."""
     return value if isinstance(value, (str, int, float, type(None))) else str(value)

@@ -1,4 +1,4 @@
-"""The ``cato.toml`` files of a session. Of a file that is saved with mistakes, the last good version holds."""
+"""The ``cato.toml`` files of a session. If a file is saved with errors, its last valid version stays in effect."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from cato_lsp.config import Layer, SettingProblem, load_settings, read_settings_
 class _Good(NamedTuple):
     layer: Layer
     known: frozenset[SettingProblem]
-    """What was wrong with it when it was read first: such a file is the best there is."""
+    """Problems at the first reading. They do not make later versions invalid, since no better version is known."""
 
 
 class SettingsFiles:
-    """Reads settings files again and again. Each problem is one line."""
+    """Reads settings files repeatedly. Each problem is one line."""
 
     def __init__(self) -> None:
         self._good: dict[Path, _Good] = {}
         self._seen: dict[Path, tuple[int, int, int] | None] = {}
 
     def changed(self, paths: Sequence[Path]) -> bool:
-        """Whether one of ``paths`` is not as it was when it was read."""
+        """Whether one of ``paths`` has changed since it was read."""
         return any(_fingerprint(path) != self._seen.get(path) for path in paths)
 
     def read(self, paths: Sequence[Path]) -> tuple[list[Layer], list[SettingProblem]]:
-        """The layers of those of ``paths`` that exist, and the files that could not be used as they are."""
+        """The layers of the existing files, and the problems found in them."""
         layers: list[Layer] = []
         problems: list[SettingProblem] = []
         for path in paths:
@@ -38,7 +38,7 @@ class SettingsFiles:
             if good is not None and faults - good.known:
                 first, *more = sorted(faults - good.known, key=str)
                 others = f" (and {len(more)} more)" if more else ""
-                message = f"{first.message}{others}; the last good version of this file still holds"
+                message = f"{first.message}{others}; the last valid version of this file stays in effect"
                 problems.append(SettingProblem(str(path), first.key, message))
                 layers.append(good.layer)
                 continue
@@ -52,7 +52,7 @@ class SettingsFiles:
 
 
 def _fingerprint(path: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is saved; ``None`` where there is none."""
+    """A value that changes when the file is saved; ``None`` if there is no file."""
     try:
         status = path.stat()
     except OSError:

@@ -1,9 +1,9 @@
 """A window's side of the shared server: a relay between the editor's pipes and the server's socket.
 
-All windows of a user are served by one process with one engine: the model is in memory once, a second window need not
-wait for it, and the scheduler weighs the windows against each other. The relay keeps the state of the session
-(`SessionState`). When the server crashes, or gives way to a newer version, it connects to another server and
-continues the session there; the editor notices nothing but a message.
+One process with one engine serves all windows of a user: the model is in memory once, a second window does not wait
+for it, and one scheduler serves all windows. The relay keeps the state of the session (`SessionState`). When the server
+crashes, or is replaced by a newer version, the relay connects to another server and continues the session there.
+The user only sees a message.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -24,6 +25,7 @@ import anyio.to_thread
 
 from cato_lsp import __version__
 from cato_lsp.lsp.frames import Message, Reader, decode, encode, read_frame
+from cato_lsp.lsp.log_copy import LogCopy
 from cato_lsp.lsp.pipes import StreamWriter, open_pipes
 from cato_lsp.lsp.session_state import SessionState
 from cato_lsp.lsp.shared_socket import connect, shared_log
@@ -33,22 +35,22 @@ logger = logging.getLogger(__name__)
 HELLO: Final = "cato/hello"
 """Notification ``{version, pid}``: the server's first message to a window's process."""
 GOODBYE: Final = "cato/goodbye"
-"""Notification ``{exitCode}``: the server's last message; with a null, another server continues the session."""
+"""Notification ``{exitCode}``: the server's last message; if null, the session continues on another server."""
 
 _MOST_CRASHES = 5
-"""Crashes within `_CRASH_PERIOD` after which a window gives up."""
+"""Number of crashes within `_CRASH_PERIOD` after which a window gives up."""
 _CRASH_PERIOD = 180.0
 """Seconds."""
 _BACK_OFF = 1.0
-"""Seconds between the second crash in that period and the next server; doubled with every other."""
+"""Seconds between the second crash in that period and the next server; doubled with each further crash."""
 _CLOSING = 0.1
-"""Seconds that a killed process has to close its sockets."""
+"""Seconds that a killed process needs at most to close its sockets."""
 _LAST_WORDS = 2.0
-"""Seconds that the editor has to read what is still to be written."""
+"""Seconds that the editor has to read the remaining data."""
 
 
 def serve_window(path: Path, connection: socket.socket, overrides: dict[str, Any]) -> int:
-    """Serve the editor on stdin and stdout by the shared server until it leaves; return the exit code.
+    """Connect the editor on stdin and stdout with the shared server until the editor leaves; return the exit code.
 
     :param path: the server's socket.
     :param connection: to the server.
@@ -56,14 +58,34 @@ def serve_window(path: Path, connection: socket.socket, overrides: dict[str, Any
     """
     relay = Relay(lambda: connect(path), {"version": __version__, **overrides})
     stdin, stdout = os.fdopen(0, "rb", closefd=False), os.fdopen(1, "wb", buffering=0, closefd=False)
-    return anyio.run(relay.run, connection, stdin, stdout)
+
+    async def serve() -> int:
+        code = 1
+        log = LogCopy(shared_log(), _log_descriptor())
+        async with anyio.create_task_group() as group:
+            group.start_soon(log.run)
+            code = await relay.run(connection, stdin, stdout)
+            group.cancel_scope.cancel()
+        with anyio.move_on_after(_LAST_WORDS), suppress(OSError):
+            await anyio.to_thread.run_sync(log.copy, abandon_on_cancel=True)
+        return code
+
+    return anyio.run(serve)
+
+
+def _log_descriptor() -> int:
+    """The file descriptor of this process's log: stderr, or the file of ``--log-file``."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler) and (stream := handler.stream) is not None:
+            return stream.fileno()
+    return 2
 
 
 class Relay:
     """Serves one editor through a shared server, and outlives the server.
 
-    :param connect: connects to the shared server, starting one where there is none.
-    :param greeting: what the server is told of this window.
+    :param connect: connects to the shared server, and starts one if none runs.
+    :param greeting: the first message to the server, with the window's version and settings.
     """
 
     def __init__(self, connect: Callable[[], socket.socket], greeting: dict[str, Any]) -> None:
@@ -76,11 +98,11 @@ class Relay:
         self._server_version = __version__
         self._crashes: list[float] = []
         self._greeted = False
-        """Whether a server has said hello since the editor was last told of a crash."""
+        """Whether a server has sent `HELLO` since the last message about a crash."""
         self._said_hello = False
-        """Whether the server of this connection has."""
+        """Whether the server of this connection has sent `HELLO`."""
         self._just_crashed = False
-        """Whether the connection before this one ended in a crash of a server that had said hello."""
+        """Whether the previous connection ended in a crash of a server that had sent `HELLO`."""
 
     async def run(self, connection: socket.socket, stdin: BinaryIO, stdout: BinaryIO) -> int:
         """Relay until the session ends; return the exit code."""
@@ -96,7 +118,7 @@ class Relay:
         return 1 if self._exit_code is None else self._exit_code
 
     async def _serve(self, connection: socket.socket) -> None:
-        """Be served by one server after the other until the session ends."""
+        """Relay to one server after the other until the session ends."""
         while True:
             await self._serve_by(connection)
             if self._exit_code is not None:
@@ -138,7 +160,7 @@ class Relay:
             server.close()
 
     def _heard(self, message: Message) -> bool:
-        """Act on what a server tells this process; whether the message was meant for it."""
+        """Process a message for this process. Returns whether it was one; others are for the editor."""
         match message.get("method"):
             case "cato/hello":
                 self._greeted = self._said_hello = True
@@ -155,7 +177,7 @@ class Relay:
         return True
 
     async def _read_editor(self, reader: Reader) -> None:
-        """Pass on what the editor sends, and keep the state of the session."""
+        """Forward the editor's messages, and update the state of the session."""
         while (frame := await read_frame(reader)) is not None:
             was_initialized = self._state.initialized
             frames = self._state.from_editor(frame)
@@ -171,10 +193,10 @@ class Relay:
             self._server.end()
 
     async def _recover(self) -> bool:
-        """Tell the editor of a crash and wait before the next server, longer each time; whether to try again.
+        """Report a crash to the editor, and wait, longer each time. Returns whether to connect again.
 
-        A killed process closes one socket after the other: for a moment it may still accept connections, which end
-        without a hello. Such a connection is part of the same crash.
+        A killed process closes one socket after the other. It may accept a connection that then ends without
+        `HELLO`. This connection counts as part of the same crash.
         """
         is_same_crash = self._just_crashed and not self._said_hello
         self._just_crashed = self._said_hello
@@ -197,7 +219,7 @@ class Relay:
         return True
 
     def _tell_version(self) -> None:
-        """Tell the editor, once it can be told, that its server is of an older version."""
+        """Report to an initialized editor that the server has an older version."""
         if release(self._server_version) < release(__version__):
             self._show(
                 3,

@@ -30,15 +30,15 @@ from cato_lsp.supervise import supervise, traceback_of
 logger = logging.getLogger(__name__)
 
 LINGER = 60.0
-"""Seconds that the server stays, model loaded, after the last window has gone: long enough to reload a window."""
+"""Seconds that the server keeps running after the last window has closed: long enough to reload a window."""
 _TURN = 0.01
-"""Seconds between two looks whether the socket can be taken away, when the server was told to stop."""
+"""Seconds between two attempts to remove the socket when the server is to stop."""
 _LAST_WORDS = 5.0
-"""Seconds that windows have to end when the server was told to stop."""
+"""Seconds that windows have to end their sessions when the server stops."""
 
 
 def run_shared(listener: int) -> None:
-    """Serve the windows that connect to the listening socket of this descriptor, until none is left."""
+    """Serve the windows that connect to the listening socket of this descriptor, until no window is left."""
 
     async def serve() -> None:
         backend = Backend()
@@ -67,13 +67,13 @@ class Windows:
         self._changed = anyio.Event()
         self._version = version
         self._sessions: dict[Session, tuple[int, ...]] = {}
-        """Each with the version of its window."""
+        """The sessions, each with the version of its window."""
         self._told_to_stop = False
         self._gave_way = False
         self._ending = anyio.Event()
 
     async def serve(self) -> None:
-        """Serve until there has been no window for a while, or somebody says stop; the socket is gone then."""
+        """Serve until no window was open for `LINGER` seconds, or `STOP` was received. Removes the socket."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._accept, group)
             while not await self._over():
@@ -102,15 +102,15 @@ class Windows:
 
     @property
     def _only_newer_windows(self) -> bool:
-        """Whether the last window of this version or an older one has left, and newer ones wait for their server."""
+        """Whether all open windows have a newer version than this server."""
         own = release(self._version)
         known = len(self._sessions) == self._open > 0
         return known and all(own < version for version in self._sessions.values())
 
     async def _over(self) -> bool:
-        """Wait for a change or for long enough without a window; whether the server may end.
+        """Wait for a change, or for the time limit without a window. Returns whether the server ends.
 
-        Who has connected by then is a window like the others, and who comes later finds no server.
+        A window that has connected before the socket is removed is served. A later one finds no server and starts one.
         """
         leaves = self._told_to_stop or self._only_newer_windows
         with anyio.move_on_after(_TURN if leaves else None if self._open else self._linger):
@@ -140,13 +140,13 @@ class Windows:
                     await self._serve_editor(greeting, reader, writer)
             finally:
                 await finish(writer)
-        except Exception as error:  # whatever happens to one window, the others live on
+        except Exception as error:  # an error in one window must not affect the others
             logger.warning("A window was lost\n%s", traceback_of(error))
         finally:
             self._count(-1)
 
     def _stop(self, writer: StreamWriter) -> None:
-        logger.info("Told to stop, with %d windows open", len(self._sessions))
+        logger.info("Stopping on request, with %d windows open", len(self._sessions))
         writer.write(json.dumps({"pid": os.getpid(), "windows": len(self._sessions)}).encode())
         self._told_to_stop = True
 

@@ -1,7 +1,7 @@
-"""The Unix socket of the server that a user's windows share: where it is, who starts the server, how it is stopped.
+"""The Unix socket of the server that a user's windows share: its path, and how the server is started and stopped.
 
-The first window binds the socket and passes it to the server that it starts, as systemd does. Every window can
-then connect at once, and none has to ask whether the server is up yet.
+The first window binds the socket and passes it to the server that it starts, as systemd does. So a window can connect
+at once, even while the server is starting.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ logger = logging.getLogger(__name__)
 STOP = {"stop": True}
 """The greeting of `stop_servers`, in place of a window's `Greeting`."""
 _PATIENCE = 30.0
-"""Seconds that a server has to end."""
+"""Seconds to wait for a server to end."""
 
 
 class StoppedServer(NamedTuple):
-    """A shared server that was told to stop, and has."""
+    """A shared server that was stopped."""
 
     pid: int
     windows: int
-    """How many were open."""
+    """Number of windows that were open."""
 
 
 class NotStoppedError(RuntimeError):
@@ -43,7 +43,7 @@ class NotStoppedError(RuntimeError):
 
 
 def shared_socket(model: str | None) -> Path:
-    """Where the server listens. ``model`` is that of the command line: each has its server.
+    """The path of the server's socket. Each model given on the command line has its own server.
 
     Each installation (virtual environment) has its own servers, so that a window runs the code and the engine of the
     installation that its editor starts. An upgrade in place keeps the socket: old and new windows share a server.
@@ -54,14 +54,14 @@ def shared_socket(model: str | None) -> Path:
 
 
 def shared_log() -> Path:
-    """The log of the shared server; that of the server before it is ``server.1.log``."""
+    """The log of the shared server. The log of the previous server is ``server.1.log``."""
     return platformdirs.user_log_path("cato-lsp", appauthor=False) / "server.log"
 
 
 def connect(path: Path) -> socket.socket:
-    """Connect to the server at ``path``; start it if there is none.
+    """Connect to the server at ``path``; start it if none runs.
 
-    Raises ``OSError`` where there can be no such server.
+    Raises ``OSError`` if there cannot be such a server, for example without a private folder for the socket.
     """
     make_private(path.parent)
     connection = socket.socket(socket.AF_UNIX)
@@ -80,9 +80,9 @@ def connect(path: Path) -> socket.socket:
 
 @contextmanager
 def locked(path: Path, *, wait: bool = True) -> Generator[None]:
-    """Hold the lock of the socket at ``path``: windows do while they connect, and the server when it ends.
+    """Hold the lock of the socket at ``path``. Windows hold it while they connect, and the server when it ends.
 
-    Raises ``BlockingIOError`` if another process has it and ``wait`` is off.
+    Raises ``BlockingIOError`` if another process holds it and ``wait`` is false.
     """
     with path.with_suffix(".lock").open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -90,10 +90,10 @@ def locked(path: Path, *, wait: bool = True) -> Generator[None]:
 
 
 def stop_servers() -> list[StoppedServer]:
-    """End all shared servers of this user, whatever model they serve, and wait for their ends.
+    """Stop all shared servers of this user, whatever model they serve, and wait until they have ended.
 
-    Open windows are told, their requests answered, and their processes leave with code 0.
-    Raises `NotStoppedError` for a server that does not end.
+    Open windows get a message, their requests are answered, and their processes end with code 0.
+    Raises `NotStoppedError` if a server does not end.
     """
     folder = socket_folder() / "shared"
     if not folder.exists():
@@ -111,7 +111,7 @@ def _stop(path: Path) -> StoppedServer | None:
         try:
             connection.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError):
-            return None  # left behind by a server that has died
+            return None  # the socket of a server that has crashed
         try:
             connection.sendall(json.dumps(STOP).encode() + b"\n")
             server = StoppedServer(**json.loads(connection.recv(4096)))
@@ -133,7 +133,8 @@ def _start_server(path: Path) -> None:
         listener.bind(str(path))
         path.chmod(0o600)
         listener.listen()
-        # The shell ends at once: an editor that ends this window's processes leaves the server alone.
+        # The shell ends at once, so the server is not a descendant of the window's process: an editor that kills the
+        # window's processes does not kill the server.
         server = [sys.executable, "-P", "-m", "cato_lsp", "--listener", str(listener.fileno())]
         subprocess.run(
             ["/bin/sh", "-c", '"$@" &', "sh", *server],

@@ -1,4 +1,4 @@
-"""Where the servers of a user have their Unix sockets: in a folder that nobody else can reach."""
+"""The private folder for the Unix sockets of a user's servers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ def socket_folder() -> Path:
     """The folder; in the temporary folder where the system has no runtime folder for this user.
 
     Raises:
-        OSError: no folder is private to this user, for example because another user made it first.
+        OSError: the folder cannot be made private, for example because another user created it.
     """
     with warnings.catch_warnings(category=platformdirs.RuntimeDirWarning, action="ignore"):
         return platformdirs.user_runtime_path("cato-lsp", appauthor=False)
 
 
 def make_private(folder: Path) -> None:
-    """Make ``folder`` and let only its user in. Raises ``OSError`` where that cannot be done."""
+    """Create ``folder`` with access for its user only. Raises ``OSError`` if that is impossible."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)

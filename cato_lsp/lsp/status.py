@@ -1,4 +1,4 @@
-"""What the editor shows of us: ``cato/didChangeStatus``, the loading progress, and messages."""
+"""The server's status in the editor: ``cato/didChangeStatus``, the progress of loading, and messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DID_CHANGE_STATUS = "cato/didChangeStatus"
 
 
 class StatusKind(StrEnum):
-    """How the editor should colour the status."""
+    """The severity of the status, for its color and icon in the editor."""
 
     NORMAL = "Normal"
     WARNING = "Warning"
@@ -26,13 +26,13 @@ class StatusKind(StrEnum):
 
 
 class StatusReporter:
-    """Tells one client how the engine is. Nothing is sent twice."""
+    """Reports the engine's status to one client. Equal statuses are sent once."""
 
     def __init__(self, server: LanguageServer, host: EngineHost) -> None:
         self._server = server
         self._host = host
         self.completion_enabled = True
-        """Whether the settings have completion on."""
+        """Whether completion is enabled in the settings."""
         self._last: tuple[bool, str, StatusKind] | None = None
         self._token: str | None = None
         self._begun = False
@@ -42,18 +42,18 @@ class StatusReporter:
         self._unwatch: Callable[[], None] | None = None
 
     def open(self) -> None:
-        """Start telling; call it once the client is initialized."""
+        """Start to report. Call it when the client is initialized."""
         if self._unwatch is None:
             self._unwatch = self._host.watch(self.engine_changed)
 
     def close(self) -> None:
-        """Stop telling."""
+        """Stop to report."""
         if self._unwatch is not None:
             self._unwatch()
             self._unwatch = None
 
     def engine_changed(self, status: EngineStatus) -> None:
-        """Pass on the engine's status."""
+        """Report the engine's status."""
         match status.phase:
             case EnginePhase.IDLE:
                 self._tell(False, "Waiting for settings", StatusKind.INACTIVE)
@@ -63,7 +63,7 @@ class StatusReporter:
             case EnginePhase.READY:
                 self._end_progress(f"{status.message} is ready")
                 if self.completion_enabled:
-                    # With a remedy, the engine only stands in for another one.
+                    # A running engine with a remedy is a fallback for another one.
                     kind = StatusKind.WARNING if status.remedy else StatusKind.NORMAL
                     self._tell(False, f"Ready: {status.message}", kind)
                 else:
@@ -75,7 +75,7 @@ class StatusReporter:
                 self._show(text, types.MessageType.Error)
 
     def refresh(self) -> None:
-        """Tell again what depends on the settings."""
+        """Report again after a change of settings."""
         if self._unwatch is not None:
             self.engine_changed(self._host.status)
 
@@ -84,14 +84,14 @@ class StatusReporter:
         self._show(text, types.MessageType.Warning)
 
     def warn_of(self, problems: Sequence[str]) -> None:
-        """Show each of the problems that there are now; one that comes back after it was solved is shown again."""
+        """Show each current problem once. A problem that was solved and occurs again is shown again."""
         self._warned -= self._problems - set(problems)
         self._problems = set(problems)
         for problem in problems:
             self.warn(problem)
 
     def stopped(self, why: str) -> None:
-        """The server ends, and the person should know why."""
+        """Show why the server ends."""
         self._tell(False, why, StatusKind.INACTIVE)
         self._show(why, types.MessageType.Info)
 

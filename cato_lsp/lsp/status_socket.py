@@ -1,7 +1,7 @@
-"""A socket on which each server tells this user how it is, for ``cato-lsp status``.
+"""A socket on which each server reports its status to its user, for ``cato-lsp status``.
 
-It lies in the user's runtime folder, which nobody else can read; there is nothing to be asked but the status, which
-holds no code. Systems without Unix sockets go without.
+It is in the user's runtime folder, which no other user can access. It only serves the status, which contains no code.
+There is none on systems without Unix sockets.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _PATIENCE = 2.0
 
 
 async def serve_status(backend: Backend, folder: Path | None = None) -> None:
-    """Answer until cancelled. A server that cannot have a socket does without."""
+    """Serve the status until cancelled. If the socket cannot be created, log that and return."""
     if not hasattr(socket, "AF_UNIX"):
         return
     try:
         path = (folder or socket_folder()) / f"{os.getpid()}.sock"
         make_private(path.parent)
-        path.unlink(missing_ok=True)  # left behind by a process of the same number, or by a run that failed
+        path.unlink(missing_ok=True)  # the socket of an earlier process with the same number
         listener = await anyio.create_unix_listener(path, mode=0o600)
     except OSError as error:
         logger.info("No status socket: %s", error)
@@ -50,7 +50,7 @@ async def serve_status(backend: Backend, folder: Path | None = None) -> None:
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             logger.debug("A client of the status socket left before it was answered")
         except Exception as error:  # one answer that fails must not end the socket
-            logger.error("The status could not be told\n%s", traceback_of(error))
+            logger.error("The status could not be sent\n%s", traceback_of(error))
 
     try:
         async with listener:
@@ -60,7 +60,7 @@ async def serve_status(backend: Backend, folder: Path | None = None) -> None:
 
 
 def ask_servers(folder: Path | None = None) -> list[dict[str, Any]]:
-    """The status of every server of this user; what dead servers left behind is removed."""
+    """The status of each server of this user. Removes the sockets of servers that have crashed."""
     found: list[dict[str, Any]] = []
     try:
         paths = sorted((folder or socket_folder()).glob("*.sock"))
@@ -71,7 +71,7 @@ def ask_servers(folder: Path | None = None) -> list[dict[str, Any]]:
         try:
             found.append(_ask(path))
         except ConnectionRefusedError:
-            # A server that is just starting refuses too, between binding its socket and listening at it.
+            # A server that is starting also refuses connections, between binding its socket and listening on it.
             if not psutil.pid_exists(int(path.stem)):
                 path.unlink(missing_ok=True)
         except (OSError, ValueError) as error:

@@ -49,5 +49,5 @@ def pull(name: str) -> Path:
     except EngineError as error:
         raise PullError(f"{name} cannot be used: {error} {error.remedy}") from error
     except Exception as error:  # a full disk, a connection that breaks: each client library has its own
-        raise PullError(f"{name} was not downloaded: {error}. Call this again to go on where it stopped.") from error
+        raise PullError(f"{name} was not downloaded: {error}. Run the command again to continue.") from error
     return path

@@ -49,8 +49,8 @@ class TaskRecord:
     client: str
     deadline: float
     """When the first (TTFT) or the last (E2E) token was due."""
-    e2e_promised: bool = False
-    """Whether the deadline is that of the whole answer."""
+    e2e_deadline: bool = False
+    """Whether the deadline is for the last token; otherwise it is for the first one."""
     outcome: Outcome = Outcome.FAILED
     source: Source = Source.MODEL
     ttft: float | None = None
@@ -78,15 +78,15 @@ class TaskRecord:
         )
 
     @property
-    def kept(self) -> bool | None:
-        """Whether the deadline was met; ``None`` if the task ended without an answer that somebody waited for."""
+    def met(self) -> bool | None:
+        """Whether the deadline was met; ``None`` if the task was cancelled, superseded or not accepted."""
         match self.outcome:
             case Outcome.SUPERSEDED | Outcome.CANCELLED | Outcome.UNAVAILABLE | Outcome.REFUSED:
                 return None
             case Outcome.FAILED:
                 return False
             case Outcome.ANSWERED | Outcome.EMPTY:
-                settled = self.e2e if self.ttft is None or self.e2e_promised else self.ttft
+                settled = self.e2e if self.ttft is None or self.e2e_deadline else self.ttft
                 return settled <= self.deadline
 
 

@@ -15,10 +15,10 @@ class KindSummary:
     """Statistics of one kind. Times are seconds, ``None`` without tasks."""
 
     outcomes: dict[str, int]
-    promised: int
-    """Tasks with a deadline that was met or missed."""
-    kept: int
-    """Tasks that met their deadline."""
+    deadlines: int
+    """Number of tasks whose deadline was met or missed."""
+    deadlines_met: int
+    """Number of tasks whose deadline was met."""
     ttft_p50: float | None
     ttft_p95: float | None
     e2e_p50: float | None
@@ -41,19 +41,19 @@ def summarize_tasks(records: Iterable[TaskRecord]) -> dict[str, KindSummary]:
 
 
 def _summary(records: list[TaskRecord]) -> KindSummary:
-    waited = [record for record in records if record.kept is not None]
-    ttfts = [record.ttft for record in waited if record.ttft is not None]
-    e2es = [record.e2e for record in waited]
+    judged = [record for record in records if record.met is not None]
+    ttfts = [record.ttft for record in judged if record.ttft is not None]
+    e2es = [record.e2e for record in judged]
     return KindSummary(
         outcomes=dict(Counter(record.outcome.value for record in records)),
-        promised=len(waited),
-        kept=sum(bool(record.kept) for record in waited),
+        deadlines=len(judged),
+        deadlines_met=sum(bool(record.met) for record in judged),
         ttft_p50=percentile(ttfts, 50),
         ttft_p95=percentile(ttfts, 95),
         e2e_p50=percentile(e2es, 50),
         e2e_p95=percentile(e2es, 95),
-        without_call=sum(record.source is not Source.MODEL for record in waited),
-        held_back=sum(record.held_back for record in waited),
+        without_call=sum(record.source is not Source.MODEL for record in judged),
+        held_back=sum(record.held_back for record in judged),
         prompt_tokens=sum(record.prompt_tokens for record in records),
         cached_tokens=sum(record.cached_tokens for record in records),
         tokens_after_cancel=sum(record.usage.tokens_after_cancel for record in records),

@@ -107,11 +107,11 @@ class TaskRunner:
     ) -> TaskResult | None:
         estimate = await anyio.to_thread.run_sync(task.estimate)
         record.deadline = time_allowed(sla, record.kind, estimate)
-        record.e2e_promised = record.kind is not TaskKind.GENERATION
+        record.e2e_deadline = record.kind is not TaskKind.GENERATION
         if refusal := overfull(record.client, self.running):
             raise RefusedError(refusal)
         due, service = arrival + record.deadline, ServiceClass.TTFT
-        if record.e2e_promised:
+        if record.e2e_deadline:
             service = ServiceClass.E2E
             times = CallTimes(engine.cost(), self._length_ratio.value)
             own, load = times.together(estimate), sum(map(times.load, estimate))

@@ -1,1 +1,1 @@
-"""A remote engine: the wire between laptop and server, and the laptop's side of it."""
+"""An engine on a team's server: the protocol between laptop and server, and the laptop's side."""

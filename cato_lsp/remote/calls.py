@@ -1,4 +1,4 @@
-"""A model call on the wire: its deadline as what is left of it, since two machines share no clock."""
+"""Converts model calls to messages and back. A deadline is sent as the time left, since machines' clocks differ."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Levels = tuple[Mapping[int, int], ...]
 
 
 def to_wire(number: int, call: Call, now: float, spellings: int | None) -> SubmitCall:
-    """Write a call as it stands at ``now`` (monotonic s).
+    """Convert a call to a message that is sent at ``now`` (monotonic clock, s).
 
     :param spellings: slot of its forced prefix on the connection; ``None``: the server cannot force prefixes.
     """
@@ -48,16 +48,16 @@ def from_wire(
     spellings: Levels | None,
     vocabulary: int,
 ) -> Call:
-    """Read a call that arrived at ``now`` (monotonic s).
+    """Convert a message that arrived at ``now`` (monotonic clock, s) to a call.
 
-    Half the least round trip is taken off for the way here, so that the deadline is the moment that the laptop means,
-    and half for the way back, since the token is due there.
+    The shortest round trip is subtracted from the deadline: half of it for the way here, half for the way back,
+    because the token is due on the laptop.
 
-    :param spellings: what the connection remembers in the slot that the message names.
-    :param vocabulary: how many token ids the model has.
+    :param spellings: content of the connection's slot that the message refers to.
+    :param vocabulary: number of token ids of the model.
 
     Raises:
-        BadMessageError: the call makes no sense for this model.
+        BadMessageError: the call is invalid for this model.
     """
     times = (message.slack_ms or 0.0, message.age_ms, message.queue_penalty_ms, message.temperature)
     if not all(map(math.isfinite, times)):
@@ -94,10 +94,10 @@ def from_wire(
 
 
 def checked_spellings(levels: list[dict[int, int]], vocabulary: int) -> Levels:
-    """Spellings from the wire, safe to follow: each token is known and leads forward, and no level is a dead end.
+    """Check spellings from a message: each token is known and leads to a later level, and no level is empty.
 
     Raises:
-        BadMessageError: they are not.
+        BadMessageError: they are invalid.
     """
     last = len(levels)
     for place, level in enumerate(levels):

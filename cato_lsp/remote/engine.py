@@ -1,4 +1,4 @@
-"""An engine on a server, as the rest of the program sees any engine."""
+"""`RemoteEngine`: an engine on a team's server, with the same interface as a local one."""
 
 from __future__ import annotations
 
@@ -54,46 +54,46 @@ COST_FIELDS = tuple(field.name for field in fields(StepCosts))
 AWAY = 3.0
 """Seconds without a connection after which the server counts as away."""
 FIRST_RETRY = 0.1
-"""Seconds before the second try to reconnect; doubled with each, and scattered."""
+"""Seconds before the second attempt to reconnect; doubled with each attempt, with jitter."""
 FIRST_PINGS = 3
-"""Round trips measured at the start of a connection."""
+"""Number of round trips measured at the start of a connection."""
 REMEMBERED = 256
-"""Ended calls whose usage may still come."""
+"""Number of ended calls that are stored because their usage may still arrive."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteLaunch:
-    """A server to use instead of an engine of our own."""
+    """Specifies a server to use instead of a local engine."""
 
     url: str
     """``wss://HOST:PORT``."""
     fallback: Launch | None = None
-    """What serves here while the server is away."""
+    """The local engine to use while the server cannot be reached."""
     cache: Path | None = None
-    """Where fetched tokenizers are kept; default: the user's cache folder."""
+    """Folder for downloaded tokenizers; default: the user's cache folder."""
 
     @property
     def name(self) -> str:
-        """The server as the status names it."""
+        """The server's name in status messages."""
         return urlsplit(self.url).netloc
 
     def connect(self, on_stage: Callable[[str], None]) -> RemoteEngine:
-        """Make the engine's near end."""
+        """Create the engine object. `RemoteEngine.start` connects it."""
         return RemoteEngine(self, on_stage)
 
 
 class RemoteEngine:
     """A `RunningEngine` on a server.
 
-    `start` connects; `wait_closed` keeps the connection, and connects again when it breaks. It gives up when the
-    server is away for more than a moment, or refuses us. Everything belongs to the event loop.
+    `start` connects. `wait_closed` maintains the connection and reconnects if it breaks. It gives up if the server
+    cannot be reached for `AWAY` seconds, or refuses the connection. Use it on the event loop only.
     """
 
     def __init__(self, launch: RemoteLaunch, on_stage: Callable[[str], None] = lambda _stage: None) -> None:
         self._launch = launch
         self._on_stage = on_stage
         self.folder: ModelFolder
-        """The fetched tokenizer; known once started."""
+        """The folder with the tokenizer; set by `start`."""
         self.context_length = 0
         self._key: str | None = None
         self._tokenizer = ""
@@ -103,7 +103,7 @@ class RemoteEngine:
         self._open: dict[int, OpenCall] = {}
         self._ended: dict[int, ThreadCallStream] = {}
         self._spellings: dict[int, tuple[int, Levels]] = {}
-        """Slots of spellings on this connection, by the object's `id`; oldest first."""
+        """The connection's slots of spellings, by the `id` of the object; oldest first."""
         self._stats = EngineStats()
         self._cost = StepCosts()
         self._draining = False
@@ -113,7 +113,7 @@ class RemoteEngine:
         """Calls that were submitted again on another connection."""
 
     async def start(self) -> None:
-        """Connect, and fetch the tokenizer if it is not cached.
+        """Connect, and download the tokenizer if it is not cached.
 
         Raises:
             EngineError: the server cannot be used; the message says why.
@@ -130,7 +130,7 @@ class RemoteEngine:
         self._tokenizer = link.welcome.tokenizer
 
     async def wait_closed(self) -> EngineError | None:
-        """Serve until `stop` (``None``), or until the server is away or refuses us (the error)."""
+        """Serve calls until `stop`, then return ``None``; or until the server is lost, then return the error."""
         try:
             async with anyio.create_task_group() as group:
 
@@ -149,7 +149,7 @@ class RemoteEngine:
         return self._error
 
     def stop(self) -> None:
-        """Cut the connection, which aborts our calls on the server; open ones fail. Idempotent."""
+        """Close the connection. The server aborts the open calls, and their streams fail. Idempotent."""
         self._stopped.set()
         error = self._error or EngineUnavailableError(f"The connection to {self._launch.name} was closed.")
         if self._link is not None:
@@ -172,7 +172,7 @@ class RemoteEngine:
         return stream
 
     def hint(self, client: str, until: float) -> None:  # noqa: ARG002
-        """Say that the user is typing. The server knows its clients by their keys."""
+        """Report that the user is typing. The server identifies the user by the key."""
         left = until - time.monotonic()
         if self._link is not None and left > 0:
             self._link.send(Hint(1000 * left))
@@ -187,7 +187,7 @@ class RemoteEngine:
 
     @property
     def round_trip(self) -> float:
-        """The least round trip of this connection, in seconds; infinite if there is none yet."""
+        """The shortest round trip of this connection in seconds; infinite if none was measured."""
         return self._link.round_trip if self._link is not None else math.inf
 
     async def _load_files(self, link: Link) -> ModelFolder:
@@ -202,14 +202,14 @@ class RemoteEngine:
         return inspect_tokenizer_folder(found)
 
     def _use(self, link: Link) -> None:
-        """Serve calls over ``link`` from now on."""
+        """Use ``link`` for calls."""
         self._link = link
         self._spellings.clear()
         self.context_length = link.welcome.context_length
         self._forces_prefixes = FORCED_PREFIX in link.welcome.features
 
     async def _serve(self) -> EngineError:
-        """Keep a connection until it cannot be had."""
+        """Maintain a connection; return the error when that is no longer possible."""
         while True:
             assert self._link is not None
             why = await self._converse(self._link)
@@ -224,7 +224,7 @@ class RemoteEngine:
                 return refused
 
     async def _converse(self, link: Link) -> EngineError:
-        """Read, write and ping until the connection ends; return why it did."""
+        """Read, write and ping until the connection ends; return the cause."""
         why: EngineError | None = None
 
         async def until_lost(work: Callable[[], Awaitable[None]]) -> None:
@@ -255,7 +255,7 @@ class RemoteEngine:
             await anyio.sleep(PING_EVERY)
 
     async def _reconnect(self, why: EngineError) -> EngineError | None:
-        """Connect again and resubmit what is open; return why not if that takes too long or is refused."""
+        """Connect again and resubmit open calls; return the error if that takes too long or is refused."""
         given_up = time.monotonic() + AWAY
         back_off = FIRST_RETRY
         while True:
@@ -270,7 +270,7 @@ class RemoteEngine:
                 self._use(link)
                 self._resubmit(why)
                 return None
-            # Scattered, so that a restarted server does not meet all laptops at once.
+            # With jitter, so that not all laptops connect to a restarted server at the same time.
             await anyio.sleep(back_off * random.uniform(0.5, 1.5))
             back_off = min(2 * back_off, 1.0)
 
@@ -292,7 +292,7 @@ class RemoteEngine:
         self._link.send(to_wire(number, call, time.monotonic(), slot))
 
     def _slot(self, call: Call) -> int:
-        """The slot on the server that holds the call's spellings; they are sent once."""
+        """The slot with the call's spellings on the server. Sends them if necessary."""
         assert call.forced_prefix is not None
         assert self._link is not None
         spellings = call.forced_prefix.spellings

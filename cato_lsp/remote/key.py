@@ -20,7 +20,7 @@ SERVICE = "cato-lsp"
 
 
 def key_file() -> Path:
-    """Where the key lies if there is no keyring."""
+    """The file for keys if there is no keyring."""
     return platformdirs.user_config_path("cato-lsp", appauthor=False) / "key"
 
 
@@ -36,7 +36,7 @@ def find_key(url: str) -> str | None:
 
 
 def store_key(url: str, key: str) -> str:
-    """Keep a key for the server at ``url``; return where it is: the keyring's name or the file's path."""
+    """Store a key for the server at ``url``; return the place: the keyring's name or the file's path."""
     try:
         import keyring
 
@@ -66,7 +66,7 @@ def _from_keyring(url: str) -> str | None:
 
 def _from_file(path: Path) -> str | None:
     try:
-        # Windows keeps a profile's files private by other means than these bits.
+        # Windows protects a profile's files by other means than mode bits.
         if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise EngineError(f"Other users can read your key in {path}.", f"Run `chmod 600 {path}`.")
         return path.read_text(encoding="utf-8").strip() or None

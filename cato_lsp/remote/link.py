@@ -35,7 +35,7 @@ from cato_lsp.remote.model_files import MOST_BYTES
 from cato_lsp.remote.refusals import check_url, explain
 
 OPEN_TIMEOUT = 5.0
-"""Seconds that a connection may take to open, and the server to answer to `Hello`."""
+"""Time limit for the connection to open, and for the response to `Hello`, in seconds."""
 AGENT = f"cato-lsp/{__version__}"
 
 
@@ -53,19 +53,19 @@ class Link:
     def __init__(self, socket: ClientConnection, url: str, welcome: Welcome) -> None:
         self.welcome = welcome
         self.round_trip = math.inf
-        """The least that was seen, in seconds; infinite until the first."""
+        """The shortest round trip in seconds; infinite until one is measured."""
         self._socket = socket
         self._url = url
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
 
     @classmethod
     async def open(cls, url: str, key: str | None, tokenizer: str = "") -> Link:
-        """Connect and introduce ourselves.
+        """Connect and exchange `Hello` and `Welcome`.
 
-        :param tokenizer: hash of the tokenizer that running calls were written with.
+        :param tokenizer: hash of the tokenizer that open calls use.
 
         Raises:
-            EngineError: it does not work, and why; `EngineUnavailableError` where another try may.
+            EngineError: it failed; the message says why. `EngineUnavailableError`: a later attempt may succeed.
         """
         check_url(url)
         parts = urlsplit(url)
@@ -116,7 +116,7 @@ class Link:
         """Yield what the server sends.
 
         Raises:
-            LinkLostError: the connection has ended, is silent for too long, or makes no sense.
+            LinkLostError: the connection has ended, was silent for too long, or has sent an invalid message.
         """
         try:
             while True:
@@ -127,7 +127,7 @@ class Link:
             raise LinkLostError(explain(error, self._url)) from error
 
     async def fetch(self, files: Mapping[str, str]) -> dict[str, bytes]:
-        """Ask for files before the first call.
+        """Download files. Only possible before the first call.
 
         Raises:
             EngineError: the connection ended, or the files are too large.
@@ -156,15 +156,15 @@ class Link:
         self.send(Ping(time.monotonic(), known))
 
     def ponged(self, sent: float) -> None:
-        """Take in the answer to a ping."""
+        """Process the response to a ping."""
         self.round_trip = min(self.round_trip, max(0.0, time.monotonic() - sent))
 
     async def close(self) -> None:
-        """Say goodbye, if the server still listens."""
+        """Close the connection with the closing handshake."""
         await self._socket.close()
 
     def abort(self) -> None:
-        """Cut the connection at once."""
+        """Close the connection immediately."""
         self._socket.transport.abort()
 
 

@@ -1,7 +1,7 @@
 """The messages between a laptop and an engine server: typed, tagged, one msgpack map per binary WebSocket frame.
 
-Unknown fields are ignored and missing ones have defaults, so that either side may be newer. What an older peer could
-not understand raises `PROTOCOL`, and the server refuses the connection with what to do.
+Unknown fields are ignored and missing ones have defaults, so either side may be newer. A change that older versions
+cannot handle increments `PROTOCOL`. The server then refuses the connection, and says what to do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cato_lsp.scheduling.slo import ServiceClass, TaskKind
 
 PROTOCOL = 1
 PATH = "/v1/engine"
-"""Where the server takes WebSocket connections."""
+"""Path of the server's WebSocket endpoint."""
 
 MOST_CLIENT_BYTES = 4 << 20
 """Longest message that a server reads; a longer one ends the connection (close code 1009)."""
@@ -28,13 +28,13 @@ FILE_CHUNK = 256 << 10
 PING_EVERY = 3.0
 """Seconds between a laptop's pings."""
 SILENCE = 10.0
-"""Seconds without a message after which either side gives the connection up."""
+"""Seconds without a message after which either side closes the connection."""
 
 SPELLINGS_KEPT = 8
-"""Forced prefixes that a connection remembers."""
+"""Number of forced prefixes that a connection stores."""
 
 FORCED_PREFIX = "forced_prefix"
-"""Feature: the engine can hold an answer to a beginning."""
+"""Feature: the engine can force the beginning of an answer."""
 
 KEY_REVOKED = 4001
 WRONG_VERSION = 4002
@@ -60,24 +60,24 @@ class Hello(Message, tag="hello"):
     agent: str = ""
     """Name and version of the program."""
     tokenizer: str = ""
-    """Hash of the tokenizer that running calls were written with; empty: whatever the server has."""
+    """Hash of the tokenizer that open calls use; empty: any."""
 
 
 class Fetch(Message, tag="fetch"):
-    """Ask for one of the files that `Welcome` names."""
+    """Request one of the files that `Welcome` names."""
 
     name: str
 
 
 class Spellings(Message, tag="spellings"):
-    """Remember the spellings of a forced prefix, for calls that name their slot."""
+    """Store the spellings of a forced prefix in a slot, for later calls that refer to it."""
 
     slot: Annotated[int, Meta(ge=0, lt=SPELLINGS_KEPT)]
     levels: Annotated[list[dict[_TokenId, int]], Meta(max_length=256)]
 
 
 class SubmitCall(Message, tag="call"):
-    """A model call. Times are relative: the two machines share no clock."""
+    """A model call. Times are relative, since the clocks of the two machines differ."""
 
     id: _Id
     """Unique in its connection."""
@@ -86,9 +86,9 @@ class SubmitCall(Message, tag="call"):
     service: ServiceClass
     max_tokens: Annotated[int, Meta(ge=1, lt=2**31)]
     slack_ms: float | None = None
-    """Left until the deadline when this was sent; ``None``: no deadline."""
+    """Time until the deadline when the message was sent; ``None``: no deadline."""
     age_ms: float = 0.0
-    """Since the editor asked, when this was sent."""
+    """Time since the editor's request when the message was sent."""
     queue_penalty_ms: float = 0.0
     stop: Annotated[list[_TokenId], Meta(max_length=256)] = []
     temperature: Annotated[float, Meta(ge=0.0, le=10.0)] = 0.0
@@ -101,7 +101,7 @@ class SubmitCall(Message, tag="call"):
 
 
 class Cancel(Message, tag="cancel"):
-    """Abort a call; unknown ids are ignored, since its end may be on the way."""
+    """Abort a call. Unknown ids are ignored, because the call may just have ended."""
 
     id: _Id
 
@@ -116,9 +116,9 @@ class Ping(Message, tag="ping"):
     """Sent every `PING_EVERY` seconds; answered by `Pong`."""
 
     sent: float
-    """The laptop's own clock, returned as it is."""
+    """Time on the laptop's clock; `Pong` returns it unchanged."""
     rtt_ms: Annotated[float, Meta(ge=0.0, le=60_000.0)] = 0.0
-    """The least round trip that the laptop has seen."""
+    """The shortest round trip that the laptop has measured."""
 
 
 # From the server.
@@ -132,11 +132,11 @@ class Welcome(Message, tag="welcome"):
     tokenizer: str
     """Hash over the names and hashes of ``files``."""
     files: dict[str, str]
-    """What the laptop needs to write prompts, by name: SHA-256 in hexadecimal."""
+    """The files that the laptop needs to build prompts, with their SHA-256 in hexadecimal, by name."""
     context_length: int
     features: list[str] = []
     user: str = ""
-    """Name of the key that was shown."""
+    """Name of the user whose key was used."""
 
 
 class FilePart(Message, tag="file"):
@@ -148,7 +148,7 @@ class FilePart(Message, tag="file"):
 
 
 class CallDelta(Message, tag="delta"):
-    """What one engine step added to an answer."""
+    """The tokens that one engine step added to an answer."""
 
     id: _Id
     text: str
@@ -159,17 +159,17 @@ class CallDelta(Message, tag="delta"):
 
 
 class CallFailed(Message, tag="failed"):
-    """The call ends without an answer, or without the rest of it."""
+    """The call has failed. The answer is missing or incomplete."""
 
     id: _Id
     message: str
     remedy: str = ""
     rejected: bool = True
-    """Whether only this call cannot be served; else no call can."""
+    """Whether only this call was rejected; false: the engine cannot serve any call."""
 
 
 class Usage(Message, tag="usage"):
-    """What a call has cost, sent once after its end or its abort."""
+    """The cost of a call, sent once after its end or its abort."""
 
     id: _Id
     tokens_computed: int = 0
@@ -193,7 +193,7 @@ class Pong(Message, tag="pong"):
 
 
 class Draining(Message, tag="draining"):
-    """The server is stopping: it takes no new calls; running ones go on for a while."""
+    """The server is stopping: it accepts no new calls, and running calls have a limited time to finish."""
 
 
 FromLaptop = Hello | Fetch | Spellings | SubmitCall | Cancel | Hint | Ping
@@ -205,19 +205,19 @@ _from_server: msgspec.msgpack.Decoder[FromServer] = msgspec.msgpack.Decoder(From
 
 
 class BadMessageError(ValueError):
-    """A frame that is no valid message; the text says what is wrong with it."""
+    """A frame is not a valid message; the text says why."""
 
 
 def encode(message: Message) -> bytes:
-    """Write a message as one frame."""
+    """Encode a message as one frame."""
     return _encoder.encode(message)
 
 
 def read_from_laptop(frame: bytes) -> FromLaptop:
-    """Read a frame that a laptop sent.
+    """Decode a frame from a laptop.
 
     Raises:
-        BadMessageError: it is not valid.
+        BadMessageError: it is invalid.
     """
     try:
         return _from_laptop.decode(frame)
@@ -226,10 +226,10 @@ def read_from_laptop(frame: bytes) -> FromLaptop:
 
 
 def read_from_server(frame: bytes) -> FromServer:
-    """Read a frame that a server sent.
+    """Decode a frame from a server.
 
     Raises:
-        BadMessageError: it is not valid.
+        BadMessageError: it is invalid.
     """
     try:
         return _from_server.decode(frame)

@@ -1,4 +1,4 @@
-"""The files of a model that prompts are written with: described by the server, cached by the laptop."""
+"""The model files that a laptop needs to build prompts: described by the server, cached by the laptop."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ NAMES = frozenset(
         "tokenizer_config.json",
     }
 )
-"""The files that a server offers and a laptop takes; no other name is ever read or written."""
+"""The file names that a server may offer and a laptop accepts. No other file is read or written."""
 REQUIRED = frozenset({"config.json", "tokenizer.json"})
 MOST_BYTES = 128 << 20
-"""Largest set of files that a laptop takes."""
+"""Maximum total size of the files that a laptop accepts, in bytes."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -45,21 +45,21 @@ def tokenizer_hash(files: Mapping[str, str]) -> str:
 
 
 class FileCache:
-    """Model files that this user has fetched, in a folder for each hash.
+    """Downloaded model files, in one folder for each hash.
 
-    :param root: where to keep them; default: the user's cache folder.
+    :param root: folder of the cache; default: the user's cache folder.
     """
 
     def __init__(self, root: Path | None = None) -> None:
         self._root = root or platformdirs.user_cache_path("cato-lsp", appauthor=False) / "tokenizers"
 
     def folder(self, model: str, digest: str) -> Path:
-        """Return where the files of a model are, or would be. The folder's name is the model's, made safe."""
+        """Return the folder for the files of a model, which need not exist. Its name is safe on all file systems."""
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", model.rpartition("/")[2]).strip(".-") or "model"
         return self._root / digest[:32] / name[:80]
 
     def find(self, model: str, files: Mapping[str, str]) -> Path | None:
-        """Return the folder with exactly these files, ``None`` if it is not there or damaged."""
+        """Return the folder with exactly these files; ``None`` if it is missing or damaged."""
         folder = self.folder(model, tokenizer_hash(files))
         try:
             return folder if describe(folder) == dict(files) else None
@@ -67,7 +67,7 @@ class FileCache:
             return None
 
     def store(self, model: str, files: Mapping[str, str], contents: Mapping[str, bytes]) -> Path:
-        """Keep what was fetched.
+        """Store downloaded files.
 
         Raises:
             EngineError: a file is not what the server announced.
@@ -87,7 +87,7 @@ class FileCache:
             shutil.rmtree(folder, ignore_errors=True)
             os.replace(made, folder)
         except OSError:
-            # Another window of this user was quicker.
+            # Another window of this user has stored them first.
             if self.find(model, files) is None:
                 raise
         finally:
@@ -96,10 +96,10 @@ class FileCache:
 
 
 def check_names(files: Mapping[str, str]) -> None:
-    """Refuse a set of files that no honest server offers.
+    """Reject file names that could write outside the cache, and malformed hashes.
 
     Raises:
-        EngineError: a name or a hash is not one.
+        EngineError: a name or a hash is not allowed.
     """
     if not files.keys() <= NAMES or not files.keys() >= REQUIRED or not all(map(_SHA256.fullmatch, files.values())):
         raise EngineError(

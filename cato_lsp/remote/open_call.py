@@ -15,14 +15,14 @@ class OpenCall:
 
     stream: ThreadCallStream
     delivered: list[int] = field(default_factory=list[int])
-    """Token ids whose text has been handed on."""
+    """Token ids whose text was delivered to the caller."""
     pending: list[int] = field(default_factory=list[int])
-    """Later token ids, whose text is not complete yet."""
+    """Later token ids, whose text is not complete yet (an unfinished character)."""
     shown: bool = False
-    """Whether any text has been handed on."""
+    """Whether any text was delivered."""
 
     def add(self, delta: CallDelta) -> None:
-        """Note what was handed on."""
+        """Record a delta that was delivered."""
         self.pending += delta.ids
         if delta.text:
             self.shown = True
@@ -30,9 +30,9 @@ class OpenCall:
             self.pending.clear()
 
     def rest(self, now: float, *, forced: bool) -> Call | None:
-        """Return the call that asks for what is still to come; ``None`` if it would come too late to be of use.
+        """Return a call for the rest of the answer; ``None`` if it would be too late to be useful.
 
-        :param forced: whether the delivered tokens spell the forced prefix; else the prompt did.
+        :param forced: whether the delivered tokens include the forced prefix; otherwise it is in the prompt.
         """
         call = self.stream.call
         self.pending.clear()
@@ -42,6 +42,6 @@ class OpenCall:
         left = call.max_tokens + (len(prefix) if forced else 0) - len(self.delivered)
         if left <= 0:
             return None
-        # Text was shown, so the forced prefix is written.
+        # Text was delivered, so the forced prefix is complete.
         written = (*(() if forced else prefix), *self.delivered)
         return replace(call, prompt_ids=(*call.prompt_ids, *written), max_tokens=left, forced_prefix=None)

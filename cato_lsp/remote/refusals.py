@@ -1,4 +1,4 @@
-"""Why a server cannot be used, in one line each, with what to do."""
+"""Error messages for servers that cannot be used: the cause in one line, and what to do."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ NEW_KEY = "Ask your team for one (`cato-lsp keys add NAME` on the server), then 
 
 
 def check_url(url: str) -> None:
-    """Refuse an address that no key may be sent to.
+    """Refuse an address to which no key may be sent.
 
     Raises:
-        EngineError: it is no WebSocket address, or its connection would be readable on the way.
+        EngineError: it is not a WebSocket address, or its connection would not be encrypted.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
@@ -34,7 +34,7 @@ def check_url(url: str) -> None:
 
 
 def explain(error: Exception, url: str) -> EngineError:
-    """Say what a failed connection means: `EngineUnavailableError` where it may work again by itself."""
+    """Convert a connection error to an `EngineError`; `EngineUnavailableError` if it may go away by itself."""
     match error:
         case ssl.SSLCertVerificationError():
             return EngineError(

@@ -1,4 +1,4 @@
-"""What was promised to the person behind a model call."""
+"""The service-level objective (SLO) of a model call: its kind and its deadline."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class TaskKind(StrEnum):
-    """What an editor asked for."""
+    """The kind of task that a call belongs to."""
 
     COMPLETION = "completion"
     GENERATION = "generation"
@@ -17,19 +17,19 @@ class TaskKind(StrEnum):
 
 
 class ServiceClass(StrEnum):
-    """Which moment of a call its promise is about."""
+    """Which token of a call the deadline is for."""
 
     TTFT = "ttft"
     """The first token is due at the deadline; later tokens are paced (completion, generation)."""
     E2E = "e2e"
     """The last token is due at the deadline (summarization, translation)."""
     BACKGROUND = "background"
-    """Nobody waits; runs only on what the others leave over (prefix warm-up, speculation)."""
+    """No deadline; uses only the capacity that others leave (cache prefill, prefetching)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """The promise a call carries into the engine's scheduler.
+    """The deadline of a call, as the engine's scheduler sees it.
 
     It travels as ``SamplingParams.extra_args["cato"]``, so it leaves with the request.
     Times are seconds on one monotonic clock (``time.monotonic`` live, the virtual clock in the twin).
@@ -38,12 +38,12 @@ class Slo:
     kind: TaskKind
     service: ServiceClass
     arrival: float
-    """When the editor asked."""
+    """When the request arrived."""
     deadline: float
     """When the first (TTFT) or the last (E2E) token is due; ``math.inf`` for background work."""
     client: str
-    """The session that pays for it: one editor window."""
+    """The session that the call belongs to: one editor window, or a user of a team server."""
     weight: float = 1.0
-    """How much meeting this deadline counts against meeting others; see `sla.weights`."""
+    """How much this deadline counts, relative to others; see `sla.weights`."""
     queue_penalty: float = 0.0
-    """Seconds that the call stands further back in the line of E2E prompts than by its deadline."""
+    """Seconds added to the deadline when E2E prompts are ordered; the deadline itself stays."""

@@ -39,7 +39,7 @@ class StepView:
     """The engine just before a step."""
 
     now: float
-    """Seconds, on the clock of the promises."""
+    """Seconds, on the clock of the deadlines."""
     running: list[RequestView]
     """Requests that hold a slot and KV blocks."""
     waiting: list[RequestView]
@@ -53,6 +53,6 @@ class StepView:
     block_size: int
     """Tokens per KV block."""
     typing_until: float = -math.inf
-    """Until when an urgent arrival is likely, because somebody is typing."""
+    """Until this time an urgent arrival is likely, because a user is typing."""
     costs: StepCosts = field(default_factory=StepCosts)
     """What a step costs on this machine, as learned so far."""

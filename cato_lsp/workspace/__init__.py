@@ -1,1 +1,1 @@
-"""An index of the code in a workspace folder, for predicting tokens from what stands there."""
+"""An index of the code in a workspace folder. It predicts tokens that follow the same context in other files."""

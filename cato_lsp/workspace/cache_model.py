@@ -1,4 +1,4 @@
-"""A cache model: the tokens that followed the same context nearby, mixed into a model's own distribution.
+"""A cache model: mixes tokens that follow the same context in the workspace into the model's distribution.
 
 Witten-Bell back-off from n-gram counts into the neural distribution, after the nested cache of Hellendoorn and Devanbu
 (FSE 2017), with the language model as the base::
@@ -18,18 +18,18 @@ import numpy as np
 from cato_lsp.workspace.ngrams import LONGEST, SHORTEST, Follower, scan
 
 _OPEN_DOCUMENT = 3.0
-"""Weight of what stands in the open document; that of other files is 1."""
+"""Weight of matches in the open document; matches in other files have weight 1."""
 _BACK_OFF = 2.0
 
 Mixture = tuple[float, dict[int, float]]
-"""The factor of the model's own distribution, and what is added to single tokens."""
+"""The factor of the model's distribution, and the probability added to single tokens."""
 
 
 class Followers(Protocol):
-    """Where contexts are looked up."""
+    """An index in which contexts are looked up."""
 
     def followers(self, context: Sequence[int]) -> list[Follower]:
-        """What stands after a context."""
+        """The tokens that follow a context."""
         ...
 
 
@@ -37,7 +37,7 @@ class CacheModel:
     """The cache model of one call.
 
     :param before: the tokens before the answer.
-    :param document: tokens of the open document, with -1 where text is left out.
+    :param document: tokens of the open document, with -1 in place of omitted text.
     :param workspace: an index of other files.
     """
 
@@ -47,10 +47,10 @@ class CacheModel:
         self._workspace = workspace
 
     def mixture(self, written: Sequence[int], allowed: Callable[[list[int]], list[bool]]) -> Mixture | None:
-        """How to mix the distribution of the next token; ``None`` where nothing is known.
+        """The mixture for the next token; ``None`` if the context was not found.
 
         :param written: the tokens of the answer so far.
-        :param allowed: which of some tokens may come next.
+        :param allowed: filters a list of tokens to those that may come next.
         """
         context = [*self._before, *written[-LONGEST:]][-LONGEST:]
         counts: dict[Follower, float] = {}
@@ -69,14 +69,14 @@ class CacheModel:
         return _witten_bell(levels) if levels else None
 
     def __deepcopy__(self, memo: object) -> CacheModel:
-        """Itself: vLLM copies what a request carries."""
+        """Returns itself. vLLM copies the arguments of a request, and the index must not be copied."""
         return self
 
 
 def _witten_bell(exact: dict[int, dict[int, float]]) -> Mixture:
-    """Mix level by level.
+    """Combine the counts from short to long matches.
 
-    :param exact: by length of the match, how often each token follows a match of just that length.
+    :param exact: for each length of the match, how often each token follows a match of exactly that length.
     """
     levels: list[dict[int, float]] = []
     counts: dict[int, float] = {}
@@ -92,7 +92,7 @@ def _witten_bell(exact: dict[int, dict[int, float]]) -> Mixture:
         total = sum(level.values()) + back_off
         keep = back_off / total
         factor *= keep
-        # What follows a short match and no longer one only loses weight.
+        # Tokens that follow a short match but no longer one only lose weight.
         added = {token: share * keep + level.get(token, 0.0) / total for token, share in added.items()} or {
             token: count / total for token, count in level.items()
         }

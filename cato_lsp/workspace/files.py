@@ -1,4 +1,4 @@
-"""Which files of a folder are code that may be indexed, and their texts."""
+"""Finds and reads the code files of a folder that may be indexed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LARGEST_FILE = 200_000
 """Bytes."""
 MOST_FILES = 10_000
 MOST_FOLDERS = 20_000
-"""Folders that are looked into; a home directory opened by mistake ends there."""
+"""Maximum number of folders that are searched, in case a home directory is opened by mistake."""
 SUFFIXES = frozenset(
     (
         *(".py", ".pyi", ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte"),
@@ -26,7 +26,7 @@ SUFFIXES = frozenset(
     )
 )
 _NEVER = frozenset({"node_modules", "__pycache__", "venv", "site-packages"})
-"""Folders of other people's code, if no ``.gitignore`` says so; hidden folders are left out, too."""
+"""Folders with third-party code, which are always excluded. Hidden folders are excluded, too."""
 
 
 def code_files(root: Path, exclusion: Exclusion, most: int = MOST_FILES) -> Iterator[Path]:
@@ -80,7 +80,7 @@ def admitted(root: Path, paths: Iterable[Path], exclusion: Exclusion) -> set[Pat
 
 
 def read_code(path: Path, exclusion: Exclusion) -> str:
-    """The text of a file; empty if it cannot be read as text or may hold secrets."""
+    """The text of a file; empty if it is not text or may contain secrets."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The index of one folder: most of its files in one part, those that have changed since in another."""
+"""The index of one folder. It has two parts: one built from all files, and a small one with the files changed since."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from cato_lsp.workspace.ngrams import BYTES_PER_TOKEN, Follower, NgramIndex, Tokens
 
 MOST_BYTES = 80_000_000
-"""Of an index; a rebuild holds a part of it twice."""
+"""Maximum size of an index in bytes. During a rebuild, parts of it are in memory twice."""
 _MOST_RECENT = 200_000
-"""Tokens of changed files above which all is put together again."""
+"""When the changed files have more tokens than this, the parts are merged."""
 Encode = Callable[[str], Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What look-ups see: replaced as a whole, so that they need no lock."""
+    """The immutable state of an index. It is replaced as a whole, so look-ups need no lock."""
 
     base: NgramIndex
     recent: NgramIndex
@@ -29,9 +29,9 @@ class _State:
 
 
 class FolderIndex:
-    """Which tokens follow a context in a folder's files.
+    """Finds the tokens that follow a context in a folder's files.
 
-    One thread changes it; any thread looks up.
+    One thread updates it; look-ups may run in any thread.
     """
 
     def __init__(self) -> None:
@@ -45,16 +45,16 @@ class FolderIndex:
 
     @property
     def size(self) -> int:
-        """Bytes in memory."""
+        """Size in memory in bytes."""
         return BYTES_PER_TOKEN * (self._state.base.size + self._state.recent.size)
 
     def followers(self, context: Sequence[int]) -> list[Follower]:
-        """What stands after a context."""
+        """The tokens that follow a context."""
         state = self._state
         return state.base.followers(context, state.outdated) + state.recent.followers(context)
 
     def build(self, files: Iterable[tuple[str, str]], encode: Encode) -> None:
-        """Index the files, ``(path, text)``, until the index has its largest size."""
+        """Index files, given as ``(path, text)``, up to the maximum size."""
         tokens: dict[str, Tokens | Sequence[int]] = {}
         left = MOST_BYTES // BYTES_PER_TOKEN
         for path, text in files:
@@ -66,7 +66,7 @@ class FolderIndex:
         self._state = _State(NgramIndex(tokens), NgramIndex({}), _boundaries([]))
 
     def change(self, files: Iterable[tuple[str, str]], encode: Encode) -> None:
-        """Index files again, ``(path, text)``, that have changed or are new; an empty text takes a file out."""
+        """Update the index with changed or new files, ``(path, text)``. An empty text removes a file."""
         base, recent = self._state.base, self._state.recent
         tokens: dict[str, Tokens | Sequence[int]] = {path: recent.file(path) for path in recent.ranges}
         tokens |= {path: encode(text) for path, text in files}

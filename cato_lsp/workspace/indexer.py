@@ -20,24 +20,24 @@ from cato_lsp.workspace.folder import Encode, FolderIndex
 logger = logging.getLogger(__name__)
 
 PAUSE = 1.0
-"""Seconds between two updates; what changes meanwhile is indexed once."""
+"""Seconds between two updates. All changes in between are indexed together."""
 _NICE = 10
 
 
 @dataclass(frozen=True, slots=True)
 class FolderKey:
-    """What an index belongs to. Clients share one only where all of it is equal."""
+    """Identifies an index. Clients share an index only if their keys are equal."""
 
     root: Path
     model: Path
-    """The model folder whose tokens are counted."""
+    """The model folder with the tokenizer."""
     exclusion: Exclusion
 
 
 class Indexer:
-    """The indexes of the folders that clients work in. All public methods belong to the event loop.
+    """The indexes of the folders that clients work in. Call all public methods on the event loop.
 
-    :param load: gives the tokenizer of a model folder; called on the thread.
+    :param load: loads the tokenizer of a model folder; called on the indexer's thread.
     """
 
     def __init__(self, load: Callable[[Path], Encode], pause: float = PAUSE) -> None:
@@ -53,7 +53,7 @@ class Indexer:
         self._asked = self._done = 0
 
     def open(self, key: FolderKey, client: str) -> FolderIndex:
-        """The index of a folder. It is empty at first, and built meanwhile."""
+        """The index of a folder. It is empty until it is built in the background."""
         self._users.setdefault(key, set()).add(client)
         if (index := self._indexes.get(key)) is None:
             index = self._indexes[key] = FolderIndex()
@@ -61,9 +61,9 @@ class Indexer:
         return index
 
     def change(self, key: FolderKey, path: str, text: str | None) -> None:
-        """Index the new text of a file soon. Returns at once.
+        """Schedule an update with the new text of a file. Returns immediately.
 
-        :param text: ``None`` for what is on disk by then, if the file is still one that may be indexed.
+        :param text: ``None`` to read the file on the thread, if it may be indexed by then.
         """
         if key not in self._indexes:
             return
@@ -73,7 +73,7 @@ class Indexer:
             self._queue(key)
 
     def close(self, client: str) -> None:
-        """Forget the folders that only this client had."""
+        """Remove the indexes that only this client uses."""
         for key, users in list(self._users.items()):
             users.discard(client)
             if not users:
@@ -83,11 +83,11 @@ class Indexer:
 
     @property
     def idle(self) -> bool:
-        """Whether all that was asked is indexed."""
+        """Whether all scheduled work is done."""
         return self._done == self._asked
 
     def flushed(self) -> threading.Event:
-        """Set once all that was asked until now is indexed."""
+        """Return an event that is set when all work scheduled so far is done."""
         done = threading.Event()
         self._queue(None, done)
         return done
@@ -99,7 +99,7 @@ class Indexer:
             self._thread = threading.Thread(target=self._run, name="cato-indexer", daemon=True)
             self._thread.start()
 
-    # The thread's side.
+    # The methods below run on the indexer's thread.
 
     def _run(self) -> None:
         _lower_priority()
@@ -109,7 +109,7 @@ class Indexer:
             try:
                 if key is not None:
                     self._index(key, built)
-            except Exception as error:  # an index is a help, no more: the thread goes on with the next folder
+            except Exception as error:  # an index is optional: the thread continues with the next folder
                 logger.error("A folder could not be indexed\n%s", traceback_of(error))
             self._done += 1
             if done is not None:
@@ -145,6 +145,6 @@ def _texts(key: FolderKey, changes: dict[str, str | None]) -> Iterator[tuple[str
 
 
 def _lower_priority() -> None:
-    """Let everything else run first. On Linux a thread has a priority of its own."""
+    """Lower the priority of this thread. On Linux, each thread has its own priority."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

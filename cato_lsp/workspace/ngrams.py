@@ -1,8 +1,7 @@
-"""Which tokens follow a context in a set of files: an index of n-grams in two flat arrays.
+"""An index of n-grams in flat arrays. It finds the tokens that follow a context in a set of files.
 
-Each position of the token array is filed under a hash of the ``SHORTEST`` tokens before it. A look-up is a binary
-search for the hash; the positions found are compared with the context itself, so a collision costs time and nothing
-else.
+Each position of the token array is indexed by a hash of the ``SHORTEST`` tokens before it. A look-up is a binary search
+for the hash. The positions found are compared with the context itself, so hash collisions only cost time.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHORTEST, LONGEST = 5, 16
-"""Tokens of a context: fewer tell too little, more tell nothing new."""
+"""Minimum and maximum length of a match in tokens. Shorter matches are not specific; longer ones add no information."""
 BYTES_PER_TOKEN = 10
-"""Of an index: token, hash and position; two more for vocabularies of more than 65,534 tokens."""
+"""Memory for token, hash and position. Vocabularies with more than 65,534 tokens need two bytes more."""
 _MOST = 32
-"""Positions that are compared per look-up; of more, an even choice is taken."""
+"""Maximum number of positions that are compared per look-up. If there are more, an evenly spaced sample is used."""
 
 Tokens = NDArray[np.unsignedinteger[Any]]
 _NOTHING = np.empty(0, dtype=np.int64)
@@ -26,11 +25,11 @@ _OFFSETS = -np.arange(1, LONGEST + 1, dtype=np.int64)
 
 
 class Follower(NamedTuple):
-    """A token that stands after the context somewhere."""
+    """A token that follows the context at one position."""
 
     token: int
     length: int
-    """Tokens of the context that stand before it there, ``SHORTEST`` to ``LONGEST``."""
+    """Length of the match in tokens, ``SHORTEST`` to ``LONGEST``."""
 
 
 class NgramIndex:
@@ -43,11 +42,11 @@ class NgramIndex:
         largest = max((int(max(ids)) for ids in files.values() if len(ids)), default=0)
         dtype = np.uint16 if largest < np.iinfo(np.uint16).max else np.uint32
         self._border = int(np.iinfo(dtype).max)
-        """Stands between files."""
+        """The token between two files."""
         border = np.full(LONGEST, self._border, dtype=dtype)
         parts: list[Tokens] = [border]
         self.ranges: dict[str, tuple[int, int]] = {}
-        """Where in the token array each file stands."""
+        """Start and end of each file in the token array."""
         at = LONGEST
         for path, ids in files.items():
             tokens = np.asarray(ids, dtype=dtype)
@@ -71,7 +70,7 @@ class NgramIndex:
         return self._tokens[start:end]
 
     def followers(self, context: Sequence[int], without: NDArray[np.int64] = _NOTHING) -> list[Follower]:
-        """What stands after the context, at most `_MOST` times.
+        """Find at most `_MOST` tokens that follow the context.
 
         :param context: the last tokens; fewer than ``SHORTEST`` find nothing.
         :param without: where ranges of the token array that are out of date begin and end, in order.
@@ -89,7 +88,7 @@ class NgramIndex:
             positions = positions[without.searchsorted(positions, side="right") % 2 == 0]
         backwards = context[: -LONGEST - 1 : -1]
         differs = self._tokens[positions[:, None] + _OFFSETS[: len(backwards)]] != np.array(backwards, dtype=np.int64)
-        # The first difference; a row without one agrees all along.
+        # The first difference; a row without a difference matches completely.
         lengths = np.where(differs.any(axis=1), differs.argmax(axis=1), len(backwards))
         found = zip(self._tokens[positions].tolist(), lengths.tolist(), strict=True)
         return [Follower(*each) for each in found if each[1] >= SHORTEST and each[0] != self._border]

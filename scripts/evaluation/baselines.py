@@ -45,7 +45,7 @@ class FiveGram:
         self._global = _Table(np.array(ids, dtype=np.int64), self.ORDER)
 
     def __call__(self, place: Place) -> str:
-        """The rest of the line at a place. The token that the cursor may have cut is written anew from its start."""
+        """The rest of the line at a place. A token that the cursor may have split is generated again from its start."""
         before = place.text[max(0, place.offset - _WINDOW) : place.offset]
         after = place.text[place.offset : place.offset + _WINDOW]
         *ids, cut = self._tokenizer.encode(before, add_special_tokens=False).ids

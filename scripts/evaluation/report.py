@@ -19,7 +19,7 @@ _NUMBERS = {
 
 
 def figures_table(name: str, figures: Figures, others: Mapping[str, Figures]) -> str:
-    """A Markdown table of a model's figures, with others beside it."""
+    """A Markdown table of a model's figures and those of baselines."""
     rows = [["measure", name, *others], ["---"] * (2 + len(others))]
     rows += [[key, _shown(key, figures), *(_shown(key, other) for other in others.values())] for key in figures]
     return _markdown(rows)

@@ -83,10 +83,10 @@ class Product(Client):
         self._settings = settings
         self._name = name
         self._open: list[CallUsage] = []
-        """Calls whose answer nobody has got so far; a later key may still read it."""
+        """Calls whose answer was not used so far; a later key may still read it."""
 
     async def ask(self, snapshot: Snapshot, offset: int, began: float) -> None:
-        """Ask as an editor does while somebody types."""
+        """Request as an editor does while a user types."""
         self._orchestrator.typing(self._name)
         request = CompletionRequest(snapshot, offset)
         found = await self._orchestrator.complete(self._name, request, self._settings)
@@ -184,7 +184,7 @@ async def play(recording: Recording, first: int, count: int, client: Client, res
 
 async def _until(done: Callable[[], bool], due: float) -> None:
     await anyio.sleep(_MOMENT)
-    while time.monotonic() < due and not done():  # noqa: ASYNC110  the engine's counters call nobody
+    while time.monotonic() < due and not done():  # noqa: ASYNC110  the engine's counters send no event
         await anyio.sleep(_MOMENT)
 
 

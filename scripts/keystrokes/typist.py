@@ -2,9 +2,9 @@
 
 Published figures: gaps between keys have mean 239 ms and standard deviation 112 ms, and 6.3 % of keys delete (Dhakal,
 Feit, Kristensson, Oulasvirta: Observations on Typing from 136 Million Keystrokes, CHI 2018); 27 % of suggestions are
-accepted (Ziegler et al.: Productivity Assessment of Neural Code Completion, MAPS 2022), here: so many lines hold one.
-Our own choice, for want of figures: the pauses, the order in which the parts of a file are written, how soon a slip is
-noticed.
+accepted (Ziegler et al.: Productivity Assessment of Neural Code Completion, MAPS 2022), which here means that 27 % of
+the lines have an accepted suggestion. Our own choice, without published figures: the pauses, the order in which the
+parts of a file are written, and how soon a typing error is noticed.
 
 The editor does what editors do: it indents after Enter, and closes brackets and quotes that are closed on the same
 line.

@@ -98,7 +98,7 @@ def test_a_run_is_the_same_when_vllm_is_asked_for_blocks_in_every_step(
     assert [(o.first, o.last) for o in run.results] == [(o.first, o.last) for o in whole.results]
 
 
-def test_near_saturation_more_promises_are_kept_than_by_any_baseline() -> None:
+def test_near_saturation_more_deadlines_are_met_than_by_any_baseline() -> None:
     workload = poisson(rate=1.0, seed=0, duration=25)
     kept = {run.policy: run_summary(run)["goodput_per_s"] for run in play(workload, *RIVALS, "cato")}
     best = max(kept[name] for name in RIVALS)
@@ -133,7 +133,7 @@ def test_a_cancelled_call_costs_nothing_after_the_step_that_runs() -> None:
     assert run.results[0].wasted == sum(s.tokens.get(0, 0) for s in run.steps if s.end > cancelled_at)
 
 
-def test_nobody_is_passed_over_longer_than_patience_and_the_work_before_him() -> None:
+def test_no_request_waits_longer_than_patience_and_the_work_before_it() -> None:
     patience = 30.0
     flood = [WorkloadCall(i * 0.05, TaskKind.COMPLETION, f"c{i % 8}", 2500, 1) for i in range(1400)]
     forgotten = WorkloadCall(0.5, TaskKind.WARMUP, "patient", 3000, 2)

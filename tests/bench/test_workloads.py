@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cato_lsp.bench.clairvoyant import clairvoyant_kept, least_work
+from cato_lsp.bench.clairvoyant import clairvoyant_met, least_work
 from cato_lsp.bench.cli import app
 from cato_lsp.bench.editors import editors
 from cato_lsp.bench.hardware import HardwareProfile, load_profile
@@ -87,7 +87,7 @@ def test_the_bound_is_what_the_best_order_keeps_when_nothing_overlaps_in_part() 
     workload = Workload("burst", calls, 1.0)
     work = [least_work(call, workload, machine) for call in calls]
     best = max(n for n in range(5) for chosen in combinations(work, n) if sum(chosen) <= 0.2)
-    kept = clairvoyant_kept(workload, machine)[TaskKind.COMPLETION]
+    kept = clairvoyant_met(workload, machine)[TaskKind.COMPLETION]
     assert best <= kept < best + 1
 
 

@@ -173,7 +173,7 @@ SHOTS: dict[str, Callable[[Path], None]] = {
 
 
 def main(target: Path, *names: str) -> None:
-    """Make all pictures anew, or those that are named."""
+    """Make all pictures again, or those that are named."""
     for name in names or SHOTS:
         start = time.monotonic()
         SHOTS[name](target)

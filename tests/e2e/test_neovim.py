@@ -88,7 +88,7 @@ def test_tab_writes_the_ghost_text_to_the_file(neovim: Neovim, file: Path) -> No
     assert written(neovim, file) == f"{SOURCE.removesuffix(chr(10))}{typed}{ghost}\n"
 
 
-def test_a_key_accepts_one_word_and_the_rest_stays_on_offer(neovim: Neovim, file: Path) -> None:
+def test_a_key_accepts_one_word_and_the_rest_is_still_suggested(neovim: Neovim, file: Path) -> None:
     typed, ghost = neovim.suggestion(lambda ghost: first_word(ghost) != ghost)
     neovim.keys("<M-Right>")
     eventually("a word is inserted", lambda: neovim.lines()[2] == (typed + first_word(ghost)).split("\n")[0])

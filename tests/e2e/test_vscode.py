@@ -100,7 +100,7 @@ def test_a_pause_asks_the_server_nothing(window: Window, wire: Wire) -> None:
     window.wait_until_ready()
 
 
-def test_an_editor_in_which_nothing_happens_says_nothing_to_the_server(window: Window, wire: Wire) -> None:
+def test_an_idle_editor_sends_nothing_to_the_server(window: Window, wire: Wire) -> None:
     window.open("idle.py", SOURCE)
 
     def silent(seconds: float) -> bool:
@@ -112,7 +112,7 @@ def test_an_editor_in_which_nothing_happens_says_nothing_to_the_server(window: W
     assert silent(5), "something polls"
 
 
-def test_only_settings_that_the_person_has_set_are_sent(window: Window, wire: Wire) -> None:
+def test_only_settings_that_the_user_has_set_are_sent(window: Window, wire: Wire) -> None:
     sent = wire.sent("initialize")[0]["params"]["initializationOptions"]
     assert sent == {"model": "bundled", "engine": {"threads": 1, "kvCacheGb": 0.25}}
 
@@ -187,19 +187,19 @@ def test_translate_opens_an_editor_that_fills_and_cancel_stops_it(window: Window
     window.close_other_groups()
 
 
-def test_the_status_bar_tells_promises_kept_and_tokens_per_second(window: Window, wire: Wire) -> None:
+def test_the_status_bar_shows_deadlines_met_and_tokens_per_second(window: Window, wire: Wire) -> None:
     label = eventually(
         "it has counted",
-        lambda: re.search(r"Promises kept (\d+) of the last (\d+), Tokens per second (\d+)", window.status_bar()),
+        lambda: re.search(r"Deadlines met (\d+) of the last (\d+), Tokens per second (\d+)", window.status_bar()),
     )
-    kept = [task["kept"] for task in wire.counters()["tasks"] if task["kept"] is not None]
-    assert (int(label[1]), int(label[2])) == (sum(kept), len(kept))
+    met = [task["met"] for task in wire.counters()["tasks"] if task["met"] is not None]
+    assert (int(label[1]), int(label[2])) == (sum(met), len(met))
     assert int(label[3]) > 0
     window.hover(STATUS_ITEM)
-    eventually("a hint tells it too", lambda: "Promises kept" in " ".join(window.texts(".workbench-hover")))
+    eventually("the hover shows it, too", lambda: "Deadlines met" in " ".join(window.texts(".workbench-hover")))
 
 
-def test_the_status_view_shows_the_promises(window: Window, wire: Wire) -> None:
+def test_the_status_view_shows_the_deadlines(window: Window, wire: Wire) -> None:
     window.command("Cato: Show Status")
     rows = eventually("the table is drawn", lambda: [r for r in window.frame_texts("#kinds tr") if "Completion" in r])
     assert "first token in 200 ms" in rows[0]

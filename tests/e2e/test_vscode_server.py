@@ -96,7 +96,7 @@ def test_windows_that_share_a_server_share_one_engine(code: Code, window: Window
             server.terminate()
 
 
-def test_the_editor_does_not_wait_for_a_server_that_says_nothing(code: Code, folder: Path) -> None:
+def test_the_editor_does_not_wait_for_a_server_that_does_not_respond(code: Code, folder: Path) -> None:
     path = code.settings["cato.server.path"]
     silent = folder / "silent"
     silent.write_text(f"#!/bin/sh\nexec cat 3>&1 >'{silent}.heard'\n")
@@ -114,7 +114,7 @@ def test_the_editor_does_not_wait_for_a_server_that_says_nothing(code: Code, fol
         code.configure({"cato.server.path": path})
 
 
-def test_the_status_bar_tells_of_a_broken_model_and_of_its_repair(code: Code, window: Window, folder: Path) -> None:
+def test_the_status_bar_shows_a_broken_model_and_its_repair(code: Code, window: Window, folder: Path) -> None:
     model = folder / "model"
     shutil.copytree(resolve_model("bundled").path, model)
     config = (model / "config.json").rename(folder / "config.json")

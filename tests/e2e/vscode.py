@@ -168,7 +168,7 @@ class Window:
         return self._code.call(name, self._page, *args)
 
     def reload(self) -> None:
-        """Load the window anew."""
+        """Reload the window."""
         self._call("reload")
 
     def close(self) -> None:

@@ -19,7 +19,9 @@ from cato_lsp.scheduling.slo import ServiceClass, TaskKind
         ({"cato_slack_ms": 1, "cato_service": "background"}, TaskKind.GENERATION, ServiceClass.BACKGROUND, math.inf),
     ],
 )
-def test_a_promise_is_read(xargs: dict[str, Any], kind: TaskKind, service: ServiceClass, deadline: float) -> None:
+def test_a_deadline_is_read_from_xargs(
+    xargs: dict[str, Any], kind: TaskKind, service: ServiceClass, deadline: float
+) -> None:
     from cato_lsp.engine.serving import slo_of_xargs
 
     slo = slo_of_xargs({**xargs, "cato_client": "alice"}, 10.0)
@@ -28,7 +30,7 @@ def test_a_promise_is_read(xargs: dict[str, Any], kind: TaskKind, service: Servi
 
 
 @pytest.mark.parametrize("slack", ["soon", None, [], math.nan])
-def test_nonsense_is_no_promise(slack: object) -> None:
+def test_invalid_xargs_give_no_deadline(slack: object) -> None:
     from cato_lsp.engine.serving import slo_of_xargs
 
     assert slo_of_xargs({"cato_slack_ms": slack}, 0.0) is None

@@ -54,7 +54,7 @@ def test_the_copy_baseline_takes_the_nearest_line_that_begins_alike() -> None:
     assert copy_most_similar_line(Place("a.py", text, len(text), "")) == " near()"
 
 
-def test_the_copy_baseline_says_nothing_where_nothing_agrees() -> None:
+def test_the_copy_baseline_is_empty_without_a_match() -> None:
     assert copy_most_similar_line(Place("a.py", "abc\nxyz", 7, "")) == ""
 
 
@@ -74,7 +74,7 @@ def test_edit_similarity_is_one_for_equal_and_zero_for_foreign_text() -> None:
     ("text", "good"),
     [("Return the size.", True), ("Return the size. And more.", False), ("return it.", False), ("No end", False)],
 )
-def test_one_sentence_is_told_from_none_and_from_two(text: str, good: bool) -> None:
+def test_one_sentence_is_distinguished_from_none_and_from_two(text: str, good: bool) -> None:
     assert is_one_sentence(text) is good
 
 
@@ -110,13 +110,13 @@ def test_a_cursor_is_in_a_word_when_one_goes_on(line: str, wanted: str, within: 
     assert Place("a.py", f"y\n{line}", 2 + len(line), wanted).within_word is within
 
 
-def test_figures_are_shares_or_numbers_and_baselines_stand_beside_them() -> None:
+def test_figures_are_shares_or_numbers_and_have_baselines() -> None:
     name = "rest of a line: exact match"
     table = figures_table("default", {"bits per byte": 1.0, name: 0.125}, {"copy": {name: 0.1}})
     assert table.splitlines()[0] == "| measure | default | copy |"
     assert table.splitlines()[2:] == ["| bits per byte | 1.000 |  |", f"| {name} | 12.5 % | 10.0 % |"]
 
 
-def test_completions_are_shown_on_one_line_each_and_nothing_is_called_so() -> None:
+def test_completions_are_shown_on_one_line_each_and_empty_ones_as_nothing() -> None:
     rows = [{"path": "a.py", "line": "x = a |", "wanted": "b\nc", "completion": ""}]
     assert completions_table(rows).splitlines()[2] == "| a.py | `` x = a \\| `` | `` b⏎c `` | (nothing) |"

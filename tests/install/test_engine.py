@@ -110,7 +110,7 @@ def test_the_machine_and_its_libraries_are_checked_before_any_download(
     assert not pip.calls
 
 
-def test_a_failure_of_pip_is_told_in_two_lines_with_its_last_error(
+def test_a_failure_of_pip_is_reported_in_two_lines_with_its_last_error(
     pip: RecordedPip, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(self: Pip, *arguments: str) -> bool:
@@ -124,7 +124,7 @@ def test_a_failure_of_pip_is_told_in_two_lines_with_its_last_error(
     assert "Run the command again" in lines[1]
 
 
-def test_an_interrupted_set_up_says_how_to_go_on(
+def test_an_interrupted_setup_says_how_to_continue(
     pip: RecordedPip, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupt(_self: Pip, *_arguments: str) -> bool:
@@ -148,7 +148,7 @@ def test_the_requirement_of_the_gpu_extra_is_that_of_the_package() -> None:
         ("machine", "riscv64", "riscv64"),
     ],
 )
-def test_a_machine_that_vllm_does_not_run_on_is_told_so(
+def test_an_unsupported_machine_is_reported(
     attribute: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform, attribute, lambda: value)
@@ -170,7 +170,7 @@ def test_an_environment_of_the_system_is_left_alone(monkeypatch: pytest.MonkeyPa
         machine.check_environment()
 
 
-def test_too_little_room_on_the_disk_is_told_before_the_download(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_disk_space_is_reported_before_the_download(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(machine.DISK_NEEDED, "cpu", 1 << 60)
     with pytest.raises(SetupError, match="Make room"):
         machine.check_disk("cpu")

@@ -29,7 +29,7 @@ def by_name(path: Path) -> str:
 @pytest.mark.parametrize("path", RECORDINGS, ids=by_name)
 def test_a_committed_recording_is_what_its_recorder_makes(path: Path) -> None:
     recording = Recording.load(path)
-    assert record_typing.anew(recording) == recording
+    assert record_typing.retyped(recording) == recording
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=by_name)
@@ -71,7 +71,7 @@ def test_a_recording_can_be_kept_in_a_file(tmp_path: Path) -> None:
     assert Recording.load(tmp_path / "a.gz") == recording
 
 
-def test_what_a_person_types_in_an_editor_is_recorded() -> None:
+def test_what_a_user_types_in_an_editor_is_recorded() -> None:
     watcher = Watcher("a test", "")
     opened = {"uri": "file:///work.py", "languageId": "python", "version": 1, "text": "s = '🙂'\n"}
     said = [

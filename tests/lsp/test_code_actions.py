@@ -240,7 +240,7 @@ async def test_a_translation_grows_in_the_preview_and_is_done_once(wire: Wire) -
     assert task["calls"] >= 2
 
 
-async def test_the_progress_says_what_will_be_left_out_and_how_many_tokens_there_are(wire: Wire) -> None:
+async def test_the_progress_shows_omitted_parts_and_the_number_of_tokens(wire: Wire) -> None:
     await wire.initialize(**FULL, experimental={"catoPreview": True})
     wire.open(CODE)
     arguments = [{"uri": URI, "language": "javascript"}]

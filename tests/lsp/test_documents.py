@@ -57,7 +57,7 @@ def test_a_position_outside_the_text_is_clamped_into_it(text: str, line: int, ch
 
 
 @given(TEXT, st.data())
-def test_the_line_index_follows_an_edit_as_if_made_anew(text: str, data: st.DataObject) -> None:
+def test_the_line_index_after_an_edit_equals_a_new_one(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))
     new = data.draw(TEXT)

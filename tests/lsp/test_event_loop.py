@@ -52,7 +52,7 @@ async def test_a_change_of_settings_looks_for_models_on_a_worker_thread(monkeypa
     assert threading.current_thread() not in looked.seen
 
 
-async def test_settings_that_change_while_models_are_looked_for_end_as_the_last_change_says() -> None:
+async def test_the_last_change_of_settings_wins_while_models_are_resolved() -> None:
     session = Session(Backend(), Layer("tests", {"model": "bundled"}))
     async with anyio.create_task_group() as group:
         for lines in (3, 4, 5):

@@ -121,7 +121,7 @@ async def test_a_cancelled_request_is_answered_once_with_request_cancelled_conti
     assert not [message for message in wire.heard if message.get("id") == number]
 
 
-async def test_a_request_cancelled_in_the_same_breath_is_answered_once_and_calls_no_model(
+async def test_a_request_cancelled_in_the_same_packet_is_answered_once_and_makes_no_call(
     wire: Wire, backend: Backend
 ) -> None:
     await wire.initialize()

@@ -95,7 +95,7 @@ async def test_the_registrations_of_pygls_are_not_in_the_log(caplog: pytest.LogC
     assert "Registered" not in caplog.text
 
 
-async def test_an_edit_that_cannot_be_followed_drops_the_document_and_says_so(
+async def test_an_edit_that_cannot_be_applied_drops_the_document_with_a_message(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     code = "sec" + "ret"
@@ -112,7 +112,7 @@ async def test_an_edit_that_cannot_be_followed_drops_the_document_and_says_so(
             patch.setattr(Document, "change", fail)
             wire.notify("textDocument/didChange", change(2, (0, 0), (0, 0), "y"))
             shown = await wire.told("window/showMessage")
-        assert "Close the file and open it again" in shown["params"]["message"]
+        assert "Close and reopen the file" in shown["params"]["message"]
         assert await wire.complete(0, 1) == {"items": []}
         wire.close()
     assert "IndexError" in caplog.text

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
     [b"{not json", b"[]", b'"text"', b"\xff\xfe", b'{"id": 1, "method": "cato/status"}'],
     ids=["broken", "array", "string", "not utf-8", "no jsonrpc"],
 )
-async def test_what_is_no_message_gets_a_parse_error_and_the_session_goes_on(wire: Wire, body: bytes) -> None:
+async def test_an_invalid_message_gets_a_parse_error_and_the_session_continues(wire: Wire, body: bytes) -> None:
     await wire.initialize()
     wire.send_bytes(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
     assert (await wire.answer(None))["error"]["code"] == -32700
@@ -107,7 +107,7 @@ async def test_wrong_settings_are_named_and_the_right_ones_hold(wire: Wire) -> N
     assert any("modle" in text and "did you mean model?" in text for text in shown)
 
 
-async def test_settings_are_pulled_again_when_the_client_says_they_changed(wire: Wire) -> None:
+async def test_settings_are_pulled_again_after_did_change_configuration(wire: Wire) -> None:
     await wire.initialize(workspace={"configuration": True, "didChangeConfiguration": {"dynamicRegistration": True}})
     registered = await wire.told("client/registerCapability")
     assert registered["params"]["registrations"][0]["method"] == "workspace/didChangeConfiguration"

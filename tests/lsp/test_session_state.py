@@ -153,5 +153,5 @@ def test_long_changes_are_replaced_by_the_text_that_the_server_has(monkeypatch: 
 @pytest.mark.parametrize(
     "frame", [b"\r\n\r\nnonsense", b"\r\n\r\n[]", b"\r\n\r\n{}", encode({"id": [1], "method": "x"})]
 )
-def test_whatever_an_editor_sends_goes_on_to_the_server(frame: bytes) -> None:
+def test_every_message_of_the_editor_is_forwarded_to_the_server(frame: bytes) -> None:
     assert started().from_editor(frame) == [frame]

@@ -1,4 +1,4 @@
-"""``cato.toml`` takes effect when it is saved; of a file with mistakes, the last good version holds."""
+"""``cato.toml`` takes effect when it is saved. If it is saved with errors, its last valid version stays in effect."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def max_lines(files: SettingsFiles, path: Path) -> tuple[int, list[str]]:
 
 
 @pytest.mark.parametrize("text", WRONG.values(), ids=WRONG)
-def test_a_file_saved_with_mistakes_keeps_its_last_good_version_and_says_so_in_one_line(
+def test_the_last_valid_version_of_a_file_saved_with_errors_stays_in_effect_with_a_message_of_one_line(
     tmp_path: Path, text: str
 ) -> None:
     files, path = SettingsFiles(), tmp_path / "cato.toml"
@@ -39,7 +39,7 @@ def test_a_file_saved_with_mistakes_keeps_its_last_good_version_and_says_so_in_o
     lines, (said,) = max_lines(files, path)
     assert lines == 3
     assert said.startswith(f"{path}: ")
-    assert said.endswith("; the last good version of this file still holds")
+    assert said.endswith("; the last valid version of this file stays in effect")
     assert "\n" not in said
     assert not files.changed([path])
     path.write_text(GOOD.replace("3", "5"))
@@ -98,7 +98,7 @@ async def test_a_file_that_the_client_watches_takes_effect_when_it_is_saved(wire
         save("completion.enabled = \n")
         said = (await wire.told("window/showMessage"))["params"]["message"]
         assert said.count("\n") == 0
-        assert "the last good version of this file still holds" in said
+        assert "the last valid version of this file stays in effect" in said
         assert (await wire.complete(0, 0))["items"] == []
         save("completion.enabled = true\n")
         await status(wire, "Ready")

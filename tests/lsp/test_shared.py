@@ -99,7 +99,7 @@ async def servers(environment: dict[str, str]) -> list[int]:
     return found
 
 
-async def test_two_windows_complete_with_one_engine_and_one_outlives_the_other_copilot_vim_266(
+async def test_two_windows_share_one_engine_that_stays_when_one_closes_copilot_vim_266(
     environment: dict[str, str],
 ) -> None:
     text = fixture_text("textwrap.py")
@@ -128,7 +128,7 @@ async def test_two_windows_complete_with_one_engine_and_one_outlives_the_other_c
         assert await second.leave() == 0
 
 
-async def test_a_window_with_other_engine_settings_is_told_once_which_of_them_do_not_hold(
+async def test_a_window_with_other_engine_settings_gets_one_message_that_names_the_differences(
     environment: dict[str, str],
 ) -> None:
     async with window(environment) as first, window(environment) as second:
@@ -189,7 +189,7 @@ async def test_a_window_that_closes_its_pipe_ends_with_an_error_code(environment
         assert await gone.process.wait() == 1
 
 
-async def test_where_no_server_can_be_shared_a_window_is_served_all_the_same(
+async def test_without_a_shared_server_a_window_is_served_by_its_own_process(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     environment["XDG_STATE_HOME"] = str(tmp_path / "a file")
@@ -228,7 +228,7 @@ def goodbye(code: int | None) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "method": "cato/goodbye", "params": {"exitCode": code}}
 
 
-async def test_the_server_ends_after_its_last_window_and_takes_the_socket_along(
+async def test_the_server_ends_after_its_last_window_and_removes_the_socket(
     listener: socket.socket, tmp_path: Path
 ) -> None:
     connection = greet(tmp_path / "s.sock")
@@ -254,9 +254,7 @@ async def test_a_server_about_to_end_serves_the_window_that_just_came(listener: 
             assert (await said(connection))[-1] == goodbye(1)
 
 
-async def test_a_window_that_says_nonsense_is_sent_away_and_the_others_stay(
-    listener: socket.socket, tmp_path: Path
-) -> None:
+async def test_an_invalid_greeting_closes_only_its_own_connection(listener: socket.socket, tmp_path: Path) -> None:
     connection = greet(tmp_path / "s.sock")
     with connection, socket.socket(socket.AF_UNIX) as stranger, anyio.fail_after(PATIENCE):
         stranger.connect(str(tmp_path / "s.sock"))
@@ -277,7 +275,7 @@ async def stop(environment: dict[str, str]) -> tuple[int | None, str]:
     return process.returncode, said.decode()
 
 
-async def test_stop_ends_the_server_and_its_windows_in_good_order(environment: dict[str, str]) -> None:
+async def test_stop_ends_the_server_and_its_windows_cleanly(environment: dict[str, str]) -> None:
     async with window(environment) as first, window(environment) as second:
         for each in (first, second):
             await each.open()

@@ -235,7 +235,7 @@ async def test_a_connection_to_a_server_that_is_already_dying_is_no_second_crash
     assert len(kept) == 9, "five servers that had said hello, and four that were dying"
 
 
-async def test_a_window_of_a_newer_version_is_told_and_moves_on_when_the_last_older_one_has_left(
+async def test_a_window_of_a_newer_version_gets_a_message_and_a_new_server_when_the_last_older_window_has_closed(
     tmp_path: Path,
 ) -> None:
     paths = [tmp_path / "old.sock", tmp_path / "new.sock"]

@@ -22,7 +22,7 @@ from cato_lsp.lsp.status_socket import ask_servers, serve_status
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_running_server_tells_its_status_to_its_user_only(
+async def test_only_the_user_of_a_server_can_read_its_status(
     backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "run"
@@ -66,7 +66,7 @@ async def test_a_server_that_does_not_listen_yet_keeps_its_socket(tmp_path: Path
         assert await anyio.Path(path).exists()
 
 
-async def test_a_server_without_a_private_folder_goes_on_without_a_socket(
+async def test_a_server_without_a_private_folder_runs_without_a_status_socket(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse() -> Path:
@@ -100,7 +100,7 @@ async def test_an_answer_that_fails_leaves_the_socket_open(tmp_path: Path, monke
     assert asked == 2
 
 
-async def test_without_a_server_status_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_status_reports_that_no_server_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_socket, "socket_folder", lambda: tmp_path)
     shown = CliRunner().invoke(app, ["status"])
     assert shown.exit_code == 1

@@ -160,7 +160,7 @@ def test_goodbye_and_the_end_of_stdin_end_the_process_while_the_engine_loads(
 
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
-def test_a_client_that_is_killed_takes_the_server_along_though_its_pipe_stays_open_copilot_lua_667(
+def test_the_server_ends_when_its_client_is_killed_even_if_the_pipe_stays_open_copilot_lua_667(
     tmp_path: Path,
 ) -> None:
     output = tmp_path / "out"

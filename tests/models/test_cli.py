@@ -65,7 +65,7 @@ def test_a_download_that_lacks_a_file_is_an_error(hub: Path) -> None:
         pull("Some/Coder")
 
 
-def test_whatever_breaks_a_download_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_failed_download_is_reported_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> str:
         raise OSError(28, "No space left on device")
 
@@ -74,6 +74,6 @@ def test_whatever_breaks_a_download_is_told_in_a_sentence(monkeypatch: pytest.Mo
         pull("Some/Coder")
 
 
-def test_a_wrong_name_is_said_to_be_one() -> None:
+def test_a_wrong_name_is_reported() -> None:
     with pytest.raises(PullError, match="not a model name"):
         pull("a/b/c")

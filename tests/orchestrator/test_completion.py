@@ -48,7 +48,7 @@ async def shown(backend: Backend, client: str, uri: str) -> tuple[str, str]:
     pytest.fail("the model suggests nothing anywhere")
 
 
-async def test_typing_along_a_suggestion_asks_no_model(backend: Backend) -> None:
+async def test_typing_the_suggested_text_makes_no_call(backend: Backend) -> None:
     head, inserted = await shown(backend, "along", "file:///along.py")
     computed = backend.orchestrator.engine_stats().tokens_computed
     asked = request(inserted[:1], head=head, uri="file:///along.py")
@@ -66,7 +66,7 @@ async def test_answers_of_one_window_are_not_used_in_another(backend: Backend) -
     assert last(backend).source is Source.MODEL
 
 
-async def test_typing_along_a_running_answer_continues_to_read_it(backend: Backend) -> None:
+async def test_typing_the_text_of_a_running_answer_continues_to_read_it(backend: Backend) -> None:
     uri = "file:///stream.py"
     head, inserted = await shown(backend, "scout", uri)  # another client's cache: the answer is known to the test only
     results: dict[str, list[Completion]] = {}

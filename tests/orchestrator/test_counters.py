@@ -48,7 +48,7 @@ def test_no_more_is_accepted_than_was_offered(events: list[tuple[int, int]]) -> 
     assert counters.accepted_characters <= 10 * counters.accepted
 
 
-def test_the_kept_part_of_an_accepted_completion_is_measured_once() -> None:
+def test_the_remaining_part_of_an_accepted_completion_is_measured_once() -> None:
     now = [0.0]
     counters = AcceptCounters(clock=lambda: now[0])
     number = counters.offer("first = 1\n    second = 2", "file:///a.py")
@@ -93,13 +93,13 @@ def test_a_summary_counts_deadlines_of_answered_tasks() -> None:
         record(Outcome.ANSWERED, 0.05, Source.STREAM),
     ]
     summary = summarize_tasks(records)["completion"]
-    assert (summary.promised, summary.kept, summary.without_call) == (4, 2, 1)
+    assert (summary.deadlines, summary.deadlines_met, summary.without_call) == (4, 2, 1)
     assert summary.outcomes == {"answered": 3, "superseded": 1, "failed": 1}
     assert summary.tokens_after_cancel == 5
     assert summary.ttft_p50 == 0.1
 
 
-@pytest.mark.parametrize(("e2e_promised", "kept"), [(False, True), (True, False)])
-def test_an_e2e_deadline_is_that_of_the_last_token(e2e_promised: bool, kept: bool) -> None:
-    record = TaskRecord(TaskKind.TRANSLATION, "c", 1.0, e2e_promised, Outcome.ANSWERED, ttft=0.5, e2e=2.0)
-    assert record.kept is kept
+@pytest.mark.parametrize(("e2e_deadline", "met"), [(False, True), (True, False)])
+def test_an_e2e_deadline_is_that_of_the_last_token(e2e_deadline: bool, met: bool) -> None:
+    record = TaskRecord(TaskKind.TRANSLATION, "c", 1.0, e2e_deadline, Outcome.ANSWERED, ttft=0.5, e2e=2.0)
+    assert record.met is met

@@ -119,7 +119,7 @@ def test_confidence_is_a_joint_probability_that_only_falls(deltas: list[float], 
     assert least > 0 or all(likely)
 
 
-async def test_the_engine_tells_how_likely_its_tokens_are_only_if_asked(backend: Backend) -> None:
+async def test_the_engine_returns_probabilities_only_on_request(backend: Backend) -> None:
     call = make_call(60, max_tokens=6, first=411)
     told: list[list[Delta]] = []
     for scored in (True, False):

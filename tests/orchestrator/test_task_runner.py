@@ -171,7 +171,7 @@ async def test_a_finished_task_leaves_a_record_of_sizes_and_times(setup: Setup) 
     assert setup.ended == ["done"]
     assert setup.notes == ["one thing to know"]
     (record,) = setup.log
-    assert (record.outcome, record.kept) == (Outcome.ANSWERED, True)
+    assert (record.outcome, record.met) == (Outcome.ANSWERED, True)
     assert (len(record.calls), record.prompt_tokens, record.answer_tokens) == (2, 6, 6)
     assert record.deadline == pytest.approx(45.0 + 6 * 0.02)
     setup.assert_all_is_free()

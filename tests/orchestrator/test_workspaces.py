@@ -76,7 +76,7 @@ def test_secrets_are_not_learned(prompter: CompletionPrompter, model_folder: Pat
     assert not knows(workspaces, "me", model(model_folder), ask(prompter, tmp_path))
 
 
-def test_a_large_model_and_a_person_who_does_not_want_it_get_none(
+def test_a_large_model_or_a_disabled_setting_gives_no_cache_model(
     prompter: CompletionPrompter, model_folder: Path, tmp_path: Path
 ) -> None:
     workspaces = Workspaces()

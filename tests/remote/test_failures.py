@@ -36,7 +36,7 @@ async def test_a_call_survives_a_lost_connection_word_for_word(
         await gateway.service.idle()
 
 
-async def test_a_server_that_stays_away_fails_open_calls(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_open_calls_fail_if_the_server_cannot_be_reached(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_engine, "AWAY", 0.2)
     async with team.server():
         remote = team.remote()
@@ -49,7 +49,7 @@ async def test_a_server_that_stays_away_fails_open_calls(team: Team, monkeypatch
         await answer(remote.submit(make_call()))
 
 
-async def test_a_host_tells_that_the_server_is_away_and_comes_back(team: Team) -> None:
+async def test_a_host_reports_when_the_server_is_away_and_when_it_is_back(team: Team) -> None:
     team.remote()
     host = EngineHost()
     phases: list[EnginePhase] = []

@@ -28,7 +28,7 @@ async def test_models_and_completions(team: Team) -> None:
         assert filled.usage.completion_tokens > 0
 
 
-async def test_a_stream_says_what_the_whole_answer_says(team: Team) -> None:
+async def test_a_streamed_answer_equals_the_whole_answer(team: Team) -> None:
     async with team.server() as gateway, client(team) as api:
         asked = {"model": "bundled", "prompt": "import os\n\ndef main():\n", "max_tokens": 16, "temperature": 0}
         whole = await api.completions.create(**asked)
@@ -44,7 +44,7 @@ async def test_a_stream_says_what_the_whole_answer_says(team: Team) -> None:
         await gateway.service.idle()
 
 
-async def test_errors_are_what_the_client_knows(team: Team) -> None:
+async def test_errors_have_the_openai_format(team: Team) -> None:
     async with team.server(limits=Limits(prompt=50)), client(team) as api:
         async with client(team, "cato-wrong") as stranger:
             with pytest.raises(openai.AuthenticationError, match="key"):

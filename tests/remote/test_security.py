@@ -56,7 +56,7 @@ async def closed_with(socket: ClientConnection, *frames: bytes | str) -> int:
             return error.rcvd.code if error.rcvd else 1006
 
 
-async def test_without_a_known_key_nobody_gets_in(team: Team) -> None:
+async def test_a_valid_key_is_required(team: Team) -> None:
     async with team.server() as gateway:
         for key in (None, "", "cato-wrong", team.key("alice") + "x", team.key("alice")[:-1]):
             with pytest.raises(InvalidStatus) as refused:
@@ -65,7 +65,7 @@ async def test_without_a_known_key_nobody_gets_in(team: Team) -> None:
         assert gateway.service.open_connections == 0
 
 
-async def test_a_wrong_key_is_told_in_one_line_with_what_to_do(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_wrong_key_is_reported_in_one_line_with_what_to_do(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     async with team.server():
         remote = team.remote()
         monkeypatch.setenv("CATO_KEY", "cato-wrong")
@@ -143,7 +143,7 @@ async def test_a_silent_laptop_leaves_no_call_running(team: Team, monkeypatch: p
         assert b"cato_abandoned_calls_total 1.0" in gateway.service.metrics.exposition()
 
 
-async def test_too_much_is_refused_with_what_is_ahead(team: Team) -> None:
+async def test_calls_over_the_limit_are_refused_with_the_number_of_running_and_waiting_calls(team: Team) -> None:
     async with team.server(limits=Limits(calls=1, tokens=5000, prompt=1000, rate=1000)), team.laptop() as remote:
         with pytest.raises(CallRejectedError, match="at most 1000"):
             await answer(remote.submit(make_call(1001)))

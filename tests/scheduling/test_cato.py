@@ -34,7 +34,7 @@ def test_a_completion_goes_before_a_long_prompt_that_is_already_running(policy, 
     assert plan.grants.get(summary.id, 0) < 500
 
 
-def test_answers_in_progress_ride_along(policy, request_of, view_of) -> None:
+def test_decodes_are_part_of_every_step(policy, request_of, view_of) -> None:
     answers = [decoding(request_of(TaskKind.TRANSLATION, prompt=3000)) for _ in range(5)]
     plan = policy.plan(view_of(*answers, request_of(prompt=1500)))
     assert all(plan.grants[a.id] == 1 for a in answers)
@@ -48,7 +48,7 @@ def test_in_a_burst_the_heaviest_waits_so_that_the_others_are_on_time(policy, re
     assert plan.grants.get(heavy.id, 0) == 0
 
 
-def test_a_step_does_not_end_after_a_promise_it_could_keep(policy, request_of, view_of) -> None:
+def test_a_step_does_not_end_after_a_deadline_that_it_could_meet(policy, request_of, view_of) -> None:
     tight = request_of(prompt=1000, arrival=0.0)
     later = request_of(prompt=1500, arrival=0.16)
     view = view_of(tight, later, now=0.165)
@@ -58,7 +58,7 @@ def test_a_step_does_not_end_after_a_promise_it_could_keep(policy, request_of, v
     assert 0.165 + seconds <= tight.slo.deadline
 
 
-def test_background_work_is_short_while_somebody_types_and_long_when_nobody_does(policy, request_of, view_of) -> None:
+def test_background_steps_are_short_while_a_client_types_and_long_otherwise(policy, request_of, view_of) -> None:
     warmup = request_of(TaskKind.WARMUP, prompt=8000)
     typing = view_of(warmup, now=100.0)
     typing.typing_until = 101.0
@@ -109,7 +109,7 @@ def test_one_call_with_a_short_deadline_hardly_changes_the_length_of_steps(polic
     assert policy.ttft > 0.95 * before
 
 
-def test_whoever_was_passed_over_for_long_gets_a_little_of_every_step(policy, request_of, view_of) -> None:
+def test_a_request_that_has_waited_long_gets_a_part_of_every_step(policy, request_of, view_of) -> None:
     forgotten = request_of(prompt=7000, arrival=0.0)
     now = policy.options.patience + 1
     rush = [request_of(prompt=3000, arrival=now) for _ in range(10)]
@@ -117,7 +117,7 @@ def test_whoever_was_passed_over_for_long_gets_a_little_of_every_step(policy, re
     assert plan.grants[forgotten.id] == policy.options.reserve
 
 
-def test_nobody_takes_the_blocks_that_the_longest_waiting_needs(policy, request_of, view_of) -> None:
+def test_blocks_are_reserved_for_the_longest_waiting_request(policy, request_of, view_of) -> None:
     now = policy.options.patience + 1
     answers = [decoding(request_of(TaskKind.TRANSLATION, prompt=3000)) for _ in range(3)]
     large = request_of(TaskKind.WARMUP, prompt=1600, arrival=0.0)
@@ -161,7 +161,9 @@ def test_of_two_e2e_prompts_due_at_once_the_one_with_a_queue_penalty_waits(polic
     assert next(iter(plan.grants)) == second.id
 
 
-def test_of_two_prompts_that_cannot_both_be_on_time_the_weightier_kind_is_kept(policy, request_of, view_of) -> None:
+def test_of_two_prompts_that_cannot_both_be_on_time_the_kind_with_more_weight_is_served(
+    policy, request_of, view_of
+) -> None:
     completion, generation = request_of(prompt=4500), request_of(TaskKind.GENERATION, prompt=5000)
     generation.slo = replace(generation.slo, deadline=0.2)
     kept_first = next(iter(policy.plan(view_of(completion, generation)).grants))

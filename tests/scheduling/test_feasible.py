@@ -30,14 +30,14 @@ def on_time(order: tuple[Job, ...]) -> int:
 
 
 @given(jobs)
-def test_no_order_keeps_more_promises(given_jobs: list[Job]) -> None:
+def test_no_order_meets_more_deadlines(given_jobs: list[Job]) -> None:
     kept, given_up = keep_most(given_jobs, overhead=OVERHEAD, step=STEP)
     assert len(kept) + len(given_up) == len(given_jobs)
     assert len(kept) >= max((on_time(order) for order in permutations(given_jobs)), default=0)
 
 
 @given(jobs)
-def test_all_that_is_kept_is_on_time(given_jobs: list[Job]) -> None:
+def test_all_jobs_of_the_feasible_set_are_on_time(given_jobs: list[Job]) -> None:
     kept, _ = keep_most(given_jobs, overhead=OVERHEAD, step=STEP)
     done = 0.0
     for job in kept:
@@ -53,7 +53,7 @@ def test_of_a_burst_that_cannot_be_on_time_the_heaviest_gives_way() -> None:
 
 
 @given(jobs, jobs)
-def test_whoever_only_gets_spare_time_makes_nobody_else_late(first: list[Job], spare: list[Job]) -> None:
+def test_jobs_on_spare_time_displace_no_job_of_the_feasible_set(first: list[Job], spare: list[Job]) -> None:
     kept, _ = keep_most(first, overhead=OVERHEAD, step=STEP)
     second = [Job("spare", job.work, job.due, 1e6 + job.work) for job in spare]
     both, _ = keep_most([*kept, *second], overhead=OVERHEAD, step=STEP)

@@ -98,9 +98,7 @@ def flood(seconds: float, per_second: float, prompt: int) -> list[Drawn]:
     st.integers(100, 700),
 )
 @example([(TaskKind.WARMUP, 1500, 0.0, LONGEST_ANSWER, "patient")] * 2, 1, 100, 300)
-def test_nobody_starves_beyond_the_bound_that_the_planner_states(
-    patient: list[Drawn], slots: int, blocks: int, prompt: int
-) -> None:
+def test_no_request_starves_beyond_the_stated_bound(patient: list[Drawn], slots: int, blocks: int, prompt: int) -> None:
     patience = 2.0
     policy = CatoPolicy(CatoOptions(patience=patience))
     machine = Machine(policy, slots=slots, blocks=blocks)

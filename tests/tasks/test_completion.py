@@ -278,7 +278,7 @@ def test_the_format_is_read_from_the_model_folder(tmp_path: Path, byte_level: Tr
     assert (found.family, found.eos_token_ids, found.context_tokens, found.note) == (CATO, (0, 7), 2048, "")
 
 
-def test_a_model_without_fim_tokens_continues_the_text_and_says_so(tmp_path: Path, byte_level: Training) -> None:
+def test_a_model_without_fim_tokens_continues_the_text_with_a_note(tmp_path: Path, byte_level: Training) -> None:
     folder = model_folder(tmp_path / "gpt2", byte_level(["<|endoftext|>"]), {"model_type": "gpt2"})
     found = read_model_format(folder)
     assert found.family is PLAIN
@@ -335,7 +335,7 @@ CUTS = [
 
 
 @pytest.mark.parametrize(("marked", "sure", "unsure", "shown"), CUTS)
-def test_an_answer_that_becomes_unsure_ends_at_a_sensible_place(
+def test_an_answer_with_falling_confidence_ends_at_a_sensible_place(
     cato_tokenizer: Tokenizer, marked: str, sure: str, unsure: str, shown: str
 ) -> None:
     request = CompletionRequest(Snapshot("file:///a.py", "python", 1, marked.replace("‸", "")), marked.index("‸"))

@@ -191,7 +191,7 @@ def test_a_model_without_fim_tokens_is_refused_with_what_was_looked_for() -> Non
         assert expected in message
 
 
-def test_what_was_recognised_is_told_with_the_reasons() -> None:
+def test_a_detected_format_is_reported_with_the_reason() -> None:
     told = str(recognise_family(STARCODER_TOKENS, model_type="llama", name="Mellum-4b-base"))
     assert told.startswith("mellum (suffix-prefix-middle), recognised by its tokens <fim_prefix>")
     assert told.endswith("its name ('mellum')")

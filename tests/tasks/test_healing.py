@@ -1,4 +1,4 @@
-"""Token healing: a word that the cursor cuts is written anew."""
+"""Token healing: a word that the cursor cuts is generated again."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
     assert learner.held_out_loss("python") < 0.6 * before
 
 
-def test_training_goes_on_from_an_exported_model(tmp_path: Path) -> None:
+def test_training_continues_from_an_exported_model(tmp_path: Path) -> None:
     first = trainer(tmp_path / "first", 60 * 128)
     first.held_out = {"python": torch.stack([torch.arange(33) + i for i in range(8)])}
     run(first)

@@ -34,7 +34,7 @@ def test_code_is_indexed_and_nothing_else(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a.py", "sub/b.ts"]
 
 
-def test_gitignore_is_kept_to_as_git_does(tmp_path: Path) -> None:
+def test_gitignore_is_applied_as_by_git(tmp_path: Path) -> None:
     write(
         tmp_path,
         build__a_dot_py="x",
@@ -73,7 +73,7 @@ def test_a_changed_file_is_admitted_where_it_would_be_found(tmp_path: Path) -> N
     )
 
 
-def test_at_most_so_many_files_are_indexed(tmp_path: Path) -> None:
+def test_the_number_of_indexed_files_is_limited(tmp_path: Path) -> None:
     write(tmp_path, **{f"a{number}_dot_py": "x" for number in range(5)})
     assert len(list(code_files(tmp_path, Exclusion(), most=3))) == 3
 

@@ -71,7 +71,7 @@ def resolve(session: Session, action: types.CodeAction) -> Coroutine[Any, Any, t
     if document.version != data.get("version"):
         raise _modified()
     if session.exclusion.forbids_reading(uri, document.snapshot().text):
-        message = "This file is excluded: it may hold secrets, or the settings say so."
+        message = "This file is excluded: it may contain secrets, or the settings exclude it."
         raise JsonRpcException(message, types.LSPErrorCodes.RequestFailed.value)
     try:
         where = session.protocol.structure(data.get("range"), types.Range)
@@ -95,7 +95,7 @@ async def _resolve(
 
 
 def _edits(snapshot: Snapshot, start: int, end: int) -> list[tuple[Assist, str, str]]:
-    """The actions that change the document. Parses it: not for the event loop."""
+    """The actions that change the document. Parses it, so call it in a worker thread."""
     found: list[tuple[Assist, str, str]] = []
     if len(snapshot.text) <= _LARGE:
         if generation_target(snapshot, end) is not None:
@@ -107,7 +107,7 @@ def _edits(snapshot: Snapshot, start: int, end: int) -> list[tuple[Assist, str, 
 
 
 def _texts(session: Session, snapshot: Snapshot, start: int, end: int) -> Iterator[tuple[Assist, str, str]]:
-    """The actions whose result is a text of its own."""
+    """The actions whose result is a separate text."""
     if start != end:
         yield Assist.EXPLAIN, "Explain the selection", ""
         for language in session.backend.orchestrator.translations(snapshot.language):

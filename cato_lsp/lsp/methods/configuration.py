@@ -44,7 +44,7 @@ async def pull_configuration(session: Session) -> None:
                 answer = await session.server.workspace_configuration_async(types.ConfigurationParams(items))
                 pulled = answer[0] if answer else None
         except JsonRpcException as error:
-            logger.warning("The client did not tell its settings: %s", error)
+            logger.warning("The client did not send its settings: %s", error)
     await session.apply_settings(pulled)
 
 

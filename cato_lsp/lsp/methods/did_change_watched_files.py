@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from cato_lsp.lsp.session import Session
 
 POLL = 2.0
-"""Seconds between two looks at settings files that the client does not watch."""
+"""Seconds between two checks of settings files that the client does not watch."""
 _AT_ONCE = 50
-"""Files that are looked at before the event loop does something else: a checkout may change thousands."""
+"""Files per turn of the event loop. A Git checkout may change thousands."""
 
 
 async def did_change_watched_files(session: Session, params: types.DidChangeWatchedFilesParams) -> None:
-    """Act on the settings files if they are not as they were, and on code that other programs have changed.
+    """Apply the settings files if they have changed, and index code files that other programs have changed.
 
-    What the person edits counts as it is in the editor, not as it is on disk.
+    Open documents are left out: their text in the editor is indexed, not the one on disk.
     """
     for start in range(0, len(params.changes), _AT_ONCE):
         uris = [change.uri for change in params.changes[start : start + _AT_ONCE]]
@@ -41,7 +41,7 @@ async def did_change_watched_files(session: Session, params: types.DidChangeWatc
 
 
 def watch_files(session: Session) -> None:
-    """Have the client watch the workspace's files if it can, and look at the others."""
+    """Let the client watch the workspace's files if it can, and poll the other files."""
     workspace = session.capabilities.workspace
     watched = workspace.did_change_watched_files if workspace is not None else None
     client_watches = watched is not None and bool(watched.dynamic_registration)

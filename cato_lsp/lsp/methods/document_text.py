@@ -15,7 +15,7 @@ __all__ = ["DOCUMENT_TEXT", "document_text"]
 
 
 def document_text(session: Session, params: Any) -> dict[str, Any]:
-    """Answer a ``TextDocumentItem`` with the document as it is now."""
+    """Return the current version of the document as a ``TextDocumentItem``."""
     uri = getattr(params, "uri", None)
     if not isinstance(uri, str) or uri not in session.documents:
         raise JsonRpcInvalidParams("cato/documentText takes {uri} of an open document.")

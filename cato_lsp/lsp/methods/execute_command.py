@@ -41,7 +41,7 @@ def _start(assist: Assist, session: Session, arguments: list[Any]) -> str:
     if assist is Assist.TRANSLATE and not language:
         raise JsonRpcInvalidParams("cato.translate needs `language`, an LSP language id.")
     if session.exclusion.forbids_reading(document.uri, document.snapshot().text):
-        message = "This file is excluded: it may hold secrets, or the settings say so."
+        message = "This file is excluded: it may contain secrets, or the settings exclude it."
         raise JsonRpcException(message, types.LSPErrorCodes.RequestFailed.value)
     request = Request.at(assist, document, where or _whole(document), language)
     if request.start == request.end and not assist.edits:
@@ -60,7 +60,7 @@ async def _run(session: Session, document: Document, request: Request, token: st
     if edit is None:
         return
     if document.uri not in session.documents or document.version != request.snapshot.version:
-        message = "Cato: the document has changed meanwhile, nothing was inserted."
+        message = "Cato: the document has changed in the meantime; nothing was inserted."
         session.server.window_show_message(types.ShowMessageParams(types.MessageType.Warning, message))
         return
     params = types.ApplyWorkspaceEditParams(edit=workspace_edit(session, document, edit), label=request.title)

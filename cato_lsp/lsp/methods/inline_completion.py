@@ -66,9 +66,9 @@ def item_of(completion: Completion, request: CompletionRequest, document: Docume
 
 
 def _filter_text(completion: Completion, request: CompletionRequest) -> str | None:
-    """What the editor compares with the text in the range, where that is not how the completion begins.
+    """The text that the editor compares with the text in the range, if the completion does not begin with that.
 
-    So it is where the completion takes the place of a closing bracket behind the cursor.
+    This is the case when the completion replaces a closing bracket after the cursor.
     """
     replaced = request.snapshot.text[completion.start : completion.end]
     return None if completion.text.startswith(replaced) else replaced

@@ -19,13 +19,15 @@ def initialize(session: Session, params: types.InitializeParams) -> None:
 
 
 def initialized(session: Session, _params: types.InitializedParams) -> None:
-    """Read the settings and start the engine. What else the client says waits until the settings hold."""
+    """Read the settings and start the engine. Other messages wait until the settings are loaded."""
 
     async def configure() -> None:
         try:
             await pull_configuration(session)
         finally:
             session.protocol.release()
+            if session.ended.is_set() and session.group is not None:
+                session.group.cancel_scope.cancel()  # `exit` was among them; the reading loop waits for more
 
     session.protocol.hold()
     session.status.open()

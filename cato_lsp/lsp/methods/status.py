@@ -73,4 +73,4 @@ def _model(launch: Launch | RemoteSource | None) -> str | None:
 def _shown(record: TaskRecord) -> dict[str, Any]:
     fields = asdict(record)
     del fields["calls"]
-    return {**fields, "usage": asdict(record.usage), "calls": len(record.calls), "kept": record.kept}
+    return {**fields, "usage": asdict(record.usage), "calls": len(record.calls), "met": record.met}

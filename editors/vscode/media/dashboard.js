@@ -26,38 +26,38 @@
     return made;
   };
 
-  // The time as a bar; the mark in its middle is what was promised. Screen readers have the words above it.
-  const bar = (time, promise) => {
-    const track = element("div", "", time > promise ? "bar late" : "bar");
+  // The time as a bar; the mark in its middle is the deadline. Screen readers read the text above it.
+  const bar = (time, deadline) => {
+    const track = element("div", "", time > deadline ? "bar late" : "bar");
     const fill = element("div", "", "fill");
-    fill.style.width = `${Math.min(100, (50 * time) / promise)}%`;
+    fill.style.width = `${Math.min(100, (50 * time) / deadline)}%`;
     track.append(fill, element("div", "", "mark"));
     track.setAttribute("aria-hidden", "true");
     return track;
   };
 
-  const timeCell = (time, promise) => {
-    const late = typeof time === "number" && time > promise;
+  const timeCell = (time, deadline) => {
+    const late = typeof time === "number" && time > deadline;
     const cell = element("td", late ? `${seconds(time)} (late)` : seconds(time), late ? "late" : "");
-    if (typeof time === "number" && promise) cell.append(bar(time, promise));
+    if (typeof time === "number" && deadline) cell.append(bar(time, deadline));
     return cell;
   };
 
   const kindRow = (name, kind, sla) => {
     const known = KINDS[name] ?? { title: name, sla: "", time: "e2e" };
-    const promise = (sla?.[known.sla] ?? NaN) / 1000;
+    const deadline = (sla?.[known.sla] ?? NaN) / 1000;
     const row = element("tr");
     const head = element("th", known.title);
     head.scope = "row";
-    const kept = element("td", kind.promised ? `${kind.kept} of ${kind.promised}` : "–");
-    if (kind.promised) kept.append(meter(kind.kept / kind.promised, `${known.title}: deadlines met`));
+    const met = element("td", kind.deadlines ? `${kind.deadlines_met} of ${kind.deadlines}` : "–");
+    if (kind.deadlines) met.append(meter(kind.deadlines_met / kind.deadlines, `${known.title}: deadlines met`));
     const what = known.time === "ttft" ? "first token" : "whole answer";
     row.append(
       head,
-      element("td", promise ? `${what} in ${seconds(promise)}` : "–"),
-      timeCell(kind[`${known.time}_p50`], promise),
-      timeCell(kind[`${known.time}_p95`], promise),
-      kept,
+      element("td", deadline ? `${what} in ${seconds(deadline)}` : "–"),
+      timeCell(kind[`${known.time}_p50`], deadline),
+      timeCell(kind[`${known.time}_p95`], deadline),
+      met,
       element("td", percent(kind.cached_tokens, kind.prompt_tokens)),
     );
     return row;
@@ -66,10 +66,10 @@
   const figures = (status, kinds) => {
     const sum = (field) => kinds.reduce((total, kind) => total + kind[field], 0);
     const shown = [
-      [percent(sum("kept"), sum("promised")), "deadlines met"],
+      [percent(sum("deadlines_met"), sum("deadlines")), "deadlines met"],
       [seconds(status.kinds?.completion?.ttft_p50), "to a completion's first token, median"],
       [percent(sum("cached_tokens"), sum("prompt_tokens")), "of prompts from the cache"],
-      [String(status.stats.tokens_wasted), "tokens computed for nobody"],
+      [String(status.stats.tokens_wasted), "tokens computed after a cancel"],
     ];
     return shown.map(([value, meaning]) => {
       const item = element("li");
@@ -89,10 +89,10 @@
     if (machine) {
       shown.push([`${machine.device} in use`, percent(machine.utilization), machine.utilization]);
       const memory = `${gibibytes(machine.memory_used_bytes)} of ${gibibytes(machine.memory_total_bytes)}`;
-      shown.push(["Its memory, by all programs", memory, machine.memory_used_bytes / machine.memory_total_bytes]);
+      shown.push(["Its memory, used by all programs", memory, machine.memory_used_bytes / machine.memory_total_bytes]);
     }
     if (status.memory) shown.push(["Memory of the server", gibibytes(status.memory)]);
-    if (typeThrough?.lookups) shown.push(["Keystrokes answered from what was suggested before", percent(typeThrough.hits, typeThrough.lookups)]);
+    if (typeThrough?.lookups) shown.push(["Requests answered by type-through", percent(typeThrough.hits, typeThrough.lookups)]);
     if (completions?.offered) shown.push(["Completions accepted", `${completions.accepted} of ${completions.offered} offered`]);
     return shown.flatMap(([name, value, share]) => {
       const description = element("dd", value);
@@ -101,7 +101,7 @@
     });
   };
 
-  // Only what has changed is written: a screen reader repeats what is written to the line of the state.
+  // Write only changed text, because a screen reader reads the state line again whenever it is written.
   const say = (text) => {
     const engine = document.getElementById("engine");
     if (engine.textContent !== text) engine.textContent = text;

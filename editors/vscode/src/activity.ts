@@ -1,4 +1,4 @@
-/** What goes on: running tasks, pauses, and the moments at which the server's counters have changed. */
+/** The current activity: running tasks, pauses, and changes of the server's counters. */
 
 import * as vscode from "vscode";
 
@@ -12,9 +12,9 @@ export class Activity implements vscode.Disposable {
   private pause: NodeJS.Timeout | undefined;
   private suggested = false;
 
-  /** The running tasks or the pause have changed. */
+  /** Fired when running tasks or the pause change. */
   readonly onDidChange = this.changed.event;
-  /** The server has done something worth asking for; at most once a second. */
+  /** Fired when the server's status should be requested again; at most once a second. */
   readonly onDidCount = this.counted.event;
 
   get paused(): boolean {
@@ -57,7 +57,7 @@ export class Activity implements vscode.Disposable {
     this.changed.fire();
   }
 
-  /** Forget what a server that is gone was doing. */
+  /** Remove the tasks of a server that has ended. */
   reset(): void {
     this.running.clear();
     this.changed.fire();

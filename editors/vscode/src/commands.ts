@@ -1,4 +1,4 @@
-/** Generate, summarize, explain, translate: they only start the work in the server, which then reports progress. */
+/** The commands generate, summarize, explain and translate. They start a task in the server, which reports progress. */
 
 import * as vscode from "vscode";
 import type { LanguageClient } from "vscode-languageclient/node";
@@ -6,10 +6,10 @@ import { LANGUAGES } from "./languages";
 
 const LAST_LANGUAGE = "lastLanguage";
 
-/** What a command needs of the rest. */
+/** The interface that commands need. */
 interface Host {
   client(): LanguageClient | undefined;
-  /** A task of this kind has been started. */
+  /** Called when a task of this kind has started. */
   started(token: string, kind: string): void;
 }
 

@@ -1,4 +1,4 @@
-/** The status view: how long answers took against what was promised. Drawn anew when the server has done something. */
+/** The status view: response times and deadlines. It is updated after each task. */
 
 import * as vscode from "vscode";
 import type { ServerStatus } from "./protocol";
@@ -57,10 +57,10 @@ function html(webview: vscode.Webview, media: vscode.Uri): string {
 <main>
 <h1>Cato</h1>
 <p id="engine" role="status">Waiting for the server</p>
-<ul id="figures" aria-label="In short"></ul>
-<h2 id="promises">Promises</h2>
-<table aria-labelledby="promises">
-<thead><tr><th scope="col">Task</th><th scope="col">Promise</th><th scope="col">Median</th><th scope="col">95 of 100</th><th scope="col">Kept</th><th scope="col">Prompt cached</th></tr></thead>
+<ul id="figures" aria-label="Summary"></ul>
+<h2 id="deadlines">Deadlines</h2>
+<table aria-labelledby="deadlines">
+<thead><tr><th scope="col">Task</th><th scope="col">Deadline</th><th scope="col">Median</th><th scope="col">P95</th><th scope="col">Met</th><th scope="col">Prompt cached</th></tr></thead>
 <tbody id="kinds"><tr><td colspan="6">No task yet</td></tr></tbody>
 </table>
 <h2>Engine and machine</h2>

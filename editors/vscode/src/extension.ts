@@ -1,4 +1,4 @@
-/** Starts and stops everything. */
+/** The extension: starts and stops the client, and connects its parts. */
 
 import * as vscode from "vscode";
 import type { LanguageClient } from "vscode-languageclient/node";
@@ -18,7 +18,7 @@ let extension: Extension | undefined;
 
 export function activate(context: vscode.ExtensionContext): void {
   extension = new Extension(context);
-  // Not awaited: the editor does not wait for our server.
+  // Not awaited, so that the editor does not wait for the server.
   void extension.start();
 }
 
@@ -79,7 +79,7 @@ class Extension {
         return;
       }
       this.log.info(`Server: ${server.path}, ${server.why}`);
-      // Loaded only now: nine tenths of our code are the client library, and activation need not wait for them.
+      // Loaded on demand: the client library is nine tenths of the code, and would delay activation.
       const { createClient } = await import("./languageClient");
       const client = createClient(
         server,
@@ -115,7 +115,7 @@ class Extension {
   private ended(): void {
     this.activity.reset();
     this.progress.endAll();
-    this.fail("The server has ended; the log says why.");
+    this.fail("The server has ended. The log shows why.");
   }
 
   private async restart(): Promise<void> {
@@ -144,7 +144,7 @@ class Extension {
     }
   }
 
-  /** How long a task of this kind takes, from those that went before. */
+  /** The expected time of a task of this kind, from earlier tasks. */
   private expectation(kind: string): string | undefined {
     const usual = this.counters?.kinds?.[kind]?.e2e_p50;
     return typeof usual === "number" ? `usually ${usual < 1 ? "under 1 s" : `${usual.toFixed(0)} s`}` : undefined;
@@ -158,7 +158,7 @@ class Extension {
     try {
       return this.client?.isRunning() ? await this.client.sendRequest<ServerStatus>(STATUS, {}) : undefined;
     } catch {
-      return undefined; // The server went while it was asked.
+      return undefined; // The server ended before its response.
     }
   }
 

@@ -1,4 +1,4 @@
-/** Makes a Python environment of our own with the server in it. */
+/** Installs the server in a private Python environment. */
 
 import { execFile, spawn } from "node:child_process";
 import * as fs from "node:fs/promises";
@@ -10,7 +10,7 @@ import { privateEnvironment, programIn } from "./server";
 const run = promisify(execFile);
 const PYTHONS = ["python3.11", "python3.12", "python3.13", "python3.14", "python3", "python"];
 
-/** Install the server, with progress; true when it is there afterwards. */
+/** Install the server, with progress. Returns whether it succeeded. */
 export async function installServer(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): Promise<boolean> {
   if (process.platform !== "linux") {
     void vscode.window.showErrorMessage(
@@ -30,7 +30,7 @@ export async function installServer(context: vscode.ExtensionContext, log: vscod
     await vscode.window.withProgress(options, (progress, token) => install(context, log, python, progress, token));
     return true;
   } catch (error) {
-    // Half an environment would be found, and would not run.
+    // An incomplete environment would be found by the search, and would not work.
     await fs.rm(privateEnvironment(context), { recursive: true, force: true });
     if (error instanceof vscode.CancellationError) {
       return false;

@@ -1,5 +1,5 @@
-/** The language client: the server's process, and what passes between it and the editor. The only module that loads
- * the client library; it is a file of its own in the package. */
+/** The language client: starts the server and connects it with the editor. The only module that loads the client
+ * library, which is a separate file in the package. */
 
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
@@ -20,7 +20,7 @@ import type { FoundServer } from "./server";
 const LEVELED = /^[\d-]+ [\d:,]+ (DEBUG|INFO|WARNING|ERROR|CRITICAL) (.*)$/;
 const METHODS = { DEBUG: "debug", INFO: "info", WARNING: "warn", ERROR: "error", CRITICAL: "error" } as const;
 
-/** What the server writes to its standard error, each line at its own level. */
+/** Copy the server's standard error to the log, each line at its own level. The log of the shared server is part of it. */
 function copyLog(lines: Readable, log: vscode.LogOutputChannel): void {
   createInterface({ input: lines, crlfDelay: Infinity }).on("line", (line) => {
     const [, level, text] = LEVELED.exec(line) ?? [];
@@ -28,7 +28,7 @@ function copyLog(lines: Readable, log: vscode.LogOutputChannel): void {
   });
 }
 
-/** Announces that growing answers are welcome. */
+/** Announces that the editor shows answers while they are generated. */
 const previewFeature: StaticFeature = {
   fillClientCapabilities(capabilities) {
     capabilities.experimental = { ...(capabilities.experimental as object | undefined), catoPreview: true };
@@ -68,7 +68,7 @@ function middleware(settings: () => unknown, activity: Activity, progress: TaskP
 }
 
 /**
- * @param settings the server's settings, asked for at the start and whenever they have changed.
+ * @param settings returns the server's settings; called at the start and after each change.
  * @param ended called when the server has ended.
  */
 export function createClient(
@@ -87,7 +87,7 @@ export function createClient(
     revealOutputChannelOn: RevealOutputChannelOn.Never,
     middleware: middleware(settings, activity, progress),
   };
-  // A workspace's numbers.py must not stand in for Python's own module.
+  // A file such as numbers.py in a workspace must not replace Python's own module.
   const environment = { ...process.env, PYTHONSAFEPATH: "1" };
   const serverOptions = { command: server.path, args: [server.standalone ? "--standalone" : "--stdio"], options: { env: environment } };
   const client = new LanguageClient("cato", "Cato", serverOptions, options);

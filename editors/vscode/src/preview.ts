@@ -1,12 +1,12 @@
-/** Shows answers while they grow: what becomes an edit in a read-only editor beside,
- * the rest in an untitled one that stays. */
+/** Shows answers while they are generated. The text of an edit appears in a read-only editor to the side,
+ * other results in an untitled document that stays open. */
 
 import * as vscode from "vscode";
 import { becomesEdit, type Preview } from "./protocol";
 
 const SCHEME = "cato-preview";
 
-/** The text of a growing document: one edit at a time, always towards the newest text. */
+/** Fills a document with a growing text: one edit at a time, always with the latest text. */
 class Filling {
   private shown = "";
   private wanted = "";
@@ -65,7 +65,7 @@ export class Previews implements vscode.TextDocumentContentProvider, vscode.Disp
     }
   }
 
-  /** A new editor that the person keeps. */
+  /** A new document that stays open. */
   private async fill(preview: Preview): Promise<void> {
     let filling = this.opening.get(preview.id);
     if (!filling) {
@@ -75,7 +75,7 @@ export class Previews implements vscode.TextDocumentContentProvider, vscode.Disp
     await (await filling).grow(preview.text);
   }
 
-  /** A read-only editor that goes when the edit has been made. */
+  /** A read-only editor that closes when the edit was applied. */
   private async showBeside(preview: Preview): Promise<void> {
     const known = this.live.get(preview.id);
     if (preview.done) {

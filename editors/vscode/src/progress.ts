@@ -1,4 +1,4 @@
-/** Progress of what can be cancelled: a notification with a button, where the client library shows only a status text. */
+/** Shows the progress of tasks as notifications with a cancel button; the client library would only show a status text. */
 
 import * as vscode from "vscode";
 import type {
@@ -20,13 +20,13 @@ export class TaskProgress {
   private readonly shown = new Map<ProgressToken, Shown>();
   private readonly kinds = new Map<ProgressToken, string>();
 
-  /** @param expectation how long a task of a kind usually takes, in words. */
+  /** @param expectation returns the usual time of a kind of task, as text. */
   constructor(
     private readonly client: () => LanguageClient | undefined,
     private readonly expectation: (kind: string) => string | undefined,
   ) {}
 
-  /** A command has started a task of this kind; its progress may have begun already. */
+  /** Called when a command has started a task of this kind. Its progress may already have begun. */
   started(token: ProgressToken, kind: string): void {
     this.kinds.set(token, kind);
   }
@@ -49,7 +49,7 @@ export class TaskProgress {
     next();
   }
 
-  /** The server is gone. */
+  /** Close all notifications, because the server has ended. */
   endAll(): void {
     for (const shown of this.shown.values()) {
       shown.end();

@@ -1,4 +1,4 @@
-/** What our server says beyond LSP. */
+/** The server's messages beyond LSP. */
 
 export const DID_CHANGE_STATUS = "cato/didChangeStatus";
 export const STATUS = "cato/status";
@@ -10,7 +10,7 @@ export interface ChangedStatus {
   kind: "Normal" | "Warning" | "Error" | "Inactive";
 }
 
-/** An answer that grows: `text` is all of it so far. */
+/** An answer while it is generated: `text` is the whole text so far. */
 export interface Preview {
   id: string;
   kind: "generation" | "summarization" | "translation";
@@ -22,15 +22,16 @@ export interface Preview {
   error?: string | null;
 }
 
-/** Whether the answer ends in an edit of the document, as opposed to a document of its own. */
+/** Whether the result is an edit of the document; otherwise it is a new document. */
 export function becomesEdit(preview: Preview): boolean {
   return preview.kind === "generation" || (preview.kind === "summarization" && preview.language !== "markdown");
 }
 
 /** The tasks of one kind. Times are in seconds. */
 export interface KindSummary {
-  promised: number;
-  kept: number;
+  /** How many tasks had a deadline that was met or missed. */
+  deadlines: number;
+  deadlines_met: number;
   ttft_p50: number | null;
   ttft_p95: number | null;
   e2e_p50: number | null;
@@ -45,7 +46,8 @@ export interface TaskRecord {
   ttft: number | null;
   e2e: number;
   answer_tokens: number;
-  kept: boolean | null;
+  /** Whether the deadline was met; null for cancelled tasks. */
+  met: boolean | null;
 }
 
 export interface ServerStatus {
@@ -55,16 +57,16 @@ export interface ServerStatus {
   kinds?: Record<string, KindSummary>;
   tasks: TaskRecord[];
   live: number;
-  /** Of the server's process, in bytes. */
+  /** Memory of the server's process in bytes. */
   memory?: number;
   machine?: Machine | null;
   completions?: { offered: number; shown: number; accepted: number; acceptedCharacters: number };
   typeThrough?: { lookups: number; hits: number; hitRate: number };
-  /** What is promised, in ms. */
+  /** Deadlines in ms. */
   sla?: Record<string, number>;
 }
 
-/** How busy the machine is, by all programs. Shares are from 0 to 1. */
+/** Use of the machine by all programs. Shares are from 0 to 1. */
 export interface Machine {
   device: string;
   utilization: number;
@@ -73,10 +75,10 @@ export interface Machine {
   kv_cache_usage: number;
 }
 
-/** Answers on time, of those that somebody waited for. */
-export function promises(status: ServerStatus): { kept: number; promised: number } {
-  const waited = status.tasks.filter((task) => task.kept !== null);
-  return { kept: waited.filter((task) => task.kept).length, promised: waited.length };
+/** How many deadlines of the recent tasks were met. */
+export function deadlines(status: ServerStatus): { met: number; total: number } {
+  const judged = status.tasks.filter((task) => task.met !== null);
+  return { met: judged.filter((task) => task.met).length, total: judged.length };
 }
 
 /** Tokens per second after the first token, over the last tasks; undefined before there are any. */

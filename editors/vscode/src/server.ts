@@ -1,4 +1,4 @@
-/** Where the server is. */
+/** Finds the server program. */
 
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
@@ -6,7 +6,7 @@ import * as vscode from "vscode";
 
 const WINDOWS = process.platform === "win32";
 
-/** Of the Python extension's interface what we use. */
+/** The part of the Python extension's API that is used here. */
 interface PythonApi {
   environments: {
     getActiveEnvironmentPath(): { path: string };
@@ -19,7 +19,7 @@ export function programIn(environment: string, name = "cato-lsp"): string {
   return path.join(environment, WINDOWS ? "Scripts" : "bin", WINDOWS ? `${name}.exe` : name);
 }
 
-/** The folder of the environment that *Cato: Install Server* makes. */
+/** The folder of the environment that *Cato: Install Server* creates. */
 export function privateEnvironment(context: vscode.ExtensionContext): string {
   return path.join(context.globalStorageUri.fsPath, "server");
 }
@@ -27,14 +27,15 @@ export function privateEnvironment(context: vscode.ExtensionContext): string {
 export interface FoundServer {
   path: string;
   why: string;
-  /** Whether this window gets a server process of its own. */
+  /** Whether this window has its own server process. */
   standalone: boolean;
 }
 
 /**
- * Find the server: the setting, the active Python environment, the workspace's `.venv`, PATH, our own environment.
+ * Find the server, in this order: the setting `cato.server.path`, the active Python environment, the workspace's `.venv`,
+ * PATH, the private environment.
  *
- * @throws Error when the setting names something that cannot be run; another server is then not what was asked for.
+ * @throws Error if the setting names a file that cannot be run. The search does not continue in that case.
  */
 export async function findServer(context: vscode.ExtensionContext): Promise<FoundServer | undefined> {
   const configuration = vscode.workspace.getConfiguration("cato");

@@ -1,9 +1,9 @@
-/** The server's settings, as far as the person has set them: for the rest holds what a `cato.toml` says. */
+/** The server's settings that the user has set in VS Code. Other settings come from `cato.toml`. */
 
 import * as vscode from "vscode";
 
 const SECTION = "cato";
-/** Settings of this extension, which the server does not know. */
+/** Settings of the extension itself, which are not sent to the server. */
 const OWN = "cato.server.";
 
 interface Manifest {
@@ -53,7 +53,7 @@ function place(settings: Record<string, unknown>, path: string[], value: unknown
   place(inner, rest, value);
 }
 
-/** The languages without completions, and where that is set. */
+/** The languages for which completion is disabled, and the scope of that setting. */
 export function disabledLanguages(): { languages: string[]; target: vscode.ConfigurationTarget } {
   const configuration = vscode.workspace.getConfiguration(SECTION);
   const inWorkspace = configuration.inspect("disabledLanguages")?.workspaceValue !== undefined;

@@ -3,7 +3,7 @@
 import * as path from "node:path";
 import * as vscode from "vscode";
 import type { Activity } from "./activity";
-import { type ChangedStatus, promises, type ServerStatus, tokensPerSecond } from "./protocol";
+import { type ChangedStatus, deadlines, type ServerStatus, tokensPerSecond } from "./protocol";
 
 const ICONS = { Normal: "$(check)", Warning: "$(warning)", Error: "$(error)", Inactive: "$(circle-slash)" } as const;
 
@@ -21,7 +21,7 @@ export class StatusItem implements vscode.Disposable {
     this.item.show();
   }
 
-  /** The server, or we for it, say how it is. */
+  /** Show a new status, reported by the server or by the extension. */
   change(changed: ChangedStatus): void {
     this.changed = changed;
     void vscode.commands.executeCommand("setContext", "cato.ready", changed.kind === "Normal" && !changed.busy);
@@ -68,18 +68,18 @@ export class StatusItem implements vscode.Disposable {
     return tooltip;
   }
 
-  /** What the server has counted, each with its name. */
+  /** The server's figures, each with its name. */
   private facts(): [name: string, value: string][] {
     const counters = this.counters;
     if (!counters) {
       return [];
     }
-    const { kept, promised } = promises(counters);
+    const { met, total } = deadlines(counters);
     const rate = tokensPerSecond(counters);
     return [
       ["Model", counters.model ? path.basename(counters.model) : "none"],
-      ["Promises kept", promised ? `${kept} of the last ${promised}` : "none made yet"],
-      ["Tokens per second", rate === undefined ? "none measured yet" : rate.toFixed(0)],
+      ["Deadlines met", total ? `${met} of the last ${total}` : "none yet"],
+      ["Tokens per second", rate === undefined ? "not measured yet" : rate.toFixed(0)],
       ["Running", String(counters.live)],
     ];
   }

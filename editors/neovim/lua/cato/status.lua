@@ -47,20 +47,20 @@ local function lines(status)
   if status.engine.remedy ~= "" then
     table.insert(text, "remedy   " .. status.engine.remedy)
   end
-  local counts = {} ---@type table<string, { count: integer, kept: integer, judged: integer }>
+  local counts = {} ---@type table<string, { count: integer, met: integer, judged: integer }>
   for _, task in ipairs(status.tasks or {}) do
-    local row = counts[task.kind] or { count = 0, kept = 0, judged = 0 }
+    local row = counts[task.kind] or { count = 0, met = 0, judged = 0 }
     counts[task.kind] = row
     row.count = row.count + 1
-    if type(task.kept) == "boolean" then
+    if type(task.met) == "boolean" then
       row.judged = row.judged + 1
-      row.kept = row.kept + (task.kept and 1 or 0)
+      row.met = row.met + (task.met and 1 or 0)
     end
   end
   table.insert(text, "")
   table.insert(text, ("%-14s %8s %14s"):format("last tasks", "count", "deadlines met"))
   for kind, row in vim.spairs(counts) do
-    table.insert(text, ("%-14s %8d %14s"):format(kind, row.count, row.kept .. "/" .. row.judged))
+    table.insert(text, ("%-14s %8d %14s"):format(kind, row.count, row.met .. "/" .. row.judged))
   end
   return text
 end

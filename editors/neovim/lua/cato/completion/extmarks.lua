@@ -74,7 +74,7 @@ end
 
 local asking = false
 
---- Show what is left of the suggestion at once; ask anew when the editor has told the server of the change.
+--- Show the rest of the suggestion at once. Request again after the editor has sent the change to the server.
 local function moved()
   show()
   if not asking then
