@@ -127,6 +127,7 @@ def test_files_that_other_programs_change_are_read_again(tmp_path: Path) -> None
     indexer = Indexer(lambda _model: encode, pause=0)
     key = FolderKey(tmp_path, Path("model"), Exclusion())
     index = indexer.open(key, "me")
+    assert indexer.flushed().wait(60)
 
     def known(name: str) -> list[str]:
         indexer.change(key, str(tmp_path / name), None)
