@@ -44,7 +44,7 @@ PACKAGES_BELOW: dict[str, set[str]] = {
     "remote": {"engine", "scheduling"},
     "gateway": {"remote", "tasks", "models", "engine", "scheduling", "config"},
     "orchestrator": {"tasks", "workspace", "engine", "scheduling", "config", "models", "supervise"},
-    "lsp": {"remote", "orchestrator", "tasks", "engine", "scheduling", "config", "models", "supervise"},
+    "lsp": {"remote", "orchestrator", "workspace", "tasks", "engine", "scheduling", "config", "models", "supervise"},
     "bench": {"orchestrator", "tasks", "engine", "scheduling", "config", "models"},
     "install": {"doctor", "engine", "config"},
     "doctor": {"orchestrator", "tasks", "engine", "scheduling", "config", "models"},

@@ -64,7 +64,7 @@ class CacheMixingProcessor(RowProcessor[_Row]):
 
 def _mix(logits: torch.Tensor, row: _Row) -> None:
     own = torch.softmax(logits, dim=-1)
-    mixture = row.scored.cache.mixture(row.output, lambda tokens: [bool(each) for each in own[tokens] > 0])
+    mixture = row.scored.cache.mixture(row.output, lambda tokens: (own[tokens] > 0).tolist())
     chosen = int(own.argmax())
     likely = float(own[chosen])
     if mixture is not None:

@@ -43,6 +43,8 @@ _CRASH_PERIOD = 180.0
 """Seconds."""
 _BACK_OFF = 1.0
 """Seconds between the second crash in that period and the next server; doubled with each further crash."""
+_CLOSING = 0.1
+"""Seconds that a killed process needs at most to close its sockets."""
 _LAST_WORDS = 2.0
 """Seconds that the editor has to read the remaining data."""
 
@@ -97,6 +99,10 @@ class Relay:
         self._crashes: list[float] = []
         self._greeted = False
         """Whether a server has sent `HELLO` since the last message about a crash."""
+        self._said_hello = False
+        """Whether the server of this connection has sent `HELLO`."""
+        self._just_crashed = False
+        """Whether the previous connection ended in a crash of a server that had sent `HELLO`."""
 
     async def run(self, connection: socket.socket, stdin: BinaryIO, stdout: BinaryIO) -> int:
         """Relay until the session ends; return the exit code."""
@@ -135,7 +141,7 @@ class Relay:
         connection.setblocking(False)
         reader, stream = await asyncio.open_unix_connection(sock=connection)
         server = self._server = StreamWriter(stream)
-        self._gives_way = False
+        self._gives_way = self._said_hello = False
         server.write(json.dumps(self._greeting).encode() + b"\n")
         for frame in self._state.replay():
             server.write(frame)
@@ -157,7 +163,7 @@ class Relay:
         """Process a message for this process. Returns whether it was one; others are for the editor."""
         match message.get("method"):
             case "cato/hello":
-                self._greeted = True
+                self._greeted = self._said_hello = True
                 self._server_version = message["params"]["version"]
                 pid = message["params"]["pid"]
                 logger.info("Served by the shared server, process %d; its log is %s", pid, shared_log())
@@ -187,7 +193,16 @@ class Relay:
             self._server.end()
 
     async def _recover(self) -> bool:
-        """Report a crash to the editor, and wait, longer each time. Returns whether to connect again."""
+        """Report a crash to the editor, and wait, longer each time. Returns whether to connect again.
+
+        A killed process closes one socket after the other. It may accept a connection that then ends without
+        `HELLO`. This connection counts as part of the same crash.
+        """
+        is_same_crash = self._just_crashed and not self._said_hello
+        self._just_crashed = self._said_hello
+        if is_same_crash:
+            await anyio.sleep(_CLOSING)
+            return True
         now = time.monotonic()
         self._crashes = [*(each for each in self._crashes if now - each < _CRASH_PERIOD), now]
         count = len(self._crashes)

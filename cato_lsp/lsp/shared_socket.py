@@ -45,9 +45,11 @@ class NotStoppedError(RuntimeError):
 def shared_socket(model: str | None) -> Path:
     """The path of the server's socket. Each model given on the command line has its own server.
 
-    Versions and installations of cato-lsp share the socket, because two engines may not fit on the machine.
+    Each installation (virtual environment) has its own servers, so that a window runs the code and the engine of the
+    installation that its editor starts. An upgrade in place keeps the socket: old and new windows share a server.
     """
-    name = "default" if model is None else hashlib.sha256(model.encode()).hexdigest()[:12]
+    installation = Path(sys.prefix).resolve()
+    name = hashlib.sha256(json.dumps([str(installation), model]).encode()).hexdigest()[:16]
     return socket_folder() / "shared" / f"{name}.sock"
 
 

@@ -105,6 +105,10 @@ class Orchestrator:
         self._prefetcher.warm_up(client, snapshot, len(snapshot.text), settings)
         self._prompts.index(client, snapshot, settings)
 
+    def files_changed(self, client: str, uris: Sequence[str], settings: Settings) -> None:
+        """Take in that files that are not open were created, changed or deleted. Returns at once."""
+        self._prompts.reread(client, uris, settings)
+
     def open_folders(self, client: str, roots: Sequence[Path]) -> None:
         """Set the folders that a client works in."""
         self._prompts.open_folders(client, roots)

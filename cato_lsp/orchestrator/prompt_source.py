@@ -76,6 +76,11 @@ class PromptSource:
         if self._host.status.phase is EnginePhase.READY:
             self._workspaces.change(client, self._host.engine.folder, snapshot, settings)
 
+    def reread(self, client: str, uris: Sequence[str], settings: Settings) -> None:
+        """Index files that other programs have changed. Returns at once."""
+        if self._host.status.phase is EnginePhase.READY:
+            self._workspaces.reread(client, self._host.engine.folder, uris, settings)
+
     def adopt(self, client: str, uri: str, context: FileContext) -> None:
         """Use ``context`` in the prompts of a document from now on."""
         self._contexts.hold(client, uri, context)

@@ -42,7 +42,7 @@ class Workspaces:
             return None
         from cato_lsp.workspace.cache_model import CacheModel  # numpy is loaded for those who use it
 
-        key = self._key(client, model, snapshot, settings)
+        key = self._key(client, model, snapshot.uri, settings)
         index = self._indexes().open(key, client) if key is not None else None
         return CacheModel(plan.tail, plan.document, index)
 
@@ -51,12 +51,20 @@ class Workspaces:
         if (
             model is None
             or not _is_of_use(model, settings)
-            or (key := self._key(client, model, snapshot, settings)) is None
+            or (key := self._key(client, model, snapshot.uri, settings)) is None
         ):
             return
         self._indexes().open(key, client)
         if not key.exclusion.forbids_reading(snapshot.uri, snapshot.text):
-            self._indexes().change(key, str(_path(snapshot)), snapshot.text)
+            self._indexes().change(key, str(_path(snapshot.uri)), snapshot.text)
+
+    def reread(self, client: str, model: ModelFolder | None, uris: Sequence[str], settings: Settings) -> None:
+        """Index files again that other programs have changed, where their folder is indexed. Returns at once."""
+        if self._indexer is None or model is None or not _is_of_use(model, settings):
+            return
+        for uri in uris:
+            if (key := self._key(client, model, uri, settings)) is not None:
+                self._indexer.change(key, str(_path(uri)), None)
 
     def idle(self) -> bool:
         """Whether all that was asked is indexed."""
@@ -68,10 +76,10 @@ class Workspaces:
         if self._indexer is not None:
             self._indexer.close(client)
 
-    def _key(self, client: str, model: ModelFolder, snapshot: Snapshot, settings: Settings) -> FolderKey | None:
+    def _key(self, client: str, model: ModelFolder, uri: str, settings: Settings) -> FolderKey | None:
         from cato_lsp.workspace.indexer import FolderKey
 
-        path = _path(snapshot)
+        path = _path(uri)
         roots = (root for root in self._roots.get(client, ()) if path is not None and path.is_relative_to(root))
         root = next(roots, None)
         exclusion = Exclusion((), settings.disabled_globs)
@@ -89,8 +97,8 @@ def _is_of_use(model: ModelFolder, settings: Settings) -> bool:
     return settings.completion.workspace and model.weights_bytes <= LARGEST_MODEL
 
 
-def _path(snapshot: Snapshot) -> Path | None:
-    parts = urlsplit(snapshot.uri)
+def _path(uri: str) -> Path | None:
+    parts = urlsplit(uri)
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 OPENERS = "([{"
 CLOSERS = ")]}"
 CLOSER_OF = dict(zip(OPENERS, CLOSERS, strict=True))
+OPENER_OF = dict(zip(CLOSERS, OPENERS, strict=True))
 
 
 @dataclass(slots=True)

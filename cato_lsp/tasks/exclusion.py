@@ -11,6 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from cato_lsp.tasks.glob import Glob, Subject, fold
+
 SECRET_GLOBS = (
     ".env",
     ".env.*",
@@ -58,6 +60,7 @@ _KEY_HEADER = re.compile(r"-----BEGIN [A-Z ]*\Z")
 _HEADER_LENGTH = 60
 _MENTIONS = 200
 """A text with more mentions of private keys than are looked at counts as one that holds a key."""
+_LONGEST_PATH = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +101,10 @@ def _is_secret(uri: str) -> bool:
 @lru_cache(maxsize=256)
 def _matches(uri: str, globs: tuple[str, ...]) -> bool:
     paths = _paths(uri)
-    if paths is None:
+    if paths is None or any(len(path) > _LONGEST_PATH for path in paths):
         return True
-    return any(_pattern(glob).fullmatch(path) for glob in globs for path in paths)
+    subjects = [Subject(path) for path in dict.fromkeys(map(fold, paths))]
+    return any(_glob(glob).matches(subject) for glob in globs for subject in subjects)
 
 
 def _paths(uri: str) -> tuple[str, ...] | None:
@@ -115,28 +119,4 @@ def _paths(uri: str) -> tuple[str, ...] | None:
         return None
 
 
-@lru_cache(maxsize=256)
-def _pattern(glob: str) -> re.Pattern[str]:
-    """``**`` is any number of folders, ``*`` and ``?`` stay within a name, ``{a,b}`` is either."""
-    anchored = glob.startswith("/")
-    pieces = re.split(r"(\*\*/|\*\*|\*|\?|\{[^{}]*\}|\[!?[^\]/]+\])", glob.lstrip("/"))
-    expression = "".join(_expression(piece) for piece in pieces)
-    return re.compile(("/" if anchored else "(?:.*/)?") + expression, re.IGNORECASE | re.DOTALL)
-
-
-def _expression(piece: str) -> str:
-    simple = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    if piece in simple:
-        return simple[piece]
-    if piece.startswith("{") and piece.endswith("}"):
-        return f"(?:{'|'.join(re.escape(each) for each in piece[1:-1].split(','))})"
-    if piece.startswith("[") and piece.endswith("]"):
-        inner = piece[1:-1]
-        negated = inner.startswith("!")
-        inner = inner[negated:].replace("\\", r"\\").replace("^", r"\^").replace("[", r"\[")
-        try:
-            re.compile(f"[{inner}]")
-        except re.error:
-            return ".*"  # an invalid pattern excludes too much rather than too little
-        return f"[{'^' if negated else ''}{inner}]"
-    return re.escape(piece)
+_glob = lru_cache(maxsize=256)(Glob)

@@ -43,7 +43,7 @@ class CacheModel:
 
     def __init__(self, before: Sequence[int], document: Sequence[int], workspace: Followers | None = None) -> None:
         self._before = list(before[-LONGEST:])
-        self._document = np.asarray(document, dtype=np.int64)
+        self._document = np.asarray(document, dtype=np.int32)
         self._workspace = workspace
 
     def mixture(self, written: Sequence[int], allowed: Callable[[list[int]], list[bool]]) -> Mixture | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
-
 from cato_lsp.tasks.exclusion import Exclusion
+from cato_lsp.workspace.gitignore import GitIgnore, is_ignored
 
 LARGEST_FILE = 200_000
 """Bytes."""
@@ -34,7 +35,7 @@ def code_files(root: Path, exclusion: Exclusion, most: int = MOST_FILES) -> Iter
     Links are not followed: they may lead out of the folder. Nothing of the repository is executed, Git itself included.
     """
     found = looked = 0
-    stack: list[tuple[Path, tuple[_Ignore, ...]]] = [(root, ())]
+    stack: list[tuple[Path, tuple[GitIgnore, ...]]] = [(root, ())]
     while stack and looked < MOST_FOLDERS:
         folder, ignores = stack.pop()
         looked += 1
@@ -42,19 +43,40 @@ def code_files(root: Path, exclusion: Exclusion, most: int = MOST_FILES) -> Iter
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError:
             continue
-        ignores = (*ignores, *_Ignore.of(folder))
+        ignores = (*ignores, *GitIgnore.of(folder))
         for entry in entries:
             path = Path(entry.path)
             if entry.is_dir(follow_symlinks=False):
-                if not entry.name.startswith(".") and entry.name not in _NEVER and not _ignored(path, ignores, True):
+                if not _is_left_out(path, ignores):
                     stack.append((path, ignores))
-            elif (
-                _is_code(entry) and not _ignored(path, ignores, False) and not exclusion.forbids_reading(path.as_uri())
-            ):
+            elif _is_code(path) and not is_ignored(path, ignores, False) and _is_allowed(path, exclusion):
                 yield path
                 found += 1
                 if found >= most:
                     return
+
+
+def admitted(root: Path, paths: Iterable[Path], exclusion: Exclusion) -> set[Path]:
+    """Those of some paths that `code_files` would find now."""
+
+    @cache
+    def ignores_in(folder: Path) -> tuple[GitIgnore, ...] | None:
+        """The ``.gitignore`` files that hold in a folder; ``None``: it is not looked into."""
+        if folder == root:
+            return tuple(GitIgnore.of(root))
+        above = ignores_in(folder.parent)
+        if above is None or folder.is_symlink() or _is_left_out(folder, above):
+            return None
+        return (*above, *GitIgnore.of(folder))
+
+    found: set[Path] = set()
+    for path in paths:
+        if path == root or not path.is_relative_to(root) or ".." in path.parts or not _is_code(path):
+            continue
+        ignores = ignores_in(path.parent)
+        if ignores is not None and not is_ignored(path, ignores, False) and _is_allowed(path, exclusion):
+            found.add(path)
+    return found
 
 
 def read_code(path: Path, exclusion: Exclusion) -> str:
@@ -66,36 +88,19 @@ def read_code(path: Path, exclusion: Exclusion) -> str:
     return "" if "\0" in text or exclusion.forbids_reading(path.as_uri(), text) else text
 
 
-def _is_code(entry: os.DirEntry[str]) -> bool:
-    if os.path.splitext(entry.name)[1].lower() not in SUFFIXES or not entry.is_file(follow_symlinks=False):
+def _is_left_out(folder: Path, ignores: tuple[GitIgnore, ...]) -> bool:
+    return folder.name.startswith(".") or folder.name in _NEVER or is_ignored(folder, ignores, True)
+
+
+def _is_code(path: Path) -> bool:
+    if path.suffix.lower() not in SUFFIXES:
         return False
     try:
-        return entry.stat(follow_symlinks=False).st_size <= LARGEST_FILE
-    except OSError:
+        status = path.lstat()
+    except (OSError, ValueError):
         return False
+    return stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_FILE
 
 
-class _Ignore:
-    """One ``.gitignore``."""
-
-    def __init__(self, folder: Path, lines: list[str]) -> None:
-        self._folder = folder
-        self._spec = GitIgnoreSpec.from_lines(lines)
-
-    @classmethod
-    def of(cls, folder: Path) -> Iterator[_Ignore]:
-        try:
-            yield cls(folder, (folder / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines())
-        except (OSError, ValueError):
-            return
-
-    def judge(self, path: Path, is_folder: bool) -> bool | None:
-        """Whether the path is ignored; ``None`` if no pattern matches."""
-        below = path.relative_to(self._folder).as_posix()
-        return self._spec.check_file(f"{below}/" if is_folder else below).include
-
-
-def _ignored(path: Path, ignores: tuple[_Ignore, ...], is_folder: bool) -> bool:
-    """Whether a path is ignored. As in Git, the innermost ``.gitignore`` with a matching pattern decides."""
-    judged = (each.judge(path, is_folder) for each in reversed(ignores))
-    return next((each for each in judged if each is not None), False)
+def _is_allowed(path: Path, exclusion: Exclusion) -> bool:
+    return not exclusion.forbids_reading(path.as_uri())

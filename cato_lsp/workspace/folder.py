@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cato_lsp.workspace.ngrams import BYTES_PER_TOKEN, Follower, NgramIndex, Tokens
 
@@ -20,8 +24,8 @@ class _State:
 
     base: NgramIndex
     recent: NgramIndex
-    outdated: tuple[tuple[int, int], ...] = ()
-    """Ranges in ``base`` whose files are in ``recent``."""
+    outdated: NDArray[np.int64]
+    """Where ranges in ``base`` begin and end whose files are in ``recent``, in order."""
 
 
 class FolderIndex:
@@ -32,7 +36,7 @@ class FolderIndex:
 
     def __init__(self) -> None:
         empty = NgramIndex({})
-        self._state = _State(empty, empty)
+        self._state = _State(empty, empty, _boundaries([]))
 
     @property
     def files(self) -> frozenset[str]:
@@ -59,16 +63,27 @@ class FolderIndex:
             if left < 0:
                 break
             tokens[path] = ids
-        self._state = _State(NgramIndex(tokens), NgramIndex({}))
+        self._state = _State(NgramIndex(tokens), NgramIndex({}), _boundaries([]))
 
-    def change(self, texts: Mapping[str, str], encode: Encode) -> None:
-        """Update the index with changed or new files, ``{path: text}``. An empty text removes a file."""
+    def change(self, files: Iterable[tuple[str, str]], encode: Encode) -> None:
+        """Update the index with changed or new files, ``(path, text)``. An empty text removes a file."""
         base, recent = self._state.base, self._state.recent
         tokens: dict[str, Tokens | Sequence[int]] = {path: recent.file(path) for path in recent.ranges}
-        tokens |= {path: encode(text) for path, text in texts.items()}
+        tokens |= {path: encode(text) for path, text in files}
         if sum(map(len, tokens.values())) > _MOST_RECENT:
-            kept = {path: base.file(path) for path in base.ranges if path not in tokens}
-            self._state = _State(NgramIndex({**kept, **tokens}), NgramIndex({}))
+            tokens |= {path: base.file(path) for path in base.ranges if path not in tokens}
+            self._state = _State(NgramIndex(_largest_beginning(tokens)), NgramIndex({}), _boundaries([]))
         else:
-            outdated = tuple(base.ranges[path] for path in tokens if path in base.ranges)
+            outdated = _boundaries(base.ranges[path] for path in tokens if path in base.ranges)
             self._state = _State(base, NgramIndex(tokens), outdated)
+
+
+def _boundaries(ranges: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
+    """The beginnings and ends of ranges that do not overlap, in order."""
+    return np.array(sorted(ranges), dtype=np.int64).reshape(-1)
+
+
+def _largest_beginning(files: dict[str, Tokens | Sequence[int]]) -> dict[str, Tokens | Sequence[int]]:
+    """The first files, as far as an index may hold them."""
+    sizes = accumulate(len(tokens) * BYTES_PER_TOKEN for tokens in files.values())
+    return {path: files[path] for path, size in zip(files, sizes, strict=True) if size <= MOST_BYTES}

@@ -7,14 +7,14 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
 from cato_lsp.supervise import traceback_of
 from cato_lsp.tasks.exclusion import Exclusion
-from cato_lsp.workspace.files import code_files, read_code
+from cato_lsp.workspace.files import admitted, code_files, read_code
 from cato_lsp.workspace.folder import Encode, FolderIndex
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,8 @@ class Indexer:
         self._indexes: dict[FolderKey, FolderIndex] = {}
         self._users: dict[FolderKey, set[str]] = {}
         self._encoders: dict[Path, Encode] = {}
-        self._changes: dict[FolderKey, dict[str, str]] = {}
+        self._changes: dict[FolderKey, dict[str, str | None]] = {}
+        """New texts of files; ``None``: it is read on the thread."""
         self._jobs: SimpleQueue[tuple[FolderKey | None, threading.Event | None]] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._asked = self._done = 0
@@ -59,8 +60,11 @@ class Indexer:
             self._queue(key)
         return index
 
-    def change(self, key: FolderKey, path: str, text: str) -> None:
-        """Schedule an update with the new text of a file. Returns immediately."""
+    def change(self, key: FolderKey, path: str, text: str | None) -> None:
+        """Schedule an update with the new text of a file. Returns immediately.
+
+        :param text: ``None`` to read the file on the thread, if it may be indexed by then.
+        """
         if key not in self._indexes:
             return
         waits = key in self._changes
@@ -128,7 +132,16 @@ class Indexer:
             return
         time.sleep(self._pause)
         if changes := self._changes.pop(key, None):
-            index.change(changes, encode)
+            index.change(_texts(key, changes), encode)
+
+
+def _texts(key: FolderKey, changes: dict[str, str | None]) -> Iterator[tuple[str, str]]:
+    """The texts of changed files; an empty one for a file that is gone, or not to be indexed."""
+    on_disk = admitted(key.root, (Path(path) for path, text in changes.items() if text is None), key.exclusion)
+    for path, text in changes.items():
+        if text is None:
+            text = read_code(Path(path), key.exclusion) if Path(path) in on_disk else ""  # noqa: PLW2901
+        yield path, text
 
 
 def _lower_priority() -> None:

@@ -6,7 +6,7 @@ for the hash. The positions found are compared with the context itself, so hash 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ _MOST = 32
 """Maximum number of positions that are compared per look-up. If there are more, an evenly spaced sample is used."""
 
 Tokens = NDArray[np.unsignedinteger[Any]]
+_NOTHING = np.empty(0, dtype=np.int64)
 _OFFSETS = -np.arange(1, LONGEST + 1, dtype=np.int64)
 
 
@@ -68,11 +69,11 @@ class NgramIndex:
         start, end = self.ranges[path]
         return self._tokens[start:end]
 
-    def followers(self, context: Sequence[int], without: Iterable[tuple[int, int]] = ()) -> list[Follower]:
+    def followers(self, context: Sequence[int], without: NDArray[np.int64] = _NOTHING) -> list[Follower]:
         """Find at most `_MOST` tokens that follow the context.
 
         :param context: the last tokens; fewer than ``SHORTEST`` find nothing.
-        :param without: ranges of the token array that are out of date.
+        :param without: where ranges of the token array that are out of date begin and end, in order.
         """
         if len(context) < SHORTEST:
             return []
@@ -82,8 +83,9 @@ class NgramIndex:
         if first == end:
             return []
         positions = self._positions[first : end : -(-(end - first) // _MOST)].astype(np.int64)
-        for start, stop in without:
-            positions = positions[(positions < start) | (positions >= stop)]
+        if len(without):
+            # Within a range there is an odd number of beginnings and ends before a position.
+            positions = positions[without.searchsorted(positions, side="right") % 2 == 0]
         backwards = context[: -LONGEST - 1 : -1]
         differs = self._tokens[positions[:, None] + _OFFSETS[: len(backwards)]] != np.array(backwards, dtype=np.int64)
         # The first difference; a row without a difference matches completely.
@@ -92,19 +94,21 @@ class NgramIndex:
         return [Follower(*each) for each in found if each[1] >= SHORTEST and each[0] != self._border]
 
 
-def scan(tokens: NDArray[np.int64], context: Sequence[int]) -> list[Follower]:
+def scan(tokens: NDArray[np.int32], context: Sequence[int]) -> list[Follower]:
     """`NgramIndex.followers` of a short token array, without an index."""
-    count = len(tokens) - SHORTEST
-    if len(context) < SHORTEST or count < 1:
+    if len(context) < SHORTEST or len(tokens) <= SHORTEST:
         return []
-    last = context[-SHORTEST:]
-    alike = tokens[SHORTEST - 1 : -1] == last[-1]
+    # One pass over all tokens; the earlier ones are compared at the few places that this one leaves.
+    positions = np.flatnonzero(tokens[SHORTEST - 1 : -1] == context[-1]) + SHORTEST
     for back in range(2, SHORTEST + 1):
-        alike &= tokens[SHORTEST - back : SHORTEST - back + count] == last[-back]
+        if not len(positions):
+            return []
+        positions = positions[tokens[positions - back] == context[-back]]
     found: list[Follower] = []
-    for position in (np.flatnonzero(alike) + SHORTEST).tolist()[-_MOST:]:
-        length = SHORTEST
-        while length < min(LONGEST, len(context), position) and tokens[position - length - 1] == context[-length - 1]:
+    for position in positions[-_MOST:].tolist():
+        before = tokens[max(0, position - LONGEST) : position].tolist()
+        length, longest = SHORTEST, min(len(context), len(before))
+        while length < longest and before[-length - 1] == context[-length - 1]:
             length += 1
         found.append(Follower(int(tokens[position]), length))
     return [follower for follower in found if follower.token >= 0]

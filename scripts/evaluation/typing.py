@@ -12,6 +12,9 @@ from pathlib import Path
 from random import Random
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cato_lsp.engine.api import CallUsage, Delta
 from cato_lsp.engine.thread import EngineThread
 from cato_lsp.orchestrator.answer_stream import AnswerStream, completion_call
@@ -138,16 +141,16 @@ class Recorder:
         if (index := self._indexes.get(package)) is None:
             paths = [path for path, other in sources.packages.items() if other == package]
             index = self._indexes[package] = NgramIndex({path: self.encode(sources.files[path]) for path in paths})
-        return _OtherFiles(index, index.ranges[place.path])
+        return _OtherFiles(index, np.array(index.ranges[place.path]))
 
 
 @dataclass(frozen=True, slots=True)
 class _OtherFiles:
     index: NgramIndex
-    own: tuple[int, int]
+    own: NDArray[np.int64]
 
     def followers(self, context: Sequence[int]) -> list[Follower]:
-        return self.index.followers(context, [self.own])
+        return self.index.followers(context, self.own)
 
 
 def plan_of(prompter: CompletionPrompter, place: Place, language: str) -> tuple[CompletionRequest, CompletionPlan]:

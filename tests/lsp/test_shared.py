@@ -343,3 +343,14 @@ async def test_a_window_that_connects_just_before_the_stop_has_an_end_like_the_o
 
 def test_windows_of_another_model_have_another_server() -> None:
     assert shared_socket(None) != shared_socket("/models/other")
+
+
+def test_windows_of_another_installation_have_another_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    sockets: list[Path] = []
+    for name in ("one", "link", "two"):
+        monkeypatch.setattr("sys.prefix", str(tmp_path / name))
+        sockets.append(shared_socket(None))
+    one, link, two = sockets
+    assert one == link != two
+    assert one.parent == two.parent, "`cato-lsp stop` looks there for all of them"

@@ -24,6 +24,7 @@ import pytest
 from cato_lsp import __version__
 from cato_lsp.lsp import shared_client
 from cato_lsp.lsp.backend import Backend
+from cato_lsp.lsp.frames import encode
 from cato_lsp.lsp.pipes import open_pipes
 from cato_lsp.lsp.shared_client import Relay
 from cato_lsp.lsp.shared_server import Windows
@@ -206,6 +207,32 @@ async def test_a_server_that_cannot_run_is_given_up_after_some_tries(monkeypatch
         pipes = os.fdopen(stdin, "rb"), os.fdopen(stdout, "wb", buffering=0)
         assert await relay.run(hang_up(), *pipes) == 1
     assert len(tries) == 5
+
+
+async def test_a_connection_to_a_server_that_is_already_dying_is_no_second_crash(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Killed, a server may accept connections until the last of its sockets is closed."""
+    monkeypatch.setattr(shared_client, "_BACK_OFF", 0.0)
+    kept: list[socket.socket] = []
+
+    def accept_and_die() -> socket.socket:
+        """Every second connection is to the server that has died over the one before."""
+        ours, theirs = socket.socketpair()
+        kept.append(theirs)
+        if len(kept) % 2:
+            theirs.sendall(encode({"method": shared_client.HELLO, "params": {"version": __version__, "pid": 1}}))
+        theirs.shutdown(socket.SHUT_WR)
+        return ours
+
+    relay = Relay(accept_and_die, {"version": __version__})
+    (stdin, keyboard), (screen, stdout) = os.pipe(), os.pipe()
+    with os.fdopen(keyboard, "wb"), os.fdopen(screen, "rb"), anyio.fail_after(PATIENCE):
+        pipes = os.fdopen(stdin, "rb"), os.fdopen(stdout, "wb", buffering=0)
+        assert await relay.run(accept_and_die(), *pipes) == 1
+    for each in kept:
+        each.close()
+    assert len(kept) == 9, "five servers that had said hello, and four that were dying"
 
 
 async def test_a_window_of_a_newer_version_gets_a_message_and_a_new_server_when_the_last_older_window_has_closed(

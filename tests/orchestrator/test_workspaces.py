@@ -37,15 +37,11 @@ def ask(prompter: CompletionPrompter, root: Path, name: str = "new.py") -> tuple
 
 def knows(workspaces: Workspaces, client: str, folder: ModelFolder, asked: tuple[CompletionPlan, Snapshot]) -> bool:
     """Whether the client's cache model knows how the line goes on; waits for the folder to be indexed."""
-    for _ in range(200):
-        cache = workspaces.cache(client, folder, *asked, Settings())
-        assert cache is not None
-        if cache.mixture([], lambda tokens: [True] * len(tokens)) is not None:
-            return True
-        if workspaces.idle():
-            return False
-        time.sleep(0.05)
-    return False
+    cache = workspaces.cache(client, folder, *asked, Settings())
+    assert cache is not None
+    while not workspaces.idle():
+        time.sleep(0.01)
+    return cache.mixture([], lambda tokens: [True] * len(tokens)) is not None
 
 
 def test_a_client_learns_from_its_own_folder_and_from_no_other(

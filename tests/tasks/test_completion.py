@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as FastTokenizer
 
+from cato_lsp.tasks.brackets import scan
 from cato_lsp.tasks.completion import (
     Completion,
     CompletionLimits,
@@ -18,8 +19,11 @@ from cato_lsp.tasks.completion import (
     CompletionRequest,
     SelectedCompletion,
 )
+from cato_lsp.tasks.cursor import Cursor
 from cato_lsp.tasks.families import CATO, PLAIN
 from cato_lsp.tasks.model_format import read_model_format
+from cato_lsp.tasks.postprocess.context import ShapingContext
+from cato_lsp.tasks.postprocess.partial_line import cut_at_sound_end
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.tokenizer import Tokenizer, TokenizerError
 
@@ -292,6 +296,22 @@ def test_a_broken_tokenizer_is_named(tmp_path: Path) -> None:
         read_model_format(tmp_path / "missing")
 
 
+PIECES = ["a", "bc", " ", "(", ")", "[", "]", "{", "}", '"', "'", "f", "\\", ",", " + "]
+
+
+@given(
+    before=st.sampled_from(["x = ", "f(", "print('", 'x = "']),
+    answer=st.lists(st.sampled_from(PIECES), max_size=12).map("".join),
+)
+def test_a_cut_answer_leaves_nothing_open_that_it_opened(before: str, answer: str) -> None:
+    cursor = Cursor.at(before, len(before), "python")
+    shown = cut_at_sound_end(answer, ShapingContext(cursor, max_lines=1, cut=True))
+    assert answer.startswith(shown)
+    state = scan(shown, quotes=cursor.language.quotes, quote=cursor.quote)
+    assert not state.open
+    assert not state.quote or (state.quote == cursor.quote and state.quote not in shown)
+
+
 CUTS = [
     ("x = ‸", " value", "_of(a)", ""),
     ("x = ‸", " value", "(a)", " value"),
@@ -301,7 +321,13 @@ CUTS = [
     ("x = ‸", ' value + "text', ' more"', " value"),
     ("print('‸", "some text", " more", "some text"),
     ("x = ‸", " a +", " b", " a"),
-    ("x = ‸", " f(a", ", b)", " f(a"),
+    ("x = ‸", " f(a", ", b)", " f"),
+    ("x = ‸", " f(a)[b", "]", " f(a)"),
+    ("x = f(‸", "a", ", b)", "a"),
+    ("x = ‸", ' a + f"text', ' more"', " a"),
+    ("x = ‸", ' a + """text', ' more"""', " a"),
+    ("x = ‸", ' f(a, "(", b', ")", " f"),
+    ("print('‸", "a' + f(b", ")", "a' + f"),
     ("def f():‸", "\n    a = 1\n    b", " = 2", "\n    a = 1"),
     ("def f():‸", "\n    a = 1\n    b = 2", "\n", "\n    a = 1\n    b = 2"),
     ("x = ‸", "", " a", ""),

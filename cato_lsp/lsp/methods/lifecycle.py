@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 
 from cato_lsp.lsp.methods.configuration import pull_configuration, watch_configuration
-from cato_lsp.lsp.methods.did_change_watched_files import watch_settings_files
+from cato_lsp.lsp.methods.did_change_watched_files import watch_files
 
 if TYPE_CHECKING:
     from cato_lsp.lsp.session import Session
@@ -32,7 +32,7 @@ def initialized(session: Session, _params: types.InitializedParams) -> None:
     session.protocol.hold()
     session.status.open()
     watch_configuration(session)
-    watch_settings_files(session)
+    watch_files(session)
     session.start(configure)
 
 

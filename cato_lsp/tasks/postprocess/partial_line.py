@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
-from cato_lsp.tasks.brackets import scan
+from cato_lsp.tasks.brackets import OPENER_OF, scan
 from cato_lsp.tasks.cursor import Cursor
 from cato_lsp.tasks.postprocess.context import ShapingContext
 from cato_lsp.tasks.syntax import has_errors_within
 
 _WORD_AT_END = re.compile(r"\w+\Z")
+_STRING_BEGIN = re.compile(r"(?:(?<!\w)[A-Za-z]\w?)?(?:(.)\1\1|.)\Z", re.DOTALL)
+"""A quote or three at the end of the text, with the letters that say what kind of string it opens."""
 _DANGLING = " \t.,([{=+-*/%&|^<>!~?:@\\"
 
 
@@ -42,12 +44,22 @@ def _is_sound(lines: str, cursor: Cursor) -> bool:
 
 
 def _cut_line(line: str, cursor: Cursor) -> str:
-    """Drop a last word that may lack its end, an open string, and operators without their right side."""
+    """Drop a last word that may lack its end, what is left open, and operators without their right side."""
     line = _WORD_AT_END.sub("", line)
-    quotes = cursor.language.quotes
-    while quote := scan(line, quotes=quotes, quote=cursor.quote).quote:
-        opened = line.rfind(quote)
+    while (opened := _last_opened(line, cursor)) is not None:
         if opened < 0:  # the string began before the cursor: its text may end anywhere
-            return line.rstrip(" \t")
+            return line.rstrip(" \t\\")
         line = line[:opened]
     return line.rstrip(_DANGLING)
+
+
+def _last_opened(line: str, cursor: Cursor) -> int | None:
+    """Where a string or bracket begins that stays open, or one within it; ``None`` if none does.
+
+    Negative for a string that began before the line.
+    """
+    state = scan(line, quotes=cursor.language.quotes, quote=cursor.quote)
+    if state.quote:
+        opened = line.rfind(state.quote)
+        return len(_STRING_BEGIN.sub("", line[: opened + 1])) if opened >= 0 else -1
+    return line.rfind(OPENER_OF[state.open[-1]]) if state.open else None
