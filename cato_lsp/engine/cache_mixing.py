@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, cast
 
 import torch
 
@@ -64,7 +64,11 @@ class CacheMixingProcessor(RowProcessor[_Row]):
 
 def _mix(logits: torch.Tensor, row: _Row) -> None:
     own = torch.softmax(logits, dim=-1)
-    mixture = row.scored.cache.mixture(row.output, lambda tokens: (own[tokens] > 0).tolist())
+
+    def are_possible(tokens: list[int]) -> list[bool]:
+        return cast("list[bool]", (own[tokens] > 0).tolist())  # pyright: ignore[reportUnknownMemberType]
+
+    mixture = row.scored.cache.mixture(row.output, are_possible)
     chosen = int(own.argmax())
     likely = float(own[chosen])
     if mixture is not None:
