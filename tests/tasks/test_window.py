@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, pre_tokenizers
 
 from cato_lsp.tasks.tokenizer import Tokenizer
-from cato_lsp.tasks.window import end_after, start_before
+from cato_lsp.tasks.window import end_after, plain, start_before
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,33 @@ def test_the_window_after_the_cursor_ends_with_the_last_line_that_fits(
     characters: Tokenizer, text: str, start: int, budget: int, end: int
 ) -> None:
     assert end_after(characters, text, start, budget) == end
+
+
+@given(
+    pieces=st.lists(st.sampled_from(["a", "b", "\n", "\r\n"]), min_size=1, max_size=14),
+    first=st.integers(0, 13),
+    budget=st.integers(1, 12),
+)
+def test_no_window_after_the_cursor_could_hold_another_line(
+    characters: Tokenizer, pieces: list[str], first: int, budget: int
+) -> None:
+    text, start = "".join(pieces), len("".join(pieces[:first]))
+    fitting = [
+        end
+        for end in range(start + 1, len(text) + 1)
+        if (text[end - 1] == "\n" or end == len(text)) and len(plain(text[start:end])) <= budget
+    ]
+    end = end_after(characters, text, start, budget)
+    assert len(plain(text[start:end])) <= budget
+    assert not fitting or end == fitting[-1]
+
+
+@pytest.mark.parametrize(("line_start", "start"), [(361, 361), (369, 369), (370, 360)])
+def test_a_line_that_starts_within_a_quarter_of_the_budget_begins_the_window(
+    characters: Tokenizer, line_start: int, start: int
+) -> None:
+    text = f"{'x' * (line_start - 1)}\n{'x' * (400 - line_start)}"
+    assert start_before(characters, text, 400, 40) == start
 
 
 @pytest.mark.parametrize(
