@@ -191,6 +191,17 @@ def test_a_selected_menu_item_is_extended_within_its_range(prompter: CompletionP
     assert completion == Completion(3, 5, "path.join(a, b)")
 
 
+@pytest.mark.parametrize("above", [0, 1000])
+@pytest.mark.parametrize(("word", "repeated"), [("pat", "pat"), ("x" * 300, "x" * 200), ("", "")])
+def test_a_completion_repeats_the_word_that_was_begun_wherever_it_is(
+    prompter: CompletionPrompter, above: int, word: str, repeated: str
+) -> None:
+    text = "#" * above + f"\nos.{word}\n"
+    offset = len(text) - 1
+    completion = complete(prompter, CompletionRequest(Snapshot("file:///a.py", "python", 1, text), offset), "h_of(a)\n")
+    assert completion == Completion(offset - len(repeated), offset, f"{repeated}h_of(a)")
+
+
 @given(start=st.integers(-5, 20), end=st.integers(-5, 20), offset=st.integers(-5, 30))
 def test_offsets_and_selections_out_of_range_are_tolerated(
     prompter: CompletionPrompter, start: int, end: int, offset: int
