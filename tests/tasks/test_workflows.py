@@ -146,6 +146,19 @@ async def test_code_that_does_not_parse_is_cut_or_marked(plain: PlainPrompter, t
     assert unverified
 
 
+async def test_the_code_above_takes_at_most_a_third_of_the_context(tokenizer: Tokenizer) -> None:
+    above = "".join(f"value_{number} = {number}\n" for number in range(60))
+    snapshot, offset = at(f'{above}\n\ndef f(x):\n    """Double it."""\n    pass‸\n')
+    target = generation_target(snapshot, offset)
+    assert target is not None
+    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: "    return 2 * x\n")
+    await Generation(snapshot, target, PlainPrompter(tokenizer, 900)).run(calls)
+    lines = [line for line in above.splitlines() if line in calls.prompts[0].splitlines()]
+    assert lines
+    assert lines[-1] == "value_59 = 59"
+    assert len(tokenizer.encode("\n".join(lines))) <= 300
+
+
 @given(st.text(alphabet="ab=(){}:\n \t\"'é漢🙂\r#", max_size=60), st.sampled_from(["\n", "\r\n"]))
 async def test_no_answer_touches_anything_outside_of_the_stub(
     plain: PlainPrompter, tokenizer: Tokenizer, answer: str, newline: str
