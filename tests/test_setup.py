@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from importlib.metadata import Distribution, PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,22 @@ def test_every_pin_of_a_lock_has_hashes_and_none_brings_cuda_or_torch(file: Path
 def test_no_distribution_is_in_two_locks() -> None:
     names = [name for file in LOCK_FILES for name in locked(file)]
     assert len(names) == len(set(names))
+
+
+def test_what_the_tools_of_a_developer_need_is_locked() -> None:
+    known = locked(*LOCK_FILES, LOCKS / "torch.txt").keys()
+    missing = {
+        f"{name} needs {need.name}"
+        for name in locked(LOCK_FILES[-1])
+        if (distribution := installed(name)) is not None
+        for need in map(Requirement, distribution.requires or ())
+        if (need.marker is None or need.marker.evaluate({"extra": ""})) and canonicalize_name(need.name) not in known
+    }
+    assert not missing
+
+
+def installed(name: str) -> Distribution | None:
+    try:
+        return Distribution.from_name(name)
+    except PackageNotFoundError:  # for another Python
+        return None
