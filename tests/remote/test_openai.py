@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import openai
 import pytest
 
+from cato_lsp.engine.api import Call
+from cato_lsp.gateway.keys import User
 from cato_lsp.gateway.limits import Limits
+from cato_lsp.gateway.running import RunningCall
 from cato_lsp.gateway.stop_text import StopText
+from cato_lsp.scheduling.slo import ServiceClass, TaskKind
 from tests.remote.conftest import Team
 
 
@@ -42,6 +48,57 @@ async def test_a_streamed_answer_equals_the_whole_answer(team: Team) -> None:
         assert stopped.choices[0].text == text[: text.index(stop)]
         assert stopped.choices[0].finish_reason == "stop"
         await gateway.service.idle()
+
+
+async def test_a_streamed_chat_answer_equals_the_whole_answer(team: Team) -> None:
+    async with team.server() as gateway, client(team) as api:
+        asked: dict[str, Any] = {
+            "model": "bundled",
+            "messages": [{"role": "system", "content": "Answer in Python."}, {"role": "user", "content": "Say hello"}],
+            "max_completion_tokens": 8,
+            "temperature": 0,
+        }
+        whole = await api.chat.completions.create(**asked)
+        text, finish, usage = "", None, None
+        async for part in await api.chat.completions.create(
+            **asked, stream=True, stream_options={"include_usage": True}
+        ):
+            for choice in part.choices:
+                text += choice.delta.content or ""
+                finish = choice.finish_reason or finish
+            usage = part.usage or usage
+        assert (text, finish) == (whole.choices[0].message.content, whole.choices[0].finish_reason)
+        assert whole.usage is not None
+        assert usage is not None
+        assert 0 < usage.completion_tokens == whole.usage.completion_tokens <= 8
+        await gateway.service.idle()
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"cato_kind": "summarization", "cato_slack_ms": 5000},
+        {"vllm_xargs": {"cato_kind": "summarization", "cato_slack_ms": 5000}},
+    ],
+    ids=["own fields", "vllm_xargs"],
+)
+async def test_a_deadline_reaches_the_scheduler(
+    team: Team, monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any]
+) -> None:
+    calls: list[Call] = []
+    async with team.server() as gateway, client(team) as api:
+        submit = gateway.service.submit
+
+        def record(user: User, call: Call) -> RunningCall:
+            calls.append(call)
+            return submit(user, call)
+
+        monkeypatch.setattr(gateway.service, "submit", record)
+        await api.completions.create(model="bundled", prompt="x = 1\n", max_tokens=2, extra_body=extra)
+    (call,) = calls
+    slo = call.slo
+    assert (slo.kind, slo.service, slo.client) == (TaskKind.SUMMARIZATION, ServiceClass.E2E, "alice")
+    assert slo.deadline - slo.arrival == pytest.approx(5)
 
 
 async def test_errors_have_the_openai_format(team: Team) -> None:
