@@ -31,7 +31,7 @@ from cato_lsp.tasks.tokenizer import Tokenizer
 ROOT = Path(__file__).resolve().parent.parent
 OWN = (("TypeScript", "typescript", "editors/vscode/src", "*.ts"), ("Lua", "lua", "editors/neovim/lua", "*.lua"))
 """This project's own code in other languages, which nothing is trained on."""
-THRESHOLDS = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7)
+THRESHOLDS = (0.0, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
 
 
 def main() -> None:
