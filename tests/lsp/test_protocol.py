@@ -153,7 +153,7 @@ async def test_a_document_that_the_settings_exclude_is_not_used_before_they_hold
 
 
 async def test_a_model_that_cannot_start_is_an_error_status_until_the_settings_are_right(
-    wire: Wire, backend: Backend, model_folder: Path, tmp_path: Path
+    wire: Wire, backend: Backend, tmp_path: Path
 ) -> None:
     await wire.initialize(window={"workDoneProgress": True})
     await wire.status()  # its settings have been applied
@@ -170,7 +170,7 @@ async def test_a_model_that_cannot_start_is_an_error_status_until_the_settings_a
     backend.host.configure(launch)
     await phase(backend, EnginePhase.READY)
     ready = await wire.hear(lambda told: str(told.get("params", {}).get("message", "")).startswith("Ready"))
-    assert ready["params"] == {"busy": False, "message": f"Ready: {model_folder.name}", "kind": "Normal"}
+    assert ready["params"] == {"busy": False, "message": f"Ready: {launch.model_name}", "kind": "Normal"}
 
 
 async def test_loading_is_reported_as_progress(wire: Wire, backend: Backend) -> None:
