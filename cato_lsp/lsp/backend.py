@@ -66,6 +66,8 @@ class Backend:
         self.orchestrator = Orchestrator(self.host)
         self.machine = MachineMonitor(lambda: self.orchestrator.engine_stats().kv_cache_usage)
         self._sessions: list[Window] = []
+        self._leader: Window | None = None
+        """The session whose settings the engine follows."""
 
     async def run(self) -> None:
         """Run the engine, the orchestrator and the telemetry until cancelled."""
@@ -77,8 +79,8 @@ class Backend:
     async def use(self, session: Window) -> None:
         """Apply a session's settings.
 
-        Engine and log level follow the settings of the first session. A later session gets a warning that names the
-        differences. If no engine could be started for the first session, the engine follows the later one.
+        The log level follows the first session, and the engine the first session whose model was found. Another session
+        gets a warning that names the differences.
         """
         if session not in self._sessions:
             self._sessions.append(session)
@@ -94,8 +96,9 @@ class Backend:
         if session not in self._sessions:
             return  # the session has ended in the meantime
         launch = _launch(settings, choice)
-        running, is_first = self.host.launch, session is self._sessions[0]
-        if is_first or running is None:
+        running = self.host.launch
+        if running is None or self._leader in (None, session):
+            self._leader = session
             if isinstance(launch, Launch):
                 logger.info("The model is %s: %s", choice.name, choice.why)
             self.host.configure(launch)
@@ -111,6 +114,8 @@ class Backend:
         self.orchestrator.close_client(session.client)
         if session in self._sessions:
             self._sessions.remove(session)
+        if session is self._leader:
+            self._leader = next(iter(self._sessions), None)
 
 
 def _launch(settings: Settings, choice: ModelChoice) -> Launch | RemoteLaunch:

@@ -1,16 +1,21 @@
-"""What sessions share follows the first of them."""
+"""What sessions share follows one of them."""
 
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import pytest
 
 from cato_lsp.config import Layer
 from cato_lsp.engine.host import EnginePhase
+from cato_lsp.lsp import backend as backend_module
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.lsp.session import Session
+from cato_lsp.models.catalog import ModelChoice, resolve_model
 
 pytestmark = pytest.mark.anyio
 
@@ -51,3 +56,30 @@ async def test_where_nothing_could_be_started_for_the_first_session_the_engine_f
     assert backend.host.launch is None
     await session_with(backend, model="bundled")
     assert backend.host.launch is not None
+
+
+async def test_the_engine_does_not_change_hands_while_two_sessions_open_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_asks, second_found = threading.Event(), threading.Event()
+
+    def resolve(model: str, root: Path) -> ModelChoice:
+        if model == "bundled":
+            first_asks.set()
+            second_found.wait()
+        return resolve_model("bundled", root)
+
+    monkeypatch.setattr(backend_module, "resolve_model", resolve)
+    backend = Backend()
+    warnings: list[str] = []
+    async with anyio.create_task_group() as group:
+        slow = Session(backend, Layer("tests", {"model": "bundled", "engine": {"threads": 1}}))
+        monkeypatch.setattr(slow.status, "warn", warnings.append)
+        group.start_soon(slow.apply_settings)
+        await anyio.to_thread.run_sync(first_asks.wait)
+        await session_with(backend, model=str(tmp_path), engine={"threads": 2})
+        launch = backend.host.launch
+        second_found.set()
+    assert backend.host.launch is launch is not None
+    (warning,) = warnings
+    assert "engine.threads is 2, not 1" in warning

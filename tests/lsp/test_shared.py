@@ -134,7 +134,7 @@ async def test_a_window_with_other_engine_settings_gets_one_message_that_names_t
     async with window(environment) as first, window(environment) as second:
         await first.open()
         await servers(environment)
-        await first.wire.told("cato/didChangeStatus")
+        await first.wire.call("cato/status")  # answered once the settings of the first window hold
         await second.open({"engine": {"threads": 1, "kvCacheGb": 0.5, "dtype": "float32"}})
         said = (await second.wire.told("window/showMessage"))["params"]["message"]
         assert "engine.kv_cache_gb is 0.25, not 0.5, engine.dtype is auto, not float32." in said
