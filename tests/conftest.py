@@ -1,4 +1,4 @@
-"""What all rooms' tests share: one event loop, one live engine on the bundled model."""
+"""What the tests of all packages share: one event loop, one live engine on the bundled model."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def model_folder() -> Path:
 @pytest.fixture(scope="session")
 def launch(model_folder: Path) -> Launch:
     """How tests start an engine: one thread, a small cache."""
-    return Launch(model_folder, ENGINE_SETTINGS, resolve_model(str(model_folder)).name)
+    return Launch(model_folder, ENGINE_SETTINGS, "bundled")
 
 
 @pytest.fixture(scope="session")

@@ -56,12 +56,13 @@ def serve_window(path: Path, connection: socket.socket, overrides: dict[str, Any
     :param connection: to the server.
     :param overrides: settings of the command line.
     """
-    relay = Relay(lambda: connect(path), {"version": __version__, **overrides})
+    server_log = shared_log(path)
+    relay = Relay(lambda: connect(path), {"version": __version__, **overrides}, server_log)
     stdin, stdout = os.fdopen(0, "rb", closefd=False), os.fdopen(1, "wb", buffering=0, closefd=False)
 
     async def serve() -> int:
         code = 1
-        log = LogCopy(shared_log(), _log_descriptor())
+        log = LogCopy(server_log, _log_descriptor())
         async with anyio.create_task_group() as group:
             group.start_soon(log.run)
             code = await relay.run(connection, stdin, stdout)
@@ -86,11 +87,13 @@ class Relay:
 
     :param connect: connects to the shared server, and starts one if none runs.
     :param greeting: the first message to the server, with the window's version and settings.
+    :param log: the server's log, which messages name.
     """
 
-    def __init__(self, connect: Callable[[], socket.socket], greeting: dict[str, Any]) -> None:
+    def __init__(self, connect: Callable[[], socket.socket], greeting: dict[str, Any], log: Path) -> None:
         self._connect = connect
         self._greeting = greeting
+        self._log = log
         self._state = SessionState()
         self._server: StreamWriter | None = None
         self._exit_code: int | None = None
@@ -166,7 +169,7 @@ class Relay:
                 self._greeted = self._said_hello = True
                 self._server_version = message["params"]["version"]
                 pid = message["params"]["pid"]
-                logger.info("Served by the shared server, process %d; its log is %s", pid, shared_log())
+                logger.info("Served by the shared server, process %d; its log is %s", pid, self._log)
                 self._tell_version()
             case "cato/goodbye":
                 code = message["params"]["exitCode"]
@@ -206,9 +209,9 @@ class Relay:
         now = time.monotonic()
         self._crashes = [*(each for each in self._crashes if now - each < _CRASH_PERIOD), now]
         count = len(self._crashes)
-        logger.warning("The shared server has died; its log is %s", shared_log())
+        logger.warning("The shared server has died; its log is %s", self._log)
         if count >= _MOST_CRASHES:
-            self._show(1, f"Cato: the server crashed {count} times in a few minutes. Its log: {shared_log()}")
+            self._show(1, f"Cato: the server crashed {count} times in a few minutes. Its log: {self._log}")
             return False
         if self._state.initialized and self._greeted:
             self._greeted = False

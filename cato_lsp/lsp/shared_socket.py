@@ -53,9 +53,9 @@ def shared_socket(model: str | None) -> Path:
     return socket_folder() / "shared" / f"{name}.sock"
 
 
-def shared_log() -> Path:
-    """The log of the shared server. The log of the previous server is ``server.1.log``."""
-    return platformdirs.user_log_path("cato-lsp", appauthor=False) / "server.log"
+def shared_log(path: Path) -> Path:
+    """The log of the server whose socket is ``path``. The log of its predecessor ends in ``.1.log``."""
+    return platformdirs.user_log_path("cato-lsp", appauthor=False) / f"server-{path.stem[:8]}.log"
 
 
 def connect(path: Path) -> socket.socket:
@@ -125,7 +125,7 @@ def _stop(path: Path) -> StoppedServer | None:
 
 def _start_server(path: Path) -> None:
     path.unlink(missing_ok=True)
-    log = shared_log()
+    log = shared_log(path)
     make_private(log.parent)
     if log.exists():
         log.replace(log.with_suffix(".1.log"))

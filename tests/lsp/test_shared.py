@@ -24,7 +24,7 @@ import pytest
 from cato_lsp import __version__
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.lsp.shared_server import Windows
-from cato_lsp.lsp.shared_socket import STOP, locked, shared_socket
+from cato_lsp.lsp.shared_socket import STOP, locked, shared_log, shared_socket
 from cato_lsp.lsp.status_socket import ask_servers
 from tests.lsp.wire import PATIENCE, Wire, change, completion, fixture_text
 
@@ -353,4 +353,5 @@ def test_windows_of_another_installation_have_another_server(tmp_path: Path, mon
         sockets.append(shared_socket(None))
     one, link, two = sockets
     assert one == link != two
+    assert shared_log(one) != shared_log(two), "the start of one server must not replace the log of another"
     assert one.parent == two.parent, "`cato-lsp stop` looks there for all of them"

@@ -39,6 +39,8 @@ FULL = os.environ.get("CATO_KILLS") == "all"
 WINDOW_KILLS = 50 if FULL else 5
 SERVER_KILLS = 20 if FULL else 2
 SOURCE = "def add(first, second):\n    return first + second\n\n\ndef subtract(first, second):\n"
+LOG = Path("server.log")
+"""Only named in messages."""
 
 
 class Editor:
@@ -131,7 +133,7 @@ async def test_windows_that_are_killed_harm_no_other(environment: dict[str, str]
 @asynccontextmanager
 async def relayed(connector: Any) -> AsyncGenerator[Wire]:
     """An editor whose window's process is this one."""
-    relay = Relay(connector, {"version": __version__, "model": None, "log_level": None})
+    relay = Relay(connector, {"version": __version__, "model": None, "log_level": None}, LOG)
     (stdin, keyboard), (screen, stdout) = os.pipe(), os.pipe()
     async with (
         open_pipes(os.fdopen(screen, "rb"), os.fdopen(keyboard, "wb", buffering=0)) as (reader, writer),
@@ -201,7 +203,7 @@ async def test_a_server_that_cannot_run_is_given_up_after_some_tries(monkeypatch
         tries.append(ours)
         return ours
 
-    relay = Relay(hang_up, {"version": __version__})
+    relay = Relay(hang_up, {"version": __version__}, LOG)
     (stdin, keyboard), (screen, stdout) = os.pipe(), os.pipe()
     with os.fdopen(keyboard, "wb"), os.fdopen(screen, "rb"), anyio.fail_after(PATIENCE):
         pipes = os.fdopen(stdin, "rb"), os.fdopen(stdout, "wb", buffering=0)
@@ -225,7 +227,7 @@ async def test_a_connection_to_a_server_that_is_already_dying_is_no_second_crash
         theirs.shutdown(socket.SHUT_WR)
         return ours
 
-    relay = Relay(accept_and_die, {"version": __version__})
+    relay = Relay(accept_and_die, {"version": __version__}, LOG)
     (stdin, keyboard), (screen, stdout) = os.pipe(), os.pipe()
     with os.fdopen(keyboard, "wb"), os.fdopen(screen, "rb"), anyio.fail_after(PATIENCE):
         pipes = os.fdopen(stdin, "rb"), os.fdopen(stdout, "wb", buffering=0)

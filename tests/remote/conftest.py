@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -32,7 +31,7 @@ class Team:
         self.url = f"ws://127.0.0.1:{self.port}"
         self._secrets = {"alice": self.keys.add("alice"), "bob": self.keys.add("bob", team="other")}
         self._backend, self._environment = backend, environment
-        self._launch = replace(launch, name="bundled")
+        self._launch = launch
 
     @asynccontextmanager
     async def server(self, tls: trustme.LeafCert | None = None, limits: Limits | None = None) -> AsyncIterator[Gateway]:
