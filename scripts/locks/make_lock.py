@@ -40,7 +40,9 @@ torchaudio ; python_version < '0'
 torchcodec ; python_version < '0'
 """
 APART = re.compile(r"^(torch|nvidia-(?!ml-py)[\w-]+|cuda-[\w-]+|py-cpuinfo)$")
-"""Never in the list: torch and CUDA's libraries; py-cpuinfo, whose module py-cpuinfo2 brings (pytest-benchmark)."""
+"""Never in the list: torch and CUDA's libraries, and py-cpuinfo, whose module `CPUINFO` brings."""
+CPUINFO = "py-cpuinfo2"
+"""pytest-benchmark asks for it, and vLLM imports its module. It belongs to the engine's lock."""
 ELSEWHERE = re.compile(r"sys_platform == '(win32|emscripten|cygwin)'(?! or)")
 TRIAL_BYTES = 2_000_000
 TRIAL_SCENARIO = "n-gram speculation"
@@ -193,7 +195,7 @@ def write_locks(blocks: dict[str, str], core: Iterable[str], runtime: Iterable[s
         ", ".join(sorted(gone)) + ".", 110, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
     )
     files: dict[Path, list[str]] = {CORE: [], CPU: [], DEV: []}
-    core, runtime = set(core), set(runtime)
+    core, runtime = set(core), {*runtime, CPUINFO}
     for name, block in blocks.items():
         if name not in gone:
             files[CORE if name in core else CPU if name in runtime else DEV].append(block)

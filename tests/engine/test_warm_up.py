@@ -1,14 +1,20 @@
-"""The engine on a CPU compiles nothing, and so needs no compiler."""
+"""The engine on a CPU needs no compiler, and nothing that only the developer tools install."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+LOCKS = Path(__file__).parents[2] / "scripts" / "locks"
 PROGRAM = """
+import importlib.metadata
 import math
+import sys
 from cato_lsp.config import EngineSettings
 from cato_lsp.engine.api import Call
 from cato_lsp.engine.launch import Launch, prepare_environment
@@ -30,14 +36,30 @@ tokens = 0
 while core.busy:
     tokens += sum(delta.tokens for _, delta in core.step())
 print("tokens", tokens, "compiled", counters["frames"]["total"])
+owners = importlib.metadata.packages_distributions()
+print("imported", *{owner for name in sys.modules for owner in owners.get(name, ())})
 """
 
 
-def test_a_scored_completion_needs_no_compiler(tmp_path: Path) -> None:
-    """vLLM compiles the function that ranks log probabilities at its first use, with whatever CXX names."""
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What the program prints where there is no compiler."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("TORCH")}
-    variables |= {"CXX": "/no/compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    variables |= {"CXX": "/no/compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path_factory.mktemp("inductor"))}
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=300, check=False, env=variables
     )
-    assert "tokens 4 compiled 0" in run.stdout.splitlines(), run.stderr[-2000:]
+    assert run.returncode == 0, run.stderr[-2000:]
+    return run.stdout.splitlines()
+
+
+def test_a_scored_completion_needs_no_compiler(output: list[str]) -> None:
+    """vLLM compiles the function that ranks log probabilities at its first use, with whatever CXX names."""
+    assert "tokens 4 compiled 0" in output
+
+
+def test_the_engine_imports_nothing_that_only_developers_install(output: list[str]) -> None:
+    (imported,) = (line.split()[1:] for line in output if line.startswith("imported "))
+    tools = re.findall(r"^([\w.-]+)==", (LOCKS / "dev.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert "torch" in imported
+    assert not {name.replace("_", "-").lower() for name in imported} & set(tools)
