@@ -151,7 +151,8 @@ async def _complete(launch: Launch) -> dict[str, Any]:
 def _main(request: str) -> None:
     setting, engine = json.loads(request)
     try:
-        launch = Launch(resolve_model(setting).path, EngineSettings.model_validate(engine))
+        choice = resolve_model(setting)
+        launch = Launch(choice.path, EngineSettings.model_validate(engine), choice.name)
         answer = anyio.run(_complete, launch)
     except EngineError as error:
         answer = {"error": str(error), "remedy": error.remedy}
