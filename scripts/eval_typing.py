@@ -19,7 +19,8 @@ from eval_model import each
 from evaluation import places as python_places
 from evaluation.places import Place, line_places
 from evaluation.typing import HEADER, Recorder, Shown, Sources, Trace, load, save, shown, text_places
-from training.corpus import held_out_files
+from training.corpus import held_out_files, held_out_of
+from training.sources import LANGUAGES
 
 from cato_lsp.config import CompletionSettings, EngineSettings
 from cato_lsp.engine.launch import Launch
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--languages", nargs="+", default=["Python", "TypeScript", "Lua"])
     parser.add_argument("--traces", type=Path, default=ROOT / ".cache" / "typing", help="answers are kept here")
     parser.add_argument("--site-packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
+    parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "model")
     options = parser.parse_args()
     options.traces.mkdir(parents=True, exist_ok=True)
     anyio.run(measure, options)
@@ -92,6 +94,10 @@ def all_sources(options: argparse.Namespace) -> list[Sources]:
         files = held_out_files(options.site_packages)
         texts, packages = {f.path: f.text for f in files}, {f.path: f.package for f in files}
         found.append(Sources("Python", "python", texts, packages))
+    for name in (*LANGUAGES, "lua"):
+        if name != "python" and name in options.languages:
+            held = held_out_of(name, options.cache)
+            found.append(Sources(name, name, {f.path: f.text for f in held}, {f.path: f.package for f in held}))
     for name, language, folder, pattern in OWN:
         if name in options.languages:
             paths = sorted((ROOT / folder).rglob(pattern))

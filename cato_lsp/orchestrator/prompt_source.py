@@ -99,8 +99,9 @@ class PromptSource:
         return self._contexts.last(client)
 
     def close_document(self, client: str, uri: str) -> None:
-        """Forget the context of a document that was closed."""
+        """Forget the context of a document that was closed, and its text that was not saved."""
         self._contexts.forget_document(client, uri)
+        self._workspaces.close_document(client, uri)
 
     def close_client(self, client: str) -> None:
         """Forget the context of a client that has gone."""

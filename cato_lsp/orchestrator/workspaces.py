@@ -29,6 +29,8 @@ class Workspaces:
     def __init__(self) -> None:
         self._roots: dict[str, tuple[Path, ...]] = {}
         self._indexer: Indexer | None = None
+        self._in_editor: dict[str, set[tuple[FolderKey, str]]] = {}
+        """The files of each client that are indexed as they are in the editor, which may differ from the disk."""
 
     def open_folders(self, client: str, roots: Sequence[Path]) -> None:
         """Set the folders of a client."""
@@ -43,7 +45,9 @@ class Workspaces:
         from cato_lsp.workspace.cache_model import CacheModel  # numpy is loaded for those who use it
 
         key = self._key(client, model, snapshot.uri, settings)
-        index = self._indexes().open(key, client) if key is not None else None
+        if key is None:
+            return CacheModel(plan.tail, plan.document)
+        index = self._indexes().open(key, client).outside(str(_path(snapshot.uri)), plan.document)
         return CacheModel(plan.tail, plan.document, index)
 
     def change(self, client: str, model: ModelFolder | None, snapshot: Snapshot, settings: Settings) -> None:
@@ -56,7 +60,9 @@ class Workspaces:
             return
         self._indexes().open(key, client)
         if not key.exclusion.forbids_reading(snapshot.uri, snapshot.text):
-            self._indexes().change(key, str(_path(snapshot.uri)), snapshot.text)
+            path = str(_path(snapshot.uri))
+            self._in_editor.setdefault(client, set()).add((key, path))
+            self._indexes().change(key, path, snapshot.text)
 
     def reread(self, client: str, model: ModelFolder | None, uris: Sequence[str], settings: Settings) -> None:
         """Index files again that other programs have changed, where their folder is indexed. Returns at once."""
@@ -70,11 +76,22 @@ class Workspaces:
         """Whether all that was asked is indexed."""
         return self._indexer is None or self._indexer.idle
 
+    def close_document(self, client: str, uri: str) -> None:
+        """Index a closed document as it is on disk, so that text that was not saved is forgotten. Returns at once."""
+        path = str(_path(uri))
+        self._read_from_disk(client, {each for each in self._in_editor.get(client, ()) if each[1] == path})
+
     def close_client(self, client: str) -> None:
-        """Forget a client's folders."""
+        """Forget a client's folders, and what it did not save in folders that others have open, too."""
         self._roots.pop(client, None)
         if self._indexer is not None:
             self._indexer.close(client)
+        self._read_from_disk(client, self._in_editor.pop(client, set()))
+
+    def _read_from_disk(self, client: str, files: set[tuple[FolderKey, str]]) -> None:
+        self._in_editor.get(client, set()).difference_update(files)
+        for key, path in files:
+            self._indexes().change(key, path, None)
 
     def _key(self, client: str, model: ModelFolder, uri: str, settings: Settings) -> FolderKey | None:
         from cato_lsp.workspace.indexer import FolderKey

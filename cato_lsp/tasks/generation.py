@@ -109,7 +109,7 @@ class Generation:
         lines = without_repetition(self._shaped(answer.text)).split("\n")
         if not answer.complete:
             lines = lines[:-1]
-        return self._sound(lines)
+        return self._sound(lines, answer.complete)
 
     def _prepare(self) -> ModelCall:
         budget = self._prompter.context_tokens // _CONTEXT_SHARE
@@ -120,13 +120,16 @@ class Generation:
             raise CannotDoError("The signature and its documentation are too long for the model.")
         return call
 
-    def _sound(self, lines: list[str]) -> TaskResult | None:
-        """The longest first part that parses in place; all of it, unverified, if none does."""
+    def _sound(self, lines: list[str], complete: bool) -> TaskResult | None:
+        """The longest first part that parses in place; all of it, unverified, if none does.
+
+        :param complete: whether the model ended the answer; if not, no part of it is called verified.
+        """
         whole = lines
         while any(line.strip() for line in lines):
             edit = self._edit(lines)
             if self._parses(edit):
-                return TaskResult(edit, unverified=False)
+                return TaskResult(edit, unverified=not complete)
             lines = lines[:-1]
         return TaskResult(self._edit(whole), unverified=True) if any(line.strip() for line in whole) else None
 

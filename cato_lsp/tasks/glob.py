@@ -44,18 +44,17 @@ class Glob:
     ``**`` is any number of folders, ``*`` and ``?`` stay within a name, ``{a,b}`` is either, ``[a-z]`` and ``[!a-z]``
     are one character. A pattern that begins with a slash matches from the root, any other below any folder. A class
     of characters that is not valid matches everything: an exclusion excludes too much rather than too little.
+
+    :param gitignore: the pattern is that of a ``.gitignore``: relative to a folder, case-sensitive, without braces, and
+        a backslash escapes.
     """
 
-    def __init__(self, pattern: str) -> None:
-        begin = partial(_literal, "/") if pattern.startswith("/") else _folders
-        self._steps = [begin, *_steps(_PART.split(fold(pattern.lstrip("/"))))]
-
-    @classmethod
-    def of_gitignore(cls, pattern: str) -> Glob:
-        r"""A pattern of a ``.gitignore``: relative to a folder, case-sensitive, ``\`` escapes, and no braces."""
-        glob = cls.__new__(cls)
-        glob._steps = _steps(_PART_OF_GITIGNORE.split(pattern))
-        return glob
+    def __init__(self, pattern: str, *, gitignore: bool = False) -> None:
+        if gitignore:
+            self._steps = _steps(_PART_OF_GITIGNORE.split(pattern))
+        else:
+            begin = partial(_literal, "/") if pattern.startswith("/") else _folders
+            self._steps = [begin, *_steps(_PART.split(fold(pattern.lstrip("/"))))]
 
     def matches(self, subject: Subject) -> bool:
         """Whether the pattern matches the path; ``subject`` is of a `fold`-ed path unless case matters."""

@@ -6,14 +6,14 @@ Code that is too long for one call is split into parts (members or pieces); thei
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from cato_lsp.scheduling.slo import TaskKind
-from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for
+from cato_lsp.tasks.calls import SECOND_TRY, Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for
 from cato_lsp.tasks.doc_comments import document, has_convention, without_doc
 from cato_lsp.tasks.prompts import Ask, Prompter, combine, explain, prose_of, summarize
-from cato_lsp.tasks.repetition import is_stuck
+from cato_lsp.tasks.repetition import is_stuck, without_repetition
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.symbols import Outline, Symbol, SymbolKind, outline_of
 from cato_lsp.tasks.task import TaskRequest, TaskResult
@@ -66,8 +66,10 @@ class Summarization:
 
     async def run(self, calls: Calls) -> TaskResult | None:
         """See `Task.run`."""
-        _, prose = await self._digest.combine(calls, self._parts, lambda _prose: None)
-        return TaskResult(document(self._outline, self._symbol, prose)) if prose else None
+        _, answer = await self._digest.combine(calls, self._parts, lambda _prose: None)
+        prose = _prose(answer)
+        edit = document(self._outline, self._symbol, prose)
+        return TaskResult(edit, unverified=not answer.complete) if prose else None
 
 
 class Explanation:
@@ -93,8 +95,8 @@ class Explanation:
 
     async def run(self, calls: Calls) -> TaskResult:
         """See `Task.run`."""
-        details, prose = await self._digest.combine(calls, self._parts, lambda text: calls.show(self._shown([], text)))
-        return TaskResult(self._shown(details, prose))
+        details, answer = await self._digest.combine(calls, self._parts, lambda text: calls.show(self._shown([], text)))
+        return TaskResult(self._shown(details, _prose(answer)), unverified=not answer.complete)
 
     def _shown(self, details: Sequence[tuple[str, str]], prose: str) -> str:
         listed = "".join(f"\n- `{name}`: {text}" for name, text in details if name and text)
@@ -122,19 +124,18 @@ class _Digest:
 
     async def combine(
         self, calls: Calls, parts: Sequence[_Part], preview: Callable[[str], None]
-    ) -> tuple[list[tuple[str, str]], str]:
+    ) -> tuple[list[tuple[str, str]], Answer]:
         """Make the calls. Returns name and summary of each part, and the combined answer."""
         if len(parts) == 1:
             single = await calls.compute(self._call, self._ask(parts[0].source, self._language))
-            return [], _prose(await calls.call(single, on_text=_watch(preview)))
+            return [], await _whole(calls, single, preview)
         mapped = [await calls.compute(self._call, summarize(part.source, self._language)) for part in parts]
         answers = await calls.map(
             mapped, then=[self._reduction(len(parts))], on_text=lambda _number, text: is_stuck(text)
         )
         details = [(part.name, _prose(answer)) for part, answer in zip(parts, answers, strict=True)]
         reduction = await calls.compute(self._reduce, details)
-        whole = await calls.call(reduction, on_text=_watch(preview))
-        return details, _prose(whole)
+        return details, await _whole(calls, reduction, preview)
 
     def _reduce(self, details: Sequence[tuple[str, str]]) -> ModelCall:
         return self._call(combine(self._listed(details), self._language))
@@ -187,18 +188,25 @@ def _pieces(name: str, source: str, digest: _Digest) -> list[_Part]:
     return [*_pieces(name, "\n".join(lines[:middle]), digest), *_pieces(name, "\n".join(lines[middle:]), digest)]
 
 
-def _prose(answer: Answer) -> str:
-    """The sentences of the answer, without an incomplete last one if there are others."""
-    text = prose_of(answer.text)
-    if not answer.complete:
-        end = max(text.rfind(". "), text.rfind(".\n"), len(text) - 1 if text.endswith(".") else -1)
-        text = text[: end + 1] if end > 0 else text
-    return text.strip()
+async def _whole(calls: Calls, call: ModelCall, preview: Callable[[str], None]) -> Answer:
+    """The answer; if it repeats itself or is too long, and there is time, that of a second call."""
 
-
-def _watch(preview: Callable[[str], None]) -> Callable[[str], bool]:
     def on_text(text: str) -> bool:
         preview(prose_of(text))
         return is_stuck(text)
 
-    return on_text
+    first = await calls.call(call, on_text=on_text)
+    again = replace(call, temperature=SECOND_TRY)
+    if first.complete or not calls.has_time_for(again.estimate):
+        return first
+    second = await calls.call(again, on_text=on_text)
+    return second if second.complete else first
+
+
+def _prose(answer: Answer) -> str:
+    """The sentences of the answer, without an incomplete last one if there are others."""
+    text = without_repetition(prose_of(answer.text))
+    if not answer.complete:
+        end = max(text.rfind(". "), text.rfind(".\n"), len(text) - 1 if text.endswith(".") else -1)
+        text = text[: end + 1] if end > 0 else text
+    return text.strip()

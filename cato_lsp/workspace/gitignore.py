@@ -65,4 +65,4 @@ def _rules(line: str) -> Iterator[_Rule]:
     if not pattern:
         return
     anchored = "/" in pattern
-    yield _Rule(Glob.of_gitignore(pattern.removeprefix("/") if anchored else f"**/{pattern}"), ignores, only_folders)
+    yield _Rule(Glob(pattern.removeprefix("/") if anchored else f"**/{pattern}", gitignore=True), ignores, only_folders)

@@ -12,9 +12,6 @@ from pathlib import Path
 from random import Random
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cato_lsp.engine.api import CallUsage, Delta
 from cato_lsp.engine.thread import EngineThread
 from cato_lsp.orchestrator.answer_stream import AnswerStream, completion_call
@@ -22,7 +19,7 @@ from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.completion import CompletionPlan, CompletionPrompter, CompletionRequest
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.workspace.cache_model import CacheModel
-from cato_lsp.workspace.ngrams import Follower, NgramIndex
+from cato_lsp.workspace.folder import FolderIndex
 from evaluation.places import Place
 
 _COMMENTS = ("//", "--", "#", "*", "/*")
@@ -119,12 +116,17 @@ class Recorder:
     engine: EngineThread
     prompter: CompletionPrompter
     encode: Callable[[str], Sequence[int]]
-    _indexes: dict[str, NgramIndex] = field(default_factory=dict[str, NgramIndex])
+    _indexes: dict[str, FolderIndex] = field(default_factory=dict[str, FolderIndex])
+    _changed: dict[str, str] = field(default_factory=dict[str, str])
+    """The file of each package that is not as it was built."""
 
     async def record(self, place: Place, sources: Sources, *, workspace: bool) -> Trace:
-        """The answer at a place. The place's own file is in the prompt only: its index would hold what is wanted."""
+        """The answer at a place. The index has the place's file without what is wanted, as the editor has it."""
         plan = plan_of(self.prompter, place, sources.language)[1]
-        cache = CacheModel(plan.tail, plan.document, self._others(place, sources)) if workspace else None
+        cache = None
+        if workspace:
+            index = self._index(place, sources).outside(place.path, plan.document)
+            cache = CacheModel(plan.tail, plan.document, index)
         slo = Slo(TaskKind.COMPLETION, ServiceClass.E2E, 0.0, _FOREVER, "evaluation")
         text, deltas = plan.stream(), list[tuple[str, int, float, str | None]]()
         written = ""
@@ -136,21 +138,17 @@ class Recorder:
                     break
         return Trace(place, sources.language, deltas)
 
-    def _others(self, place: Place, sources: Sources) -> _OtherFiles:
+    def _index(self, place: Place, sources: Sources) -> FolderIndex:
+        """The index of the place's package, with the place's file as it is at the place."""
         package = sources.packages[place.path]
         if (index := self._indexes.get(package)) is None:
             paths = [path for path, other in sources.packages.items() if other == package]
-            index = self._indexes[package] = NgramIndex({path: self.encode(sources.files[path]) for path in paths})
-        return _OtherFiles(index, np.array(index.ranges[place.path]))
-
-
-@dataclass(frozen=True, slots=True)
-class _OtherFiles:
-    index: NgramIndex
-    own: NDArray[np.int64]
-
-    def followers(self, context: Sequence[int]) -> list[Follower]:
-        return self.index.followers(context, self.own)
+            index = self._indexes[package] = FolderIndex()
+            index.build(((path, sources.files[path]) for path in paths), self.encode)
+        changed = self._changed.get(package, place.path)
+        self._changed[package] = place.path
+        index.change({changed: sources.files[changed], place.path: place.text}.items(), self.encode)
+        return index
 
 
 def plan_of(prompter: CompletionPrompter, place: Place, language: str) -> tuple[CompletionRequest, CompletionPlan]:

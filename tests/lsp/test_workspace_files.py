@@ -14,6 +14,18 @@ CODE = "class Widget:\n    def frobnicate(self, table):\n        return self.ult
 HEAD = "class Other:\n    def frobnicate(self, table):\n        return self"
 
 
+async def begin(wire: Wire, root: Path, capabilities: Any) -> None:
+    """Begin a session in a folder."""
+    await wire.call("initialize", {"processId": None, "rootUri": root.as_uri(), "capabilities": capabilities})
+    wire.notify("initialized", {})
+
+
+async def ready(wire: Wire) -> None:
+    """Wait until the model is loaded."""
+    while not (await wire.told("cato/didChangeStatus"))["params"]["message"].startswith("Ready"):
+        pass
+
+
 async def suggests(wire: Wire, uri: str, wanted: bool) -> None:
     """Wait until a completion uses what only the file on disk says, or does so no more."""
     with anyio.fail_after(PATIENCE):
@@ -26,15 +38,11 @@ async def suggests(wire: Wire, uri: str, wanted: bool) -> None:
 
 @pytest.mark.anyio
 async def test_files_that_other_programs_change_are_learned_from(wire: Wire, tmp_path: Path) -> None:
-    watches: Any = {"workspace": {"didChangeWatchedFiles": {"dynamicRegistration": True}}}
-    params = {"processId": None, "rootUri": tmp_path.as_uri(), "capabilities": watches}
-    await wire.call("initialize", params)
-    wire.notify("initialized", {})
+    await begin(wire, tmp_path, {"workspace": {"didChangeWatchedFiles": {"dynamicRegistration": True}}})
     (registration,) = (await wire.told("client/registerCapability"))["params"]["registrations"]
     globs = [watcher["globPattern"] for watcher in registration["registerOptions"]["watchers"]]
     assert any(glob.startswith("**/*.{") and ",py," in glob and ",ts," in glob for glob in globs)
-    while not (await wire.told("cato/didChangeStatus"))["params"]["message"].startswith("Ready"):
-        pass
+    await ready(wire)
     document, widget = tmp_path / "new.py", tmp_path / "widget.py"
     wire.open(HEAD, document.as_uri())
     await suggests(wire, document.as_uri(), wanted=False)
@@ -53,4 +61,17 @@ async def test_files_that_other_programs_change_are_learned_from(wire: Wire, tmp
     await suggests(wire, document.as_uri(), wanted=True)
     widget.unlink()
     say(widget, 3)
+    await suggests(wire, document.as_uri(), wanted=False)
+
+
+@pytest.mark.anyio
+async def test_a_document_that_is_closed_without_saving_is_forgotten(wire: Wire, tmp_path: Path) -> None:
+    await begin(wire, tmp_path, {})
+    await ready(wire)
+    document, closed = (tmp_path / name for name in ("new.py", "widget.py"))
+    closed.write_text("")
+    wire.open(CODE, closed.as_uri())
+    wire.open(HEAD, document.as_uri())
+    await suggests(wire, document.as_uri(), wanted=True)
+    wire.notify("textDocument/didClose", {"textDocument": {"uri": closed.as_uri()}})
     await suggests(wire, document.as_uri(), wanted=False)

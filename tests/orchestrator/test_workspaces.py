@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,19 +29,22 @@ def model(folder: Path, weights: int = 1) -> ModelFolder:
     return ModelFolder(folder, "llama", "LlamaForCausalLM", 2048, weights, 0)
 
 
-def ask(prompter: CompletionPrompter, root: Path, name: str = "new.py") -> tuple[CompletionPlan, Snapshot]:
-    snapshot = Snapshot((root / name).as_uri(), "python", 1, HEAD)
-    plan = prompter.plan(CompletionRequest(snapshot, len(HEAD), invoked=True))
+def ask(
+    prompter: CompletionPrompter, root: Path, *, above: str = "", rest: str = ""
+) -> tuple[CompletionPlan, Snapshot]:
+    snapshot = Snapshot((root / "new.py").as_uri(), "python", 1, above + HEAD + rest)
+    plan = prompter.plan(CompletionRequest(snapshot, len(above + HEAD), invoked=True))
     assert plan is not None
     return plan, snapshot
 
 
 def knows(workspaces: Workspaces, client: str, folder: ModelFolder, asked: tuple[CompletionPlan, Snapshot]) -> bool:
     """Whether the client's cache model knows how the line goes on; waits for the folder to be indexed."""
-    cache = workspaces.cache(client, folder, *asked, Settings())
-    assert cache is not None
+    assert workspaces.cache(client, folder, *asked, Settings()) is not None
     while not workspaces.idle():
         time.sleep(0.01)
+    cache = workspaces.cache(client, folder, *asked, Settings())
+    assert cache is not None
     return cache.mixture([], lambda tokens: [True] * len(tokens)) is not None
 
 
@@ -66,6 +70,64 @@ def test_another_document_is_learned_from_before_it_is_saved(
     unsaved = Snapshot((tmp_path / "unsaved.py").as_uri(), "python", 1, CODE)
     workspaces.change("me", model(model_folder), unsaved, Settings())
     assert knows(workspaces, "me", model(model_folder), ask(prompter, tmp_path))
+
+
+def test_what_stands_after_the_cursor_is_not_expected_at_the_cursor(
+    prompter: CompletionPrompter, model_folder: Path, tmp_path: Path
+) -> None:
+    workspaces = Workspaces()
+    workspaces.open_folders("me", [tmp_path])
+    rest = "\n\n    def other(self):\n        pass\n"
+    asked = ask(prompter, tmp_path, rest=rest)
+    assert not knows(workspaces, "me", model(model_folder), asked)
+    workspaces.change("me", model(model_folder), asked[1], Settings())
+    assert not knows(workspaces, "me", model(model_folder), asked)
+
+
+def test_a_document_is_learned_from_beyond_what_the_prompt_contains(
+    prompter: CompletionPrompter, model_folder: Path, tmp_path: Path
+) -> None:
+    workspaces = Workspaces()
+    workspaces.open_folders("me", [tmp_path])
+    between = "".join(f"\n\ndef function_{number}(value):\n    return value + {number}\n" for number in range(400))
+    asked = ask(prompter, tmp_path, above=CODE + between)
+    assert not knows(workspaces, "me", model(model_folder), asked)
+    workspaces.change("me", model(model_folder), asked[1], Settings())
+    assert knows(workspaces, "me", model(model_folder), asked)
+
+
+def test_text_that_was_not_saved_is_forgotten_when_its_document_is_closed(
+    prompter: CompletionPrompter, model_folder: Path, tmp_path: Path
+) -> None:
+    workspaces = Workspaces()
+    workspaces.open_folders("me", [tmp_path])
+    saved, asked = tmp_path / "widget.py", ask(prompter, tmp_path)
+    saved.write_text("", encoding="utf-8")
+    snapshot = Snapshot(saved.as_uri(), "python", 1, CODE)
+    workspaces.change("me", model(model_folder), snapshot, Settings())
+    assert knows(workspaces, "me", model(model_folder), asked)
+    workspaces.close_document("me", saved.as_uri())
+    assert not knows(workspaces, "me", model(model_folder), asked)
+    saved.write_text(CODE, encoding="utf-8")
+    workspaces.change("me", model(model_folder), replace(snapshot, text=""), Settings())
+    assert not knows(workspaces, "me", model(model_folder), asked)
+    workspaces.close_document("me", saved.as_uri())
+    assert knows(workspaces, "me", model(model_folder), asked)
+
+
+def test_text_that_was_not_saved_is_forgotten_when_its_client_leaves_a_shared_folder(
+    prompter: CompletionPrompter, model_folder: Path, tmp_path: Path
+) -> None:
+    workspaces = Workspaces()
+    for client in ("me", "you"):
+        workspaces.open_folders(client, [tmp_path])
+    asked = ask(prompter, tmp_path)
+    assert not knows(workspaces, "you", model(model_folder), asked)
+    unsaved = Snapshot((tmp_path / "unsaved.py").as_uri(), "python", 1, CODE)
+    workspaces.change("me", model(model_folder), unsaved, Settings())
+    assert knows(workspaces, "you", model(model_folder), asked)
+    workspaces.close_client("me")
+    assert not knows(workspaces, "you", model(model_folder), asked)
 
 
 def test_secrets_are_not_learned(prompter: CompletionPrompter, model_folder: Path, tmp_path: Path) -> None:

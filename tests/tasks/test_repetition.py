@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import json
+import keyword
+import opcode
+import stat
+import string
+import stringprep as unicodedata_tables
+import token
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -11,9 +18,17 @@ from cato_lsp.tasks.repetition import is_stuck, without_repetition
 
 STUCK = [
     ("let remedy = ;\n" * 4, "let remedy = ;"),
-    ("function f() {\n" + "    let remedy = ;\n" * 3, "function f() {\n    let remedy = ;"),
-    ("x = 1\n" + "if a:\n    b()\n" * 3, "x = 1\nif a:\n    b()"),
-    ("x = 1\n" + "    y = 2\n" * 3 + "    y =", "x = 1\n    y = 2"),
+    ("function f() {\n" + "    let remedy = ;\n" * 4, "function f() {\n    let remedy = ;"),
+    ("x = 1\n" + "if a:\n    b()\n" * 4, "x = 1\nif a:\n    b()"),
+    ("x = 1\n" + "    y = 2\n" * 4 + "    y =", "x = 1\n    y = 2"),
+    (
+        "x = 1\n" + "raise ValueError(f'no such table: {name}')\n" * 3,
+        "x = 1\nraise ValueError(f'no such table: {name}')",
+    ),
+    ("x = f(value" + ", null" * 6, "x = f(value, null"),
+    ("a()\n    " + "x = " * 6, "a()\n    x ="),
+    ("let a = " + "b.c[0]." * 6, "let a = b.c[0]."),
+    ("t = [" + "0, " * 50, "t = [0, "),
 ]
 
 
@@ -35,6 +50,13 @@ def test_a_piece_of_one_line_over_and_over_is_stuck() -> None:
         "x += 1\nx += 1\n",
         "\n\n\n\n",
         "}\n}\n}\n}\n",
+        "def f(a, b=None, c=None, d=None, e=None, f=None, g=None, h=None):\n",
+        "f(a, null, null, null)\n",
+        "Maker<\n" + "  any,\n" * 9 + ">\n",
+        "TABLE = [\n" + "    0, 0, 0, 0, 0, 0, 0, 0,\n" * 6 + "]\n",
+        "mask = [" + "0x00, " * 16 + "]\n",
+        "next(rows)\nnext(rows)\nnext(rows)\n",
+        f"# {'-' * 118}\n{'=' * 130}\n",
     ],
 )
 def test_sound_code_is_left_alone(text: str) -> None:
@@ -42,6 +64,11 @@ def test_sound_code_is_left_alone(text: str) -> None:
     assert without_repetition(text) == text
 
 
-def test_the_standard_library_hardly_ever_seems_stuck() -> None:
-    source = Path(json.__file__).read_text(encoding="utf-8").split("\n")
-    assert not any(is_stuck("\n".join(source[:end])) for end in range(1, len(source)))
+@pytest.mark.parametrize("module", [json, keyword, opcode, stat, string, token, unicodedata_tables])
+def test_real_files_never_seem_stuck(module: ModuleType) -> None:
+    assert module.__file__ is not None
+    lines = Path(module.__file__).read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate(lines):
+        above = lines[max(0, number - 50) : number]
+        assert not any(is_stuck("\n".join([*above, line[:end]])) for end in {len(line) // 2, len(line)})
+        assert not is_stuck("\n".join([*above, line, ""]))

@@ -146,6 +146,22 @@ async def test_code_that_does_not_parse_is_cut_or_marked(plain: PlainPrompter, t
     assert unverified
 
 
+@pytest.mark.parametrize("first", ["y = = x", "y = f(x" + ", None" * 9, "y = g(x)\n" * 9])
+@pytest.mark.parametrize(("second", "repaired"), [("return 2 * x", True), ("z = = x", False)])
+async def test_code_that_does_not_parse_or_repeats_itself_is_written_once_more(
+    plain: PlainPrompter, tokenizer: Tokenizer, first: str, second: str, repaired: bool
+) -> None:
+    snapshot, offset = at('def f(x):\n    """Double it."""\n    pass‸\n')
+    target = generation_target(snapshot, offset)
+    assert target is not None
+    answers = iter([first, second])
+    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: next(answers))
+    result = await Generation(snapshot, target, plain).run(calls)
+    assert len(calls.prompts) == 2
+    assert result is None or result.unverified is not repaired
+    assert not repaired or edit_of(result).text.strip() == second
+
+
 async def test_the_code_above_takes_at_most_a_third_of_the_context(tokenizer: Tokenizer) -> None:
     above = "".join(f"value_{number} = {number}\n" for number in range(60))
     snapshot, offset = at(f'{above}\n\ndef f(x):\n    """Double it."""\n    pass‸\n')
@@ -280,6 +296,34 @@ async def test_a_translation_that_does_not_parse_is_repaired_once(plain: PlainPr
     assert result.content == "let x = 1;\n"
     assert not result.unverified
     assert "line 1" in calls.prompts[1]
+
+
+async def test_a_translation_that_repeats_itself_is_ended_and_repaired(
+    plain: PlainPrompter, tokenizer: Tokenizer
+) -> None:
+    answers = iter(["let x = f(value" + ", null" * 50, "let x = 1;"])
+    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: next(answers))
+    task = Translation(Snapshot("file:///a.py", "python", 1, "x = 1\n"), 0, 6, "javascript", plain)
+    result = await task.run(calls)
+    assert max(text.count("null") for text in calls.shown) < 10
+    assert result.content == "let x = 1;\n"
+    assert not result.unverified
+
+
+@pytest.mark.parametrize(("second", "text", "done"), [("Return it.", "Return it.", True), (None, "Return the", False)])
+async def test_documentation_that_repeats_itself_is_written_once_more(
+    plain: PlainPrompter, tokenizer: Tokenizer, second: str | None, text: str, done: bool
+) -> None:
+    snapshot, offset = at("def f(x):‸\n    return x\n")
+    symbol = documentable(snapshot, offset, offset)
+    assert symbol is not None
+    stuck = "Return" + " the" * 50
+    answers = iter([stuck, second or stuck])
+    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: next(answers))
+    result = await Summarization(snapshot, symbol, plain).run(calls)
+    assert edit_of(result).text.strip() == f'"""{text}"""'
+    assert result is not None
+    assert result.unverified is not done
 
 
 @pytest.mark.parametrize("time", [True, False])
