@@ -27,6 +27,7 @@ FORBIDDEN_LIBRARIES: dict[str, set[str]] = {
     "scheduling": PROTOCOL | ENGINE | CLOCKS_AND_LOOPS,
     "engine": PROTOCOL,
     "bench": PROTOCOL,
+    "fleet": PROTOCOL | ENGINE - {"ray"},
     "workspace": PROTOCOL | ENGINE,
 }
 """Libraries that a package must not import. A package that is not listed may import neither of the first two groups."""
@@ -43,9 +44,10 @@ PACKAGES_BELOW: dict[str, set[str]] = {
     "models": {"engine", "tasks", "config"},
     "remote": {"engine", "scheduling"},
     "gateway": {"remote", "tasks", "models", "engine", "scheduling", "config"},
+    "fleet": {"gateway", "remote", "models", "engine", "scheduling", "config", "supervise"},
     "orchestrator": {"tasks", "workspace", "engine", "scheduling", "config", "models", "supervise"},
     "lsp": {"remote", "orchestrator", "workspace", "tasks", "engine", "scheduling", "config", "models", "supervise"},
-    "bench": {"orchestrator", "tasks", "engine", "scheduling", "config", "models"},
+    "bench": {"fleet", "orchestrator", "tasks", "engine", "scheduling", "config", "models"},
     "install": {"doctor", "engine", "config"},
     "doctor": {"orchestrator", "tasks", "engine", "scheduling", "config", "models"},
 }

@@ -1,0 +1,1 @@
+"""A fleet: several engines behind one gateway, and the router that chooses an engine for each call."""

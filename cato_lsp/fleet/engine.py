@@ -1,0 +1,199 @@
+"""An engine made of several: each call goes to the replica that the router chooses."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+import anyio.abc
+
+from cato_lsp.engine.api import (
+    Call,
+    CallRejectedError,
+    CallUsage,
+    Delta,
+    Engine,
+    EngineError,
+    EngineStats,
+    EngineUnavailableError,
+)
+from cato_lsp.engine.stream import ThreadCallStream
+from cato_lsp.fleet.books import Capacity, NewCall, ReplicaBook
+from cato_lsp.fleet.prefixes import block_hashes
+from cato_lsp.fleet.router import DeadlineRouter, Router
+from cato_lsp.remote.messages import CallDelta
+from cato_lsp.remote.open_call import OpenCall
+from cato_lsp.scheduling.cost import StepCosts
+
+logger = logging.getLogger(__name__)
+
+AWAY = 10.0
+"""Seconds for which a call waits for a replica at most, if none is up; less if its deadline is earlier."""
+
+
+@dataclass(slots=True, eq=False)
+class _Replica:
+    engine: Engine
+    book: ReplicaBook
+    forces_prefixes: bool
+
+
+class FleetEngine:
+    """An `Engine` over replicas that come and go. Use it on the event loop, while `run` is running.
+
+    A call whose replica is lost goes on elsewhere, from the prompt and the tokens that were delivered, with what is
+    left of its deadline.
+    """
+
+    def __init__(self, router: Router | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._router = router or DeadlineRouter()
+        self._clock = clock
+        self._replicas: dict[str, _Replica] = {}
+        self._changed = anyio.Event()
+        self._numbers = itertools.count(1)
+        self._scopes: dict[str, anyio.CancelScope] = {}
+        self._homes: dict[str, str] = {}
+        """Client to the replica of its last call."""
+        self._group: anyio.abc.TaskGroup
+        self.moved = 0
+        """Calls that went on elsewhere because their replica was lost."""
+
+    async def run(self) -> None:
+        """Serve calls until cancelled."""
+        async with anyio.create_task_group() as self._group:
+            await anyio.sleep_forever()
+
+    @property
+    def replicas(self) -> tuple[str, ...]:
+        """The names of the replicas that are up."""
+        return tuple(self._replicas)
+
+    def add(self, name: str, engine: Engine, capacity: Capacity, *, forces_prefixes: bool = False) -> None:
+        """A replica is up.
+
+        :param forces_prefixes: whether it holds answers to a `ForcedPrefix`.
+        """
+        self._replicas[name] = _Replica(engine, ReplicaBook(name, capacity, engine.cost()), forces_prefixes)
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def remove(self, name: str) -> None:
+        """A replica is gone, or takes no more calls. Its open calls end by themselves. Idempotent."""
+        if self._replicas.pop(name, None) is not None:
+            self._router.removed(name)
+
+    def submit(self, call: Call) -> ThreadCallStream:
+        """Route ``call`` and return its stream at once."""
+        stream = ThreadCallStream(str(next(self._numbers)), call, self._cancel)
+        self._scopes[stream.call_id] = anyio.CancelScope()
+        self._group.start_soon(self._serve, stream)
+        return stream
+
+    def hint(self, client: str, until: float) -> None:
+        """Tell the replica of the client's last call that ``client`` is typing."""
+        replica = self._replicas.get(self._homes.get(client, ""))
+        if replica is not None:
+            replica.engine.hint(client, until)
+
+    def stats(self) -> EngineStats:
+        """Return the sum of the replicas' counters, and the mean of their KV-cache usage."""
+        each = [replica.engine.stats() for replica in self._replicas.values()]
+        return EngineStats(
+            steps=sum(s.steps for s in each),
+            tokens_computed=sum(s.tokens_computed for s in each),
+            tokens_wasted=sum(s.tokens_wasted for s in each),
+            calls_running=sum(s.calls_running for s in each),
+            calls_waiting=sum(s.calls_waiting for s in each),
+            kv_cache_usage=sum(s.kv_cache_usage for s in each) / max(1, len(each)),
+            step_seconds=sum(s.step_seconds for s in each),
+        )
+
+    def cost(self) -> StepCosts:
+        """Return the costs of the replica with the least load, where the next call is likely to go."""
+        now = self._clock()
+        books = [replica.book for replica in self._replicas.values()]
+        return min(books, key=lambda book: book.load(now)).costs if books else StepCosts()
+
+    def _cancel(self, stream: ThreadCallStream) -> None:
+        scope = self._scopes.get(stream.call_id)
+        if scope is not None:
+            scope.cancel()
+
+    async def _serve(self, stream: ThreadCallStream) -> None:
+        """Serve a call to its end, on as many replicas as it takes."""
+        try:
+            with self._scopes[stream.call_id]:
+                await self._answer(OpenCall(stream))
+        except EngineError as error:
+            stream.push(error)
+        except Exception:
+            logger.exception("A call could not be served")
+            stream.push(EngineUnavailableError("The fleet could not serve the call.", "Details are in the log."))
+        finally:
+            del self._scopes[stream.call_id]
+
+    async def _answer(self, open_call: OpenCall) -> None:
+        call: Call | None = open_call.stream.call
+        while call is not None:
+            replica = await self._choose(open_call.stream.call_id, call)
+            try:
+                await self._answer_on(replica, open_call, call)
+            except CallRejectedError:
+                raise
+            except EngineError as error:
+                logger.warning("Replica %s is lost: %s", replica.book.name, error)
+                if self._replicas.get(replica.book.name) is replica:
+                    self.remove(replica.book.name)
+                call = open_call.rest(self._clock(), forced=replica.forces_prefixes)
+                if call is None:
+                    raise
+                self.moved += 1
+            else:
+                return
+
+    async def _choose(self, call_id: str, call: Call) -> _Replica:
+        """Choose a replica and enter the call into its book. Waits for a replica if none is up.
+
+        Raises:
+            EngineUnavailableError: none has come.
+        """
+        with anyio.move_on_after(min(AWAY, max(0.0, call.slo.deadline - self._clock()))):
+            while not self._replicas:
+                await self._changed.wait()
+        if not self._replicas:
+            raise EngineUnavailableError("No engine of the fleet is running.", "Try again in a moment.")
+        now = self._clock()
+        new = NewCall(call_id, call.slo, len(call.prompt_ids), block_hashes(call.prompt_ids, call.cache_salt))
+        book = self._router.choose(new, [replica.book for replica in self._replicas.values()], now)
+        book.sent(new, now)
+        self._homes[call.slo.client] = book.name
+        return self._replicas[book.name]
+
+    async def _answer_on(self, replica: _Replica, open_call: OpenCall, call: Call) -> None:
+        book, stream, finished = replica.book, open_call.stream, False
+        inner = replica.engine.submit(call)
+        try:
+            async with inner:
+                async for delta in inner:
+                    book.heard(stream.call_id, delta.tokens, self._clock(), replica.engine.cost())
+                    finished = delta.finish_reason is not None
+                    open_call.add(_as_message(delta))
+                    stream.push(delta)
+        finally:
+            book.ended(stream.call_id, finished=finished)
+            _add_usage(stream.usage, inner.usage)
+
+
+def _as_message(delta: Delta) -> CallDelta:
+    return CallDelta(0, delta.text, list(delta.token_ids), delta.finish_reason)
+
+
+def _add_usage(whole: CallUsage, part: CallUsage) -> None:
+    whole.added = part.added if whole.added is None else whole.added
+    whole.tokens_computed += part.tokens_computed
+    whole.tokens_after_cancel += part.tokens_after_cancel
+    whole.abort_latency_steps = part.abort_latency_steps

@@ -1,0 +1,172 @@
+"""Calls over replicas that come, fail and go. The replicas are scripted: a test decides what they answer, and when."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from cato_lsp.engine.api import Call, CallRejectedError, Delta, EngineError, EngineStats, EngineUnavailableError
+from cato_lsp.engine.stream import ThreadCallStream
+from cato_lsp.fleet.books import Capacity
+from cato_lsp.fleet.engine import FleetEngine
+from cato_lsp.scheduling.cost import StepCosts
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
+from tests.fleet.calls import COSTS
+
+pytestmark = pytest.mark.asyncio
+ROOM = Capacity(8, 1000)
+
+
+class Replica:
+    """Answers what the test pushes."""
+
+    def __init__(self) -> None:
+        self.streams: list[ThreadCallStream] = []
+        self.cancelled: list[str] = []
+        self.hints: list[str] = []
+        self.came = anyio.Event()
+
+    def submit(self, call: Call) -> ThreadCallStream:
+        stream = ThreadCallStream(str(len(self.streams)), call, lambda stream: self.cancelled.append(stream.call_id))
+        self.streams.append(stream)
+        self.came.set()
+        return stream
+
+    def hint(self, client: str, until: float) -> None:
+        self.hints.append(client)
+
+    def stats(self) -> EngineStats:
+        return EngineStats(steps=1, kv_cache_usage=0.5)
+
+    def cost(self) -> StepCosts:
+        return COSTS
+
+    async def call(self) -> ThreadCallStream:
+        """The last call that it was sent, once there is one."""
+        await self.came.wait()
+        return self.streams[-1]
+
+
+def a_call(deadline: float = math.inf, max_tokens: int = 10) -> Call:
+    slo = Slo(TaskKind.SUMMARIZATION, ServiceClass.E2E, 0.0, deadline, "ann")
+    return Call((1, 2, 3), slo, max_tokens)
+
+
+def words(*ids: int, end: bool = False) -> Delta:
+    return Delta("".join(f"{i} " for i in ids), len(ids), "stop" if end else None, token_ids=ids)
+
+
+@asynccontextmanager
+async def running_fleet() -> AsyncGenerator[FleetEngine]:
+    made = FleetEngine(clock=lambda: 0.0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(made.run)
+        await anyio.lowlevel.checkpoint()
+        yield made
+        group.cancel_scope.cancel()
+
+
+async def read(stream: ThreadCallStream, into: list[int]) -> None:
+    async with stream:
+        async for delta in stream:
+            into.extend(delta.token_ids)
+
+
+async def test_a_call_goes_on_elsewhere_without_a_lost_or_repeated_token() -> None:
+    async with running_fleet() as fleet:
+        dying, other = Replica(), Replica()
+        fleet.add("dying", dying, ROOM)
+        got: list[int] = []
+        async with anyio.create_task_group() as group:
+            stream = fleet.submit(a_call())
+            group.start_soon(read, stream, got)
+            (await dying.call()).push(words(7, 8))
+            while not got:
+                await anyio.lowlevel.checkpoint()
+            fleet.add("other", other, ROOM)
+            (await dying.call()).push(EngineUnavailableError("killed"))
+            moved = await other.call()
+            assert moved.call.prompt_ids == (1, 2, 3, 7, 8)
+            assert moved.call.max_tokens == 8
+            moved.push(words(9, end=True))
+        assert got == [7, 8, 9]
+        assert fleet.replicas == ("other",)
+        assert fleet.moved == 1
+
+
+async def test_a_call_that_one_replica_rejects_is_not_sent_to_others() -> None:
+    async with running_fleet() as fleet:
+        one, two = Replica(), Replica()
+        fleet.add("one", one, ROOM)
+        fleet.add("two", two, ROOM)
+        stream = fleet.submit(a_call())
+        (await one.call()).push(CallRejectedError("too long"))
+        with pytest.raises(CallRejectedError):
+            await read(stream, [])
+        assert not two.streams
+        assert fleet.replicas == ("one", "two")
+
+
+async def test_leaving_a_call_cancels_it_on_its_replica() -> None:
+    async with running_fleet() as fleet:
+        replica = Replica()
+        fleet.add("one", replica, ROOM)
+        async with fleet.submit(a_call()):
+            await replica.call()
+        while not replica.cancelled:
+            await anyio.lowlevel.checkpoint()
+        assert replica.cancelled == ["0"]
+        assert fleet.cost() == COSTS
+
+
+async def test_a_call_waits_for_a_replica_and_fails_if_its_deadline_has_passed() -> None:
+    async with running_fleet() as fleet:
+        with pytest.raises(EngineUnavailableError, match="No engine"):
+            await read(fleet.submit(a_call(deadline=-1.0)), [])
+        replica, got = Replica(), list[int]()
+        async with anyio.create_task_group() as group:
+            group.start_soon(read, fleet.submit(a_call(deadline=5.0)), got)
+            await anyio.lowlevel.checkpoint()
+            fleet.add("late", replica, ROOM)
+            (await replica.call()).push(words(4, end=True))
+        assert got == [4]
+
+
+async def test_all_replicas_lost_one_after_the_other_end_the_call_with_an_error() -> None:
+    async with running_fleet() as fleet:
+        replicas = [Replica(), Replica()]
+        for number, replica in enumerate(replicas):
+            fleet.add(str(number), replica, ROOM)
+        failed: list[EngineError] = []
+
+        async def expect_failure() -> None:
+            try:
+                await read(fleet.submit(a_call(deadline=0.01)), [])
+            except EngineError as error:
+                failed.append(error)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(expect_failure)
+            for replica in replicas:
+                (await replica.call()).push(EngineUnavailableError("killed"))
+        assert len(failed) == 1
+        assert fleet.replicas == ()
+
+
+async def test_hints_go_to_the_home_of_a_client_and_counters_add_up() -> None:
+    async with running_fleet() as fleet:
+        one, two = Replica(), Replica()
+        fleet.add("one", one, ROOM)
+        fleet.add("two", two, ROOM)
+        fleet.hint("ann", 1.0)
+        async with fleet.submit(a_call()):
+            await one.call()
+            fleet.hint("ann", 1.0)
+        assert (one.hints, two.hints) == (["ann"], [])
+        assert fleet.stats().steps == 2
+        assert fleet.stats().kv_cache_usage == 0.5
