@@ -137,8 +137,8 @@ class FleetEngine:
             del self._scopes[stream.call_id]
 
     async def _answer(self, open_call: OpenCall) -> None:
-        call: Call | None = open_call.stream.call
-        while call is not None:
+        call = open_call.stream.call
+        while True:
             replica = await self._choose(open_call.stream.call_id, call)
             try:
                 await self._answer_on(replica, open_call, call)
@@ -148,9 +148,10 @@ class FleetEngine:
                 logger.warning("Replica %s is lost: %s", replica.book.name, error)
                 if self._replicas.get(replica.book.name) is replica:
                     self.remove(replica.book.name)
-                call = open_call.rest(self._clock(), forced=replica.forces_prefixes)
-                if call is None:
+                rest = open_call.rest(self._clock(), forced=replica.forces_prefixes)
+                if rest is None:
                     raise
+                call = rest
                 self.moved += 1
             else:
                 return
