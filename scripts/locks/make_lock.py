@@ -43,6 +43,8 @@ APART = re.compile(r"^(torch|nvidia-(?!ml-py)[\w-]+|cuda-[\w-]+|py-cpuinfo)$")
 """Never in the list: torch and CUDA's libraries, and py-cpuinfo, whose module `CPUINFO` brings."""
 CPUINFO = "py-cpuinfo2"
 """pytest-benchmark asks for it, and vLLM imports its module. It belongs to the engine's lock."""
+API_SERVER = {"jmespath", "model-hosting-container-standards", "prometheus-fastapi-instrumentator", "watchfiles"}
+"""What vLLM's own API server imports besides: only the tests of our scheduler in that server need it."""
 ELSEWHERE = re.compile(r"sys_platform == '(win32|emscripten|cygwin)'(?! or)")
 TRIAL_BYTES = 2_000_000
 TRIAL_SCENARIO = "n-gram speculation"
@@ -197,7 +199,9 @@ def write_locks(blocks: dict[str, str], core: Iterable[str], runtime: Iterable[s
     files: dict[Path, list[str]] = {CORE: [], CPU: [], DEV: []}
     core, runtime = set(core), {*runtime, CPUINFO}
     for name, block in blocks.items():
-        if name not in gone:
+        if name in API_SERVER:
+            files[DEV].append(block)
+        elif name not in gone:
             files[CORE if name in core else CPU if name in runtime else DEV].append(block)
     for file, lines in files.items():
         header = HEADER.format(what=ABOUT[file]) + (LEFT_OUT.format(left_out=left_out) if file == CPU else "")
