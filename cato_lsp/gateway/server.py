@@ -23,7 +23,7 @@ from cato_lsp.gateway.app import make_app
 from cato_lsp.gateway.keys import KeyFile
 from cato_lsp.gateway.limits import Limits
 from cato_lsp.gateway.openai_routes import openai_routes
-from cato_lsp.gateway.service import EngineSide, ServedModel, Service
+from cato_lsp.gateway.service import EngineSide, Keys, ServedModel, Service
 from cato_lsp.remote.messages import FORCED_PREFIX, MOST_CLIENT_BYTES
 from cato_lsp.remote.model_files import describe, tokenizer_hash
 
@@ -51,17 +51,31 @@ class RefusedError(Exception):
     """The configuration is not safe, or the server cannot start; the message says what to do."""
 
 
+class ModelFiles:
+    """What laptops need of a model's folder. Reads the files, so make it on a worker thread."""
+
+    def __init__(self, launch: Launch) -> None:
+        folder = inspect_tokenizer_folder(launch.model)
+        self._name, self._vocabulary = launch.model_name, folder.vocabulary
+        self._files = describe(folder.path)
+        self._contents = {file: (folder.path / file).read_bytes() for file in self._files}
+        self.tokenizer = tokenizer_hash(self._files)
+        """Hash of the files."""
+
+    def served(self, context_length: int, *, forces_prefixes: bool) -> ServedModel:
+        """The model, on an engine with these abilities."""
+        features = (FORCED_PREFIX,) if forces_prefixes else ()
+        return ServedModel(
+            self._name, self.tokenizer, self._files, self._contents, context_length, self._vocabulary, features
+        )
+
+
 class HostedEngine:
     """The `EngineSide` of an engine in this process."""
 
     def __init__(self, host: EngineHost, launch: Launch) -> None:
         self._host = host
-        self._name = launch.model_name
-        folder = inspect_tokenizer_folder(launch.model)
-        self._vocabulary = folder.vocabulary
-        self._files = describe(folder.path)
-        self._contents = {file: (folder.path / file).read_bytes() for file in self._files}
-        self._hash = tokenizer_hash(self._files)
+        self._files = ModelFiles(launch)
 
     @property
     def engine(self) -> RunningEngine:
@@ -73,15 +87,7 @@ class HostedEngine:
         """The running model."""
         engine = self._host.engine
         forces = isinstance(engine, EngineThread) and engine.forces_prefixes
-        return ServedModel(
-            self._name,
-            self._hash,
-            self._files,
-            self._contents,
-            engine.context_length,
-            self._vocabulary,
-            (FORCED_PREFIX,) if forces else (),
-        )
+        return self._files.served(engine.context_length, forces_prefixes=forces)
 
 
 def check_exposure(options: ServeOptions) -> None:
@@ -126,23 +132,30 @@ class _Uvicorn(uvicorn.Server):
 class Gateway:
     """Serves one engine on one port, with keys, limits and all network interfaces."""
 
-    def __init__(self, options: ServeOptions, keys: KeyFile, side: EngineSide) -> None:
+    def __init__(self, options: ServeOptions, keys: Keys, side: EngineSide) -> None:
         self.service = Service(side, keys, options.limits)
         self.listening = anyio.Event()
         """Set when connections are accepted. The engine may still be loading."""
         self._options = options
         self._server = _Uvicorn(_uvicorn_config(options, self.service), self.listening)
 
-    async def run(self) -> None:
+    async def run(self, listener: socket.socket | None = None) -> None:
         """Serve until `stop`.
+
+        :param listener: an open socket to listen at, instead of the address of the options.
 
         Raises:
             RefusedError: the port cannot be opened.
         """
         async with anyio.create_task_group() as group:
             group.start_soon(self.service.watch_keys)
-            await _listen(self._server, self._options)
+            await _listen(self._server, self._options, [listener] if listener else None)
             group.cancel_scope.cancel()
+
+    def stop_listening(self) -> None:
+        """Accept no more connections; those that are open stay."""
+        for server in self._server.servers:
+            server.close()
 
     async def stop(self, grace: float = GRACE) -> None:
         """Refuse new calls, wait at most ``grace`` seconds for running ones, and close all connections."""
@@ -198,9 +211,9 @@ def _uvicorn_config(options: ServeOptions, service: Service) -> uvicorn.Config:
     )
 
 
-async def _listen(server: uvicorn.Server, options: ServeOptions) -> None:
+async def _listen(server: uvicorn.Server, options: ServeOptions, sockets: list[socket.socket] | None) -> None:
     try:
-        await server.serve()
+        await server.serve(sockets)
     except SystemExit:
         # uvicorn logs why, and exits.
         raise RefusedError(
