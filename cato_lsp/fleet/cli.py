@@ -75,8 +75,12 @@ def up(
     typer.echo(f"Starting Ray and {replicas} engines. This takes a minute.", err=True)
     try:
         with local_fleet(fleet) as running:
+
+            def end(_number: int, _frame: object) -> None:
+                stop.set()
+
             for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: stop.set())
+                signal.signal(number, end)
             url = f"{'wss' if tls_cert else 'ws'}://{host}:{port}"
             typer.echo(f"{replicas} engines serve {settings.model} at {url}. Logs: {running.logs}", err=True)
             while True:
