@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -32,6 +35,8 @@ pytest.importorskip("ray")
 pytestmark = [pytest.mark.usefixtures("backend"), pytest.mark.timeout(600)]
 START = 400.0
 """Seconds that a loaded machine may take to start Ray and two engines."""
+LONG = 1200
+"""Tokens of an answer during which something happens."""
 
 
 class Fleet:
@@ -73,6 +78,15 @@ class Fleet:
     def up(self) -> dict[str, Any]:
         """The replicas that take calls, by name."""
         return self.overview()["replicas"]
+
+    def moved(self) -> int:
+        """Calls that went on elsewhere so far."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/metrics", headers=headers)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            found = re.search(r"^cato_moved_calls_total (\S+)", response.read().decode(), re.MULTILINE)
+        assert found is not None
+        return int(float(found[1]))
 
     def process_of(self, address: str) -> psutil.Process:
         """The process that listens at an address of this machine."""
@@ -192,41 +206,53 @@ async def test_leaving_a_call_aborts_it_in_the_engine(fleet: Fleet) -> None:
         await wait(lambda: not busy(fleet))
 
 
+class Interrupted:
+    """A call whose replica something happens to in mid-answer."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.text, self.tokens = "", list[int]()
+        self.process: psutil.Process | None = None
+
+    async def run(self, call: Call, happens: Callable[[psutil.Process], None]) -> None:
+        """Read the answer; after its first text, let something happen to the process that writes it."""
+        fleet, moved = self.fleet, self.fleet.moved()
+        processes = {each["address"]: fleet.process_of(each["address"]) for each in fleet.up().values()}
+        async with fleet.laptop() as laptop, laptop.submit(call) as stream:
+            async for delta in stream:
+                self.text += delta.text
+                self.tokens += delta.token_ids
+                if self.process is None and self.text:
+                    await wait(lambda: len(busy(fleet)) == 1)
+                    self.process = processes[busy(fleet)[0]]
+                    happens(self.process)
+            assert laptop.resubmitted == 0, "The laptop sees nothing but a pause."
+        assert fleet.moved() == moved + 1, "It was in mid-answer."
+
+
 async def test_killing_a_replica_costs_no_token_and_it_is_replaced(fleet: Fleet, engine: EngineThread) -> None:
-    call = patient_call(400)
-    wanted = await answer(engine.submit(call))
+    await wait(lambda: len(fleet.up()) == 2)
     before = set(fleet.up())
-    text, tokens, killed = "", list[int](), False
-    async with fleet.laptop() as laptop, laptop.submit(call) as stream:
-        async for delta in stream:
-            text += delta.text
-            tokens += delta.token_ids
-            if not killed and text:
-                await wait(lambda: len(busy(fleet)) == 1)
-                fleet.process_of(busy(fleet)[0]).send_signal(signal.SIGKILL)
-                killed = True
-        assert laptop.resubmitted == 0, "The laptop sees nothing but a pause."
-    assert (text, tokens) == wanted
+    call = patient_call(LONG)
+    wanted = await answer(engine.submit(call))
+    interrupted = Interrupted(fleet)
+    await interrupted.run(call, lambda process: process.send_signal(signal.SIGKILL))
+    assert (interrupted.text, interrupted.tokens) == wanted
     await wait(lambda: len(fleet.up()) == 2)
     assert len(before & set(fleet.up())) == 1
 
 
 async def test_a_silent_replica_loses_its_calls_to_others_and_comes_back(fleet: Fleet, engine: EngineThread) -> None:
-    call = patient_call(400, first=700)
+    await wait(lambda: len(fleet.up()) == 2)
+    call = patient_call(LONG, first=310)
     wanted = await answer(engine.submit(call))
-    text, tokens = "", list[int]()
-    stopped: psutil.Process | None = None
-    async with fleet.laptop() as laptop, laptop.submit(call) as stream:
-        async for delta in stream:
-            text += delta.text
-            tokens += delta.token_ids
-            if stopped is None and text:
-                await wait(lambda: len(busy(fleet)) == 1)
-                stopped = fleet.process_of(busy(fleet)[0])
-                stopped.suspend()
-    assert (text, tokens) == wanted
-    assert stopped is not None
-    stopped.resume()
+    interrupted = Interrupted(fleet)
+    await interrupted.run(call, psutil.Process.suspend)
+    assert (interrupted.text, interrupted.tokens) == wanted
+    assert interrupted.process is not None
+    # Ray may have replaced it in the meantime.
+    with contextlib.suppress(psutil.NoSuchProcess):
+        interrupted.process.resume()
     await wait(lambda: len(fleet.up()) == 2)
 
 
