@@ -63,6 +63,12 @@ class _Service:
                 raise RuntimeError("The server has ended.")
 
 
+def _own_address() -> str:
+    """The address at which Ray listens on this node. `ray.util.get_node_ip_address` guesses another one."""
+    own = ray.get_runtime_context().get_node_id()
+    return next(str(node["NodeManagerAddress"]) for node in ray.nodes() if node["NodeID"] == own)
+
+
 @serve.deployment(
     name="Engine",
     max_ongoing_requests=1000,
@@ -76,7 +82,7 @@ class Engine(_Service):
     async def __init__(self, settings: FleetSettings) -> None:
         super().__init__()
         context = serve.get_replica_context()
-        self._replica = Replica(str(context.replica_tag), str(ray.util.get_node_ip_address()), settings.launch)
+        self._replica = Replica(str(context.replica_tag), _own_address(), settings.launch)
         self._gateways = serve.get_deployment_handle("Gateway", context.app_name)
         await self.start(self._replica.run(), self._replica.ready)
         self.tasks.append(asyncio.create_task(supervise("Offers", self._offer)))

@@ -9,6 +9,7 @@ import anyio.to_thread
 
 from cato_lsp.fleet.engine import FleetEngine
 from cato_lsp.fleet.members import Members
+from cato_lsp.fleet.metrics import FleetCollector
 from cato_lsp.fleet.offer import Offer
 from cato_lsp.gateway.keys import KeyFile
 from cato_lsp.gateway.server import Gateway, ModelFiles, RefusedError, ServeOptions, check_exposure
@@ -39,6 +40,7 @@ class FleetGateway:
         files = await anyio.to_thread.run_sync(ModelFiles, options.launch)
         members = self._members = Members(files, FleetEngine())
         gateway = self._gateway = Gateway(options, keys, members)
+        gateway.service.metrics.register(FleetCollector(members))
 
         async def serve() -> None:
             await gateway.run(listen_beside(options.host, options.port))

@@ -28,6 +28,11 @@ class ReplicaEngine(RemoteEngine):
         self._tokenizer = tokenizer
 
     @property
+    def address(self) -> str:
+        """``HOST:PORT``."""
+        return self._launch.name
+
+    @property
     def forces_prefixes(self) -> bool:
         """Whether the replica holds answers to a `ForcedPrefix`; known once started."""
         return self._forces_prefixes

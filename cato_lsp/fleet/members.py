@@ -8,14 +8,14 @@ from collections.abc import Mapping
 import anyio
 import anyio.abc
 
-from cato_lsp.engine.api import EngineError, EngineStats, EngineUnavailableError
+from cato_lsp.engine.api import EngineError, EngineUnavailableError
 from cato_lsp.fleet.books import Capacity
 from cato_lsp.fleet.engine import FleetEngine
 from cato_lsp.fleet.link import ReplicaEngine
 from cato_lsp.fleet.offer import Offer
 from cato_lsp.fleet.prefixes import BLOCK
 from cato_lsp.gateway.server import ModelFiles
-from cato_lsp.gateway.service import ServedModel
+from cato_lsp.gateway.service import ReplicaView, ServedModel
 
 logger = logging.getLogger(__name__)
 
@@ -65,9 +65,10 @@ class Members:
         return self._files.served(shortest, forces_prefixes=all(each.forces_prefixes for each in up))
 
     @property
-    def replicas(self) -> Mapping[str, EngineStats]:
-        """The counters of each replica that takes calls."""
-        return {name: self._known[name].stats() for name in self._fleet.replicas if name in self._known}
+    def replicas(self) -> Mapping[str, ReplicaView]:
+        """The replicas that take calls."""
+        up = {name: self._known[name] for name in self._fleet.replicas if name in self._known}
+        return {name: ReplicaView(each.address, each.stats()) for name, each in up.items()}
 
     async def _stay_connected(self, offer: Offer) -> None:
         """Serve a replica's connection until it is lost."""

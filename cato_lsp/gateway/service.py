@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,6 +43,14 @@ class ServedModel:
     features: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ReplicaView:
+    """A replica of a fleet as operators see it."""
+
+    address: str
+    stats: EngineStats
+
+
 class EngineSide(Protocol):
     """The engine behind the gateway. `HostedEngine` runs it in this process."""
 
@@ -61,6 +70,11 @@ class EngineSide(Protocol):
         Raises:
             EngineUnavailableError: no model is loaded.
         """
+        ...
+
+    @property
+    def replicas(self) -> Mapping[str, ReplicaView]:
+        """The replicas by name, if the engine is a fleet; else empty."""
         ...
 
 
