@@ -39,6 +39,7 @@ _MOUNTED = {
     "serve": _Mounted("cato_lsp.gateway.cli", "serve"),
     "keys": _Mounted("cato_lsp.gateway.cli", "keys"),
     "top": _Mounted("cato_lsp.gateway.cli", "top"),
+    "fleet": _Mounted("cato_lsp.fleet.cli", None),
     "login": _Mounted("cato_lsp.remote.cli", "login"),
 }
 

@@ -171,7 +171,9 @@ def main() -> None:
     if not options.show:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary) / "checkout"
-            shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", ".venv", ".editors", "node_modules"))
+            shutil.copytree(
+                ROOT, folder, ignore=shutil.ignore_patterns(".git", ".venv", ".editors", ".cache", "node_modules")
+            )
             (folder / ".venv").symlink_to(ROOT / ".venv")
             for mutant in mutants:
                 if mutant.name not in results:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import anyio
@@ -65,6 +65,20 @@ async def backend(launch: Launch) -> AsyncIterator[Backend]:
         engine = backend.host.engine
         group.cancel_scope.cancel()
     await engine.wait_closed()
+
+
+@pytest.fixture(autouse=True)
+def engine_as_found(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that starts the shared engine with other settings has to start it as it was again, also when it fails.
+
+    Otherwise it is started again by the next test that opens a window, while that test asks for answers.
+    """
+    yield
+    arguments = request.node.funcargs
+    if "backend" in arguments:
+        host = arguments["backend"].host
+        assert host.launch == request.getfixturevalue("launch")
+        assert host.status.phase is EnginePhase.READY
 
 
 @pytest.fixture

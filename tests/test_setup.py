@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 LOCKS = ROOT / "cato_lsp" / "install" / "locks"
 LOCK_FILES = (LOCKS / "core.txt", LOCKS / "cpu.txt", ROOT / "scripts" / "locks" / "dev.txt")
+FLEET = ROOT / "scripts" / "locks" / "fleet.txt"
 TORCH = (LOCKS / "torch.txt").read_text(encoding="utf-8").strip()
 
 STAND_IN = """\
@@ -78,6 +79,7 @@ def test_the_machine_is_checked_before_the_engine_and_the_tools_are_downloaded(p
         "--no-deps --require-hashes --requirement cato_lsp/install/locks/core.txt",
         "-m cato_lsp setup --engine cpu --no-check",
         "--no-deps --require-hashes --requirement scripts/locks/dev.txt",
+        "--no-deps --require-hashes --requirement scripts/locks/fleet.txt",
         "--no-deps --no-build-isolation --editable .",
     ]
 
@@ -108,14 +110,14 @@ def test_a_second_run_does_nothing_from_whatever_folder(project: Project, tmp_pa
     assert (result.returncode, result.stdout, project.calls()) == (0, "", [])
 
 
-@pytest.mark.parametrize("changed", ["pyproject.toml", "cato_lsp/install/locks/cpu.txt", "scripts/locks/dev.txt"])
+@pytest.mark.parametrize("changed", ["pyproject.toml", "cato_lsp/install/locks/cpu.txt", "scripts/locks/fleet.txt"])
 def test_a_change_of_the_pins_installs_again(project: Project, changed: str) -> None:
     project.run()
     project.calls()
     with (project.folder / changed).open("a", encoding="utf-8") as file:
         file.write("\n")
     assert project.run().returncode == 0
-    assert len(project.calls()) == 4
+    assert len(project.calls()) == 5
 
 
 def test_a_failed_installation_is_reported_and_the_next_run_continues(project: Project) -> None:
@@ -152,8 +154,13 @@ def locked(*files: Path) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize(
     ("extras", "files"),
-    [((), LOCK_FILES[:1]), (("cpu", "server"), LOCK_FILES[:2]), (("cpu", "server", "dev"), LOCK_FILES)],
-    ids=["light package", "engine and team server", "developer tools"],
+    [
+        ((), LOCK_FILES[:1]),
+        (("cpu", "server"), LOCK_FILES[:2]),
+        (("cpu", "server", "dev"), LOCK_FILES),
+        (("fleet",), (*LOCK_FILES, FLEET)),
+    ],
+    ids=["light package", "engine and team server", "developer tools", "fleet"],
 )
 def test_the_locks_have_every_dependency_in_a_version_that_is_allowed(
     extras: tuple[str, ...], files: tuple[Path, ...]
@@ -168,7 +175,7 @@ def test_the_locks_have_every_dependency_in_a_version_that_is_allowed(
         assert all(wanted.specifier.contains(version) for version in versions), text
 
 
-@pytest.mark.parametrize("file", LOCK_FILES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", (*LOCK_FILES, FLEET), ids=lambda file: file.name)
 def test_every_pin_of_a_lock_has_hashes_and_none_brings_cuda_or_torch(file: Path) -> None:
     blocks = re.split(r"\n(?=[\w])", file.read_text(encoding="utf-8"))[1:]
     assert blocks
@@ -182,7 +189,8 @@ def test_no_distribution_is_in_two_locks() -> None:
 
 
 def test_what_the_tools_of_a_developer_need_is_locked() -> None:
-    known = locked(*LOCK_FILES, LOCKS / "torch.txt").keys()
+    # model-hosting-container-standards, which vLLM's API server imports, needs these two only to supervise processes.
+    known = locked(*LOCK_FILES, LOCKS / "torch.txt").keys() | {"httpx", "supervisor"}
     missing = {
         f"{name} needs {need.name}"
         for name in locked(LOCK_FILES[-1])

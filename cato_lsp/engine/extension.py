@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cato_lsp.engine.launch import is_cpu_build
-from cato_lsp.engine.libraries import load_libraries
+from cato_lsp.engine.libraries import missing_libraries
 
 
 def load_extension() -> str:
@@ -16,7 +16,7 @@ def load_extension() -> str:
 
     vLLM only logs why its extension could not be loaded, and fails later for want of an operator.
     """
-    missing = load_libraries() if is_cpu_build() else []
+    missing = missing_libraries() if is_cpu_build() else []
     if missing:
         return f"{' and '.join(missing)} cannot be found"
     import torch

@@ -11,7 +11,7 @@ import psutil
 
 from cato_lsp.config import EngineSettings
 from cato_lsp.engine.api import EngineUnavailableError
-from cato_lsp.engine.libraries import load_libraries
+from cato_lsp.engine.libraries import missing_libraries
 from cato_lsp.engine.model_folder import ModelFolder
 
 GIB = 1 << 30
@@ -108,7 +108,7 @@ def prepare_environment(launch: Launch) -> None:
         defaults["TORCHDYNAMO_DISABLE"] = "1"
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
-    missing = load_libraries() if is_cpu_build() else []
+    missing = missing_libraries() if is_cpu_build() else []
     if missing:
         raise EngineUnavailableError(
             f"vLLM needs {' and '.join(missing)}, which this system lacks.",

@@ -1,31 +1,26 @@
-"""The system libraries that vLLM's CPU extension is linked to, loaded before vLLM is imported."""
+"""The system libraries that vLLM's CPU extension is linked to."""
 
 from __future__ import annotations
 
 import ctypes
-import sys
-from pathlib import Path
 
-NEEDED = ("libnuma.so.1", "libstdc++.so.6", "libgcc_s.so.1")
-"""Names that the dynamic linker looks for; a minimal Debian or container image lacks the first."""
+NEEDED = ("libgcc_s.so.1", "libstdc++.so.6", "libnuma.so.1")
+"""Names that the dynamic linker looks for, each after those that it needs. A minimal Debian image lacks the last."""
 
 
-def library_folder() -> Path:
-    """Where `cato-lsp setup` puts libraries that the system does not have: in this environment."""
-    return Path(sys.prefix) / "lib" / "cato-lsp"
+def missing_libraries() -> list[str]:
+    """The names of libraries that vLLM's extension needs and that cannot be loaded.
 
-
-def load_libraries() -> list[str]:
-    """Load what vLLM's extension needs, and return the names that are found neither in the system nor in our folder.
-
-    A library that is loaded already satisfies the linker by its name, wherever its file is.
+    A library that `cato-lsp setup` fetched is loaded when Python starts (`install/system_libraries.py`). It then
+    satisfies the linker by its name.
     """
-    return [name for name in NEEDED if not (_load(name) or _load(str(library_folder() / name)))]
+    return [name for name in NEEDED if not load(name)]
 
 
-def _load(name: str) -> bool:
+def load(library: str) -> bool:
+    """Load a library by its name or path for all that is loaded later; return whether that worked."""
     try:
-        ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
+        ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
     except OSError:
         return False
     return True

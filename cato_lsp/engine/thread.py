@@ -99,6 +99,10 @@ class EngineThread:
         self._cost = StepCosts()
         self.context_length = 0
         """Most tokens of prompt and answer of one call together; set by `start`."""
+        self.slots = 0
+        """Most calls that run at the same time; set by `start`."""
+        self.kv_tokens = 0
+        """Tokens that the KV cache holds; set by `start`."""
         self.forces_prefixes = False
         """Whether it holds answers to a `ForcedPrefix`; known once started."""
         self._thread = threading.Thread(target=self._run, name="cato-engine", daemon=True)
@@ -170,6 +174,7 @@ class EngineThread:
         try:
             core = self._load()
             self.context_length = core.context_length
+            self.slots, self.kv_tokens = core.slots, core.kv_tokens
             self.forces_prefixes = core.forces_prefixes
             self._cost = core.cost()
             self._post(self._ready.set)

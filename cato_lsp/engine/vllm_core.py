@@ -49,6 +49,8 @@ class VllmCore:
         core = cast("Any", self._llm.engine_core).engine_core
         self._scheduler = core.scheduler
         self.context_length = int(self._llm.model_config.max_model_len)
+        self.slots = MAX_SEQUENCES
+        self.kv_tokens = int(self._scheduler.kv_cache_manager.block_pool.num_gpu_blocks * self._scheduler.block_size)
         self.forces_prefixes = bool(args.logits_processors)
         self._step_seconds = 0.0
         self._unshown: dict[str, int] = {}

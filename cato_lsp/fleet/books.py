@@ -108,12 +108,24 @@ class ReplicaBook:
         held = sum(-(-each.length // BLOCK) for each in self.calls.values())
         return len(self.calls) < self.capacity.slots and held + -(-call.prompt // BLOCK) <= self.capacity.kv_blocks
 
+    def prefill(self, call: NewCall) -> float:
+        """Predicted seconds of the replica's time for the call's prompt."""
+        return self.costs.per_token * self.uncached(call) + self.costs.per_context * call.prompt
+
     def work(self, call: NewCall) -> float:
         """Predicted seconds of the replica's time that the call takes: its prompt and its answer."""
         costs, tokens = self.costs, self.lengths.remaining(call.slo.kind, 0)
-        prompt = costs.per_token * self.uncached(call) + costs.per_context * call.prompt
         each = costs.per_token + costs.per_sequence + costs.per_context * (call.prompt + tokens / 2)
-        return prompt + tokens * each
+        return self.prefill(call) + tokens * each
+
+    def backlog(self) -> float:
+        """Predicted seconds of the replica's time for the prompts that it has not read."""
+        unread, context = 0, 0
+        for each in self.calls.values():
+            if each.unread:
+                unread += each.unread
+                context += each.call.prompt
+        return self.costs.per_token * unread + self.costs.per_context * context
 
     def load(self, now: float) -> float:
         """Seconds of work that the replica has been sent lately: each counts less as time passes."""

@@ -14,7 +14,6 @@ import anyio.abc
 from cato_lsp.engine.api import (
     Call,
     CallRejectedError,
-    CallUsage,
     Delta,
     Engine,
     EngineError,
@@ -33,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 AWAY = 10.0
 """Seconds for which a call waits for a replica at most, if none is up; less if its deadline is earlier."""
+MOST_REPLICAS = 4
+"""A call that has lost so many replicas may be the cause."""
 
 
 @dataclass(slots=True, eq=False)
@@ -138,7 +139,7 @@ class FleetEngine:
 
     async def _answer(self, open_call: OpenCall) -> None:
         call = open_call.stream.call
-        while True:
+        for tries in itertools.count(1):
             replica = await self._choose(open_call.stream.call_id, call)
             try:
                 await self._answer_on(replica, open_call, call)
@@ -149,7 +150,7 @@ class FleetEngine:
                 if self._replicas.get(replica.book.name) is replica:
                     self.remove(replica.book.name)
                 rest = open_call.rest(self._clock(), forced=replica.forces_prefixes)
-                if rest is None:
+                if rest is None or tries == MOST_REPLICAS:
                     raise
                 call = rest
                 self.moved += 1
@@ -177,6 +178,8 @@ class FleetEngine:
     async def _answer_on(self, replica: _Replica, open_call: OpenCall, call: Call) -> None:
         book, stream, finished = replica.book, open_call.stream, False
         inner = replica.engine.submit(call)
+        # Shared, as the usage of a cancelled call comes later. What a lost replica had computed, nobody knows.
+        stream.usage = inner.usage
         try:
             async with inner:
                 async for delta in inner:
@@ -186,15 +189,7 @@ class FleetEngine:
                     stream.push(delta)
         finally:
             book.ended(stream.call_id, finished=finished)
-            _add_usage(stream.usage, inner.usage)
 
 
 def _as_message(delta: Delta) -> CallDelta:
     return CallDelta(0, delta.text, list(delta.token_ids), delta.finish_reason)
-
-
-def _add_usage(whole: CallUsage, part: CallUsage) -> None:
-    whole.added = part.added if whole.added is None else whole.added
-    whole.tokens_computed += part.tokens_computed
-    whole.tokens_after_cancel += part.tokens_after_cancel
-    whole.abort_latency_steps = part.abort_latency_steps

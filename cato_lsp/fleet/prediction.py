@@ -15,6 +15,8 @@ from cato_lsp.scheduling.slo import ServiceClass
 
 OPTIONS = CatoOptions()
 """The scheduler's own numbers."""
+USABLE = 1 - 1 / OPTIONS.use
+"""The least part of a replica's time that is not fixed costs, under load: the scheduler sizes its steps so."""
 
 
 def gain(book: ReplicaBook, call: NewCall, now: float) -> float:
@@ -34,6 +36,12 @@ def gain(book: ReplicaBook, call: NewCall, now: float) -> float:
     step = max(OPTIONS.use * base, _tightest([*(each.call for each in open_calls), call]))
     before = wait(book, now)
     return _met([*jobs, mine], base, step, before) - _met(jobs, base, step, before)
+
+
+def meets_alone(book: ReplicaBook, call: NewCall, now: float) -> bool:
+    """Whether the replica would meet the call's deadline if it had nothing else to do."""
+    job = _job(book, call, book.uncached(call), now)
+    return job is not None and job.work + book.costs.fixed <= job.due
 
 
 def wait(book: ReplicaBook, now: float) -> float:

@@ -46,6 +46,8 @@ from cato_lsp.remote.messages import (
 
 logger = logging.getLogger(__name__)
 
+RESTARTS = 1012
+"""WebSocket close code of RFC 6455's registry: service restart."""
 ABORT_WAIT = 2.0
 """Seconds to wait for the usage of a call after its end."""
 
@@ -125,8 +127,8 @@ class Connection:
                 case Cancel(number):
                     if (running := self._calls.get(number)) is not None:
                         running.stream.cancel()
-                case Hint(milliseconds):
-                    self._service.hint(self._user, milliseconds / 1000)
+                case Hint(milliseconds, client):
+                    self._service.hint(client if self._user.is_gateway else self._user.name, milliseconds / 1000)
                 case Ping():
                     await self._pong(message)
                 case Spellings():
@@ -143,8 +145,8 @@ class Connection:
             message,
             time.monotonic(),
             self._round_trip,
-            client=self._user.name,
-            cache_salt=self._user.cache_salt,
+            client=message.client if self._user.is_gateway else self._user.name,
+            cache_salt=message.cache_salt if self._user.is_gateway else self._user.cache_salt,
             spellings=self._spellings.get(message.spellings) if message.spellings is not None else None,
             vocabulary=self._model.vocabulary,
         )
@@ -169,6 +171,7 @@ class Connection:
                             delta.finish_reason,
                             delta.cached_prompt_tokens,
                             delta.log_probability,
+                            asdict(self._service.cost()) if self._user.is_gateway else {},
                         )
                     )
         except EngineError as error:
@@ -209,7 +212,12 @@ class Connection:
 
     async def _until_draining(self) -> None:
         await self._service.draining.wait()
-        await self._send(Draining())
+        if self._service.has_successor:
+            # The laptop reconnects, and submits the rest of its open calls there.
+            await self._close(RESTARTS, "The server is replaced.")
+            self._group.cancel_scope.cancel()
+        else:
+            await self._send(Draining())
 
     async def _receive(self) -> FromLaptop:
         with anyio.move_on_after(SILENCE):

@@ -47,6 +47,8 @@ class User:
     """Identifies the user to the scheduler, which shares the engine between users."""
     cache_salt: str
     """Secret of the user's team. Calls with equal salts share cached prompts."""
+    is_gateway: bool = False
+    """Whether this is a fleet's gateway, whose messages name the user of each call."""
 
 
 def default_key_file() -> Path:

@@ -73,6 +73,10 @@ class Metrics:
             "cato_abandoned_calls", "Calls aborted because their laptop disconnected.", registry=registry
         )
 
+    def register(self, collector: Collector) -> None:
+        """Add metrics that are read when they are requested."""
+        self._registry.register(collector)
+
     def refused(self, reason: str) -> None:
         """Count a call that was refused."""
         self._refused.labels(reason).inc()

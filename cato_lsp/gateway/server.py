@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from cato_lsp.gateway.app import make_app
 from cato_lsp.gateway.keys import KeyFile
 from cato_lsp.gateway.limits import Limits
 from cato_lsp.gateway.openai_routes import openai_routes
-from cato_lsp.gateway.service import EngineSide, ServedModel, Service
+from cato_lsp.gateway.service import EngineSide, Keys, ReplicaView, ServedModel, Service
 from cato_lsp.remote.messages import FORCED_PREFIX, MOST_CLIENT_BYTES
 from cato_lsp.remote.model_files import describe, tokenizer_hash
 
@@ -53,17 +53,31 @@ class RefusedError(Exception):
     """The configuration is not safe, or the server cannot start; the message says what to do."""
 
 
+class ModelFiles:
+    """What laptops need of a model's folder. Reads the files, so make it on a worker thread."""
+
+    def __init__(self, launch: Launch) -> None:
+        folder = inspect_tokenizer_folder(launch.model)
+        self._name, self._vocabulary = launch.model_name, folder.vocabulary
+        self._files = describe(folder.path)
+        self._contents = {file: (folder.path / file).read_bytes() for file in self._files}
+        self.tokenizer = tokenizer_hash(self._files)
+        """Hash of the files."""
+
+    def served(self, context_length: int, *, forces_prefixes: bool) -> ServedModel:
+        """The model, on an engine with these abilities."""
+        features = (FORCED_PREFIX,) if forces_prefixes else ()
+        return ServedModel(
+            self._name, self.tokenizer, self._files, self._contents, context_length, self._vocabulary, features
+        )
+
+
 class HostedEngine:
     """The `EngineSide` of an engine in this process."""
 
     def __init__(self, host: EngineHost, launch: Launch) -> None:
         self._host = host
-        self._name = launch.model_name
-        folder = inspect_tokenizer_folder(launch.model)
-        self._vocabulary = folder.vocabulary
-        self._files = describe(folder.path)
-        self._contents = {file: (folder.path / file).read_bytes() for file in self._files}
-        self._hash = tokenizer_hash(self._files)
+        self._files = ModelFiles(launch)
 
     @property
     def engine(self) -> RunningEngine:
@@ -75,15 +89,12 @@ class HostedEngine:
         """The running model."""
         engine = self._host.engine
         forces = isinstance(engine, EngineThread) and engine.forces_prefixes
-        return ServedModel(
-            self._name,
-            self._hash,
-            self._files,
-            self._contents,
-            engine.context_length,
-            self._vocabulary,
-            (FORCED_PREFIX,) if forces else (),
-        )
+        return self._files.served(engine.context_length, forces_prefixes=forces)
+
+    @property
+    def replicas(self) -> Mapping[str, ReplicaView]:
+        """There are none."""
+        return {}
 
 
 def check_exposure(options: ServeOptions) -> None:
@@ -133,8 +144,12 @@ def _is_wanted(record: logging.LogRecord) -> bool:
 class Gateway:
     """Serves one engine on one port, with keys, limits and all network interfaces."""
 
-    def __init__(self, options: ServeOptions, keys: KeyFile, side: EngineSide) -> None:
+    def __init__(
+        self, options: ServeOptions, keys: Keys, side: EngineSide, listener: socket.socket | None = None
+    ) -> None:
         """Open the port, which `run` closes.
+
+        :param listener: an open socket to listen at, instead of the address of the options.
 
         Raises:
             RefusedError: the certificate cannot be used, or the port cannot be opened.
@@ -143,7 +158,7 @@ class Gateway:
         self.listening = anyio.Event()
         """Set when connections are accepted. The engine may still be loading."""
         self._server = _Uvicorn(_uvicorn_config(options, self.service), self.listening)
-        self._socket = _open_port(options.host, options.port)
+        self._socket = listener or open_port(options.host, options.port)
 
     async def run(self) -> None:
         """Serve until `stop`."""
@@ -151,6 +166,11 @@ class Gateway:
             group.start_soon(self.service.watch_keys)
             await self._server.serve([self._socket])
             group.cancel_scope.cancel()
+
+    def stop_listening(self) -> None:
+        """Accept no more connections; those that are open stay."""
+        for server in self._server.servers:
+            server.close()
 
     async def stop(self, grace: float = GRACE) -> None:
         """Refuse new calls, wait at most ``grace`` seconds for running ones, and close all connections."""
@@ -213,9 +233,17 @@ def _uvicorn_config(options: ServeOptions, service: Service) -> uvicorn.Config:
     return config
 
 
-def _open_port(host: str, port: int) -> socket.socket:
+def open_port(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Open a port to listen at.
+
+    :param shared: also open it if a server of this user that leaves still holds it.
+
+    Raises:
+        RefusedError: it cannot be opened.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        return socket.create_server((host, port), family=family, reuse_port=shared)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             remedy = "Another server may be running: stop it, or choose another port with --port."

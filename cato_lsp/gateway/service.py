@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,7 +17,7 @@ from cato_lsp.engine.api import (
     EngineStats,
     EngineUnavailableError,
 )
-from cato_lsp.gateway.keys import KeyFile, KeyFileError, User
+from cato_lsp.gateway.keys import KeyFileError, User
 from cato_lsp.gateway.limits import Allowance, LimitError, Limits
 from cato_lsp.gateway.metrics import Metrics
 from cato_lsp.gateway.running import RunningCall
@@ -42,6 +43,14 @@ class ServedModel:
     features: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ReplicaView:
+    """A replica of a fleet as operators see it."""
+
+    address: str
+    stats: EngineStats
+
+
 class EngineSide(Protocol):
     """The engine behind the gateway. `HostedEngine` runs it in this process."""
 
@@ -63,15 +72,42 @@ class EngineSide(Protocol):
         """
         ...
 
+    @property
+    def replicas(self) -> Mapping[str, ReplicaView]:
+        """The replicas by name, if the engine is a fleet; else empty."""
+        ...
+
+
+class Keys(Protocol):
+    """Who may connect. `KeyFile` reads it from a file."""
+
+    def reload(self) -> bool:
+        """Read changes; return whether there were any.
+
+        Raises:
+            KeyFileError: they cannot be read.
+        """
+        ...
+
+    def check(self, key: str) -> User | None:
+        """Return the user with this key."""
+        ...
+
+    def holds(self, name: str) -> bool:
+        """Whether the user has a valid key."""
+        ...
+
 
 class Service:
     """The gateway's state. Call all methods on the event loop."""
 
-    def __init__(self, side: EngineSide, keys: KeyFile, limits: Limits) -> None:
+    def __init__(self, side: EngineSide, keys: Keys, limits: Limits) -> None:
         self.side = side
         self.metrics = Metrics(self.stats)
         self.draining = anyio.Event()
         """Set when the server stops: new calls are refused."""
+        self.has_successor = False
+        """Whether laptops whose connection is closed find another server at the same address."""
         self.running: set[RunningCall] = set()
         self._keys = keys
         self._limits = limits
@@ -98,7 +134,7 @@ class Service:
             logger.error("%s", error)
             return
         if changed:
-            logger.info("The keys have changed: %d now", len(self._keys.keys()))
+            logger.info("The keys have changed")
             self._revoked.set()
             self._revoked = anyio.Event()
 
@@ -155,10 +191,10 @@ class Service:
         self._idle = anyio.Event()
         return running
 
-    def hint(self, user: User, seconds: float) -> None:
-        """Report that the user will be typing for ``seconds``."""
+    def hint(self, client: str, seconds: float) -> None:
+        """Report that a user will be typing for ``seconds``."""
         try:
-            self.side.engine.hint(user.name, time.monotonic() + seconds)
+            self.side.engine.hint(client, time.monotonic() + seconds)
         except EngineError:
             logger.debug("Typing hint ignored: no engine is running")
 

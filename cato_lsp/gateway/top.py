@@ -94,4 +94,14 @@ def render(seen: Mapping[str, Any]) -> RenderableType:
         left = Text("none") if slack is None else Text(f"{slack:.2f} s", style="red" if slack < 0 else "")
         sizes = str(call["prompt"]), str(call["tokens"])
         calls.add_row(escape(call["user"]), call["kind"], *sizes, f"{call['age']:.2f} s", left)
-    return Group(head, deadlines, users, calls)
+    return Group(head, *_replicas(seen.get("replicas", {})), deadlines, users, calls)
+
+
+def _replicas(seen: Mapping[str, Any]) -> list[RenderableType]:
+    """One table, if there are replicas."""
+    table = Table("replica", "address", "run", "wait", "KV cache", "tokens", title="Replicas")
+    for name, each in sorted(seen.items()):
+        stats = each["stats"]
+        numbers = str(stats["calls_running"]), str(stats["calls_waiting"]), f"{stats['kv_cache_usage']:.0%}"
+        table.add_row(escape(name), escape(each["address"]), *numbers, f"{stats['tokens_computed']:,}")
+    return [table] if seen else []

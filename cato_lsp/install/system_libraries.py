@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from cato_lsp.engine.libraries import library_folder, load_libraries
+from cato_lsp.engine.libraries import NEEDED, load, missing_libraries
 from cato_lsp.install.errors import SetupError
 
 LIMIT = 120.0
 """Time limit for one command of the package manager, in seconds."""
+START_FILE = "cato_lsp_libraries.pth"
+"""A file of site-packages that Python runs when it starts.
+
+So each process of this environment has the libraries, also those that import vLLM without this package: vLLM's own
+child processes, its API server, a test or a script.
+"""
 
 
 class _Manager(NamedTuple):
@@ -56,23 +64,36 @@ def how_to_install(missing: Iterable[str]) -> str:
     return "your package manager (the library is libnuma, of the numactl project)"
 
 
+def library_folder() -> Path:
+    """Where libraries are put that the system does not have: in this environment."""
+    return Path(sys.prefix) / "lib" / "cato-lsp"
+
+
 def provide_libraries() -> list[str]:
-    """Make sure that the libraries can be loaded; return those that were downloaded into `library_folder`.
+    """Make sure that vLLM's extension finds its libraries; return those that were fetched into this environment.
 
     Raises:
         SetupError: a library is missing and cannot be installed without root; the message has the command to run.
     """
-    missing = load_libraries()
+    missing = missing_libraries()
     if not missing:
         return []
     if shutil.which("apt-get") and shutil.which("dpkg-deb"):
         for name in missing:
             _fetch_debian(name)
-    still_missing = load_libraries()
-    if still_missing:
-        names = " and ".join(still_missing)
-        raise SetupError(f"vLLM needs {names}, which this system lacks. Install with:\n    {how_to_install(missing)}")
+    if not all(load(str(library_folder() / name)) for name in missing):
+        raise SetupError(
+            f"vLLM needs {' and '.join(missing)}, which this system lacks. Install with:\n    {how_to_install(missing)}"
+        )
+    _load_at_start()
     return missing
+
+
+def _load_at_start() -> None:
+    """Have each Python process of this environment load the fetched libraries when it starts."""
+    files = [str(library_folder() / name) for name in NEEDED if (library_folder() / name).exists()]
+    lines = [f"import ctypes, os; os.path.exists({f!r}) and ctypes.CDLL({f!r}, ctypes.RTLD_GLOBAL)\n" for f in files]
+    (Path(sysconfig.get_path("purelib")) / START_FILE).write_text("".join(lines), encoding="utf-8")
 
 
 def _fetch_debian(name: str) -> None:

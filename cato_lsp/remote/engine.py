@@ -7,7 +7,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -340,14 +340,19 @@ class RemoteEngine:
                     message.calls_waiting,
                     message.kv_cache_usage,
                 )
-                known = {name: message.cost[name] for name in COST_FIELDS if name in message.cost}
-                self._cost = replace(self._cost, **known)
+                self._learn(message.cost)
             case Draining():
                 self._draining = True
             case _:
                 logger.debug("An unexpected %s", type(message).__name__)
 
+    def _learn(self, cost: Mapping[str, float]) -> None:
+        known = {name: cost[name] for name in COST_FIELDS if name in cost}
+        if known:
+            self._cost = replace(self._cost, **known)
+
     def _deliver(self, message: CallDelta) -> None:
+        self._learn(message.cost)
         call = self._open.get(message.id)
         if call is None:
             return

@@ -50,24 +50,30 @@ class LinkLostError(Exception):
 class Link:
     """An open connection. `write` must run for anything to be sent."""
 
-    def __init__(self, socket: ClientConnection, url: str, welcome: Welcome) -> None:
+    def __init__(self, socket: ClientConnection, url: str, welcome: Welcome, silence: float = SILENCE) -> None:
         self.welcome = welcome
         self.round_trip = math.inf
         """The shortest round trip in seconds; infinite until one is measured."""
         self._socket = socket
         self._url = url
+        self._silence = silence
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
 
     @classmethod
-    async def open(cls, url: str, key: str | None, tokenizer: str = "") -> Link:
+    async def open(
+        cls, url: str, key: str | None, tokenizer: str = "", *, private: bool = False, silence: float = SILENCE
+    ) -> Link:
         """Connect and exchange `Hello` and `Welcome`.
 
         :param tokenizer: hash of the tokenizer that open calls use.
+        :param private: the address is in the private network of a fleet, where encryption is optional.
+        :param silence: seconds without a message after which the connection is lost.
 
         Raises:
             EngineError: it failed; the message says why. `EngineUnavailableError`: a later attempt may succeed.
         """
-        check_url(url)
+        if not private:
+            check_url(url)
         parts = urlsplit(url)
         try:
             with anyio.fail_after(OPEN_TIMEOUT):
@@ -94,7 +100,7 @@ class Link:
         if not isinstance(welcome, Welcome):
             socket.transport.abort()
             raise EngineError(f"{url} does not answer like a cato-lsp server.", "Check `engine.url`.")
-        return cls(socket, url, welcome)
+        return cls(socket, url, welcome, silence)
 
     def send(self, message: Message) -> None:
         """Queue a message."""
@@ -120,7 +126,7 @@ class Link:
         """
         try:
             while True:
-                async with asyncio.timeout(SILENCE):
+                async with asyncio.timeout(self._silence):
                     frame = await self._socket.recv()
                 yield _read(frame)
         except (ConnectionClosed, TimeoutError, BadMessageError) as error:

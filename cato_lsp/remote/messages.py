@@ -100,6 +100,10 @@ class SubmitCall(Message, tag="call"):
     """Slot of the forced prefix's spellings."""
     hidden: Annotated[int, Meta(ge=0, lt=4096)] = 0
     hidden_ids: Annotated[list[_TokenId], Meta(max_length=4096)] = []
+    client: str = ""
+    """The user, on the connection of a fleet's gateway. A laptop's user is the one of its key."""
+    cache_salt: str | None = None
+    """As ``client``: the secret of the user's team."""
 
 
 class Cancel(Message, tag="cancel"):
@@ -112,6 +116,8 @@ class Hint(Message, tag="hint"):
     """The user is typing."""
 
     for_ms: Annotated[float, Meta(ge=0.0, le=60_000.0)]
+    client: str = ""
+    """The user, on the connection of a fleet's gateway."""
 
 
 class Ping(Message, tag="ping"):
@@ -158,6 +164,8 @@ class CallDelta(Message, tag="delta"):
     finish: FinishReason | None = None
     cached: int = 0
     log_probability: float = 0.0
+    cost: dict[str, float] = {}
+    """As in `Pong`; only for a fleet's gateway, whose router needs it at once."""
 
 
 class CallFailed(Message, tag="failed"):

@@ -13,9 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import numpy as np
-
-from cato_lsp.workspace.ngrams import LONGEST, SHORTEST, Follower, scan
+from cato_lsp.workspace.ngrams import LONGEST, SHORTEST, Follower, TokenText
 
 _OPEN_DOCUMENT = 3.0
 """Weight of matches in the open document; matches in other files have weight 1."""
@@ -43,7 +41,7 @@ class CacheModel:
 
     def __init__(self, before: Sequence[int], document: Sequence[int], workspace: Followers | None = None) -> None:
         self._before = list(before[-LONGEST:])
-        self._document = np.asarray(document, dtype=np.int32)
+        self._document = TokenText(document)
         self._workspace = workspace
 
     def mixture(self, written: Sequence[int], allowed: Callable[[list[int]], list[bool]]) -> Mixture | None:
@@ -54,13 +52,13 @@ class CacheModel:
         """
         context = [*self._before, *written[-LONGEST:]][-LONGEST:]
         counts: dict[Follower, float] = {}
-        for each in scan(self._document, context):
+        for each in self._document.followers(context):
             counts[each] = counts.get(each, 0.0) + _OPEN_DOCUMENT
         for each in self._workspace.followers(context) if self._workspace is not None else ():
             counts[each] = counts.get(each, 0.0) + 1.0
         if not counts:
             return None
-        tokens = list({each.token for each in counts})
+        tokens = list({token for token, _ in counts})
         fitting = {token for token, fits in zip(tokens, allowed(tokens), strict=True) if fits}
         levels: dict[int, dict[int, float]] = {}
         for (token, length), count in counts.items():
@@ -78,22 +76,22 @@ def _witten_bell(exact: dict[int, dict[int, float]]) -> Mixture:
 
     :param exact: for each length of the match, how often each token follows a match of exactly that length.
     """
-    levels: list[dict[int, float]] = []
+    levels: list[tuple[int, dict[int, float]]] = []
     counts: dict[int, float] = {}
-    for length in range(max(exact), SHORTEST - 1, -1):
-        if length in exact:
-            counts = counts.copy()
-            for token, count in exact[length].items():
-                counts[token] = counts.get(token, 0.0) + count
-        levels.append(counts)
-    factor, added = 1.0, dict[int, float]()
-    for level in reversed(levels):
-        back_off = _BACK_OFF * len(level)
-        total = sum(level.values()) + back_off
-        keep = back_off / total
+    for length in sorted(exact, reverse=True):
+        counts = counts.copy()
+        for token, count in exact[length].items():
+            counts[token] = counts.get(token, 0.0) + count
+        levels.append((length, counts))
+    factor, added, shorter = 1.0, dict[int, float](), SHORTEST - 1
+    for length, counts in reversed(levels):
+        total, back_off = sum(counts.values()), _BACK_OFF * len(counts)
+        # The lengths between two levels have the counts of the longer one: the same step, several times.
+        keep = (back_off / (total + back_off)) ** (length - shorter)
         factor *= keep
         # Tokens that follow a short match but no longer one only lose weight.
-        added = {token: share * keep + level.get(token, 0.0) / total for token, share in added.items()} or {
-            token: count / total for token, count in level.items()
-        }
+        added = {token: share * keep for token, share in added.items()}
+        for token, count in counts.items():
+            added[token] = added.get(token, 0.0) + count / total * (1 - keep)
+        shorter = length
     return factor, added

@@ -6,8 +6,9 @@ for the hash. The positions found are compared with the context itself, so hash 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +21,11 @@ _MOST = 32
 """Maximum number of positions that are compared per look-up. If there are more, an evenly spaced sample is used."""
 
 Tokens = NDArray[np.unsignedinteger[Any]]
+Follower = tuple[int, int]
+"""A token that follows the context at one position, and the length of the match, ``SHORTEST`` to ``LONGEST``."""
 _NOTHING = np.empty(0, dtype=np.int64)
-_OFFSETS = -np.arange(1, LONGEST + 1, dtype=np.int64)
-
-
-class Follower(NamedTuple):
-    """A token that follows the context at one position."""
-
-    token: int
-    length: int
-    """Length of the match in tokens, ``SHORTEST`` to ``LONGEST``."""
+_OFFSETS = -np.arange(LONGEST + 1, dtype=np.int32)
+_TOKEN_BYTES = array("i").itemsize
 
 
 class NgramIndex:
@@ -77,41 +73,63 @@ class NgramIndex:
         """
         if len(context) < SHORTEST:
             return []
-        wanted = np.uint32(_hash(context[-SHORTEST:]))
-        first = int(self._hashes.searchsorted(wanted))
-        end = int(self._hashes.searchsorted(wanted, side="right"))
-        if first == end:
-            return []
-        positions = self._positions[first : end : -(-(end - first) // _MOST)].astype(np.int64)
-        if len(without):
+        positions = self._positions_after(_hash(context[-SHORTEST:]))
+        if len(without) and len(positions):
             # Within a range there is an odd number of beginnings and ends before a position.
             positions = positions[without.searchsorted(positions, side="right") % 2 == 0]
-        backwards = context[: -LONGEST - 1 : -1]
-        differs = self._tokens[positions[:, None] + _OFFSETS[: len(backwards)]] != np.array(backwards, dtype=np.int64)
-        # The first difference; a row without a difference matches completely.
-        lengths = np.where(differs.any(axis=1), differs.argmax(axis=1), len(backwards))
-        found = zip(self._tokens[positions].tolist(), lengths.tolist(), strict=True)
-        return [Follower(*each) for each in found if each[1] >= SHORTEST and each[0] != self._border]
-
-
-def scan(tokens: NDArray[np.int32], context: Sequence[int]) -> list[Follower]:
-    """`NgramIndex.followers` of a short token array, without an index."""
-    if len(context) < SHORTEST or len(tokens) <= SHORTEST:
-        return []
-    # One pass over all tokens; the earlier ones are compared at the few places that this one leaves.
-    positions = np.flatnonzero(tokens[SHORTEST - 1 : -1] == context[-1]) + SHORTEST
-    for back in range(2, SHORTEST + 1):
         if not len(positions):
             return []
-        positions = positions[tokens[positions - back] == context[-back]]
-    found: list[Follower] = []
-    for position in positions[-_MOST:].tolist():
-        before = tokens[max(0, position - LONGEST) : position].tolist()
-        length, longest = SHORTEST, min(len(context), len(before))
-        while length < longest and before[-length - 1] == context[-length - 1]:
-            length += 1
-        found.append(Follower(int(tokens[position]), length))
-    return [follower for follower in found if follower.token >= 0]
+        backwards = np.array(context[: -LONGEST - 1 : -1], dtype=np.int64)
+        windows = self._tokens[positions[:, None] + _OFFSETS[: len(backwards) + 1]]
+        differs = np.ones(windows.shape, dtype=np.bool_)
+        np.not_equal(windows[:, 1:], backwards, out=differs[:, :-1])
+        # The length of the match is that before the first difference; the last column always differs.
+        found = zip(windows[:, 0].tolist(), differs.argmax(axis=1).tolist(), strict=True)
+        return [each for each in found if each[1] >= SHORTEST and each[0] != self._border]
+
+    def _positions_after(self, hashed: int) -> NDArray[np.int32]:
+        """At most `_MOST` positions whose context has a hash."""
+        wanted = np.uint32(hashed)
+        first = int(self._hashes.searchsorted(wanted))
+        # Nearly all hashes are rare: their end is near.
+        count = int(self._hashes[first : first + _MOST].searchsorted(wanted, side="right"))
+        if count == _MOST:
+            count = int(self._hashes[first:].searchsorted(wanted, side="right"))
+        return self._positions[first : first + count : max(1, -(-count // _MOST))]
+
+
+class TokenText:
+    """`NgramIndex` for one short text, without an index.
+
+    :param tokens: the tokens, with -1 in place of omitted text.
+    """
+
+    def __init__(self, tokens: Sequence[int]) -> None:
+        self._tokens = list(tokens)
+        self._bytes = _bytes_of(self._tokens)
+
+    def followers(self, context: Sequence[int]) -> list[Follower]:
+        """Find the last tokens that follow the context, at most `_MOST`."""
+        found: list[Follower] = []
+        if len(context) < SHORTEST:
+            return found
+        wanted, tokens = _bytes_of(context[-SHORTEST:]), self._tokens
+        longest = min(len(context), LONGEST)
+        end = len(self._bytes) - _TOKEN_BYTES
+        while len(found) < _MOST and (at := self._bytes.rfind(wanted, 0, max(0, end))) >= 0:
+            end = at + len(wanted) - 1
+            position = at // _TOKEN_BYTES + SHORTEST
+            if at % _TOKEN_BYTES or tokens[position] < 0:
+                continue
+            length = SHORTEST
+            while length < min(longest, position) and tokens[position - length - 1] == context[-length - 1]:
+                length += 1
+            found.append((tokens[position], length))
+        return found
+
+
+def _bytes_of(tokens: Sequence[int]) -> bytes:
+    return array("i", tokens).tobytes()
 
 
 def _hash(context: Sequence[int]) -> int:

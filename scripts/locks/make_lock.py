@@ -28,6 +28,7 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
 PACKAGED = PROJECT / "cato_lsp" / "install" / "locks"
 CORE, CPU, DEV = PACKAGED / "core.txt", PACKAGED / "cpu.txt", HERE / "dev.txt"
+FLEET = HERE / "fleet.txt"
 TORCH = PACKAGED / "torch.txt"
 PROBE = HERE / "probe.py"
 
@@ -43,6 +44,8 @@ APART = re.compile(r"^(torch|nvidia-(?!ml-py)[\w-]+|cuda-[\w-]+|py-cpuinfo)$")
 """Never in the list: torch and CUDA's libraries, and py-cpuinfo, whose module `CPUINFO` brings."""
 CPUINFO = "py-cpuinfo2"
 """pytest-benchmark asks for it, and vLLM imports its module. It belongs to the engine's lock."""
+API_SERVER = {"jmespath", "model-hosting-container-standards", "prometheus-fastapi-instrumentator", "watchfiles"}
+"""What vLLM's own API server imports besides: only the tests of our scheduler in that server need it."""
 ELSEWHERE = re.compile(r"sys_platform == '(win32|emscripten|cygwin)'(?! or)")
 TRIAL_BYTES = 2_000_000
 TRIAL_SCENARIO = "n-gram speculation"
@@ -55,6 +58,7 @@ ABOUT = {
     CORE: "What cato-lsp needs without an engine.",
     CPU: "What the CPU engine and the team server add to core.txt, but torch (torch.txt).",
     DEV: "What tests, types, lint and packaging add to core.txt and cpu.txt.",
+    FLEET: "What the extra `fleet` (Ray Serve) adds to core.txt, cpu.txt and dev.txt.",
 }
 LEFT_OUT = """\
 # Taken out of what only vLLM asks for: everything without which scripts/locks/probe.py still serves each model family
@@ -101,7 +105,9 @@ class Environment:
         return json.loads(result.stdout)
 
 
-def resolve(uv: Path, work: Path, torch: str, extras: Iterable[str]) -> dict[str, str]:
+def resolve(
+    uv: Path, work: Path, torch: str, extras: Iterable[str], constraints: Iterable[Path] = ()
+) -> dict[str, str]:
     """The requirement blocks (with hashes) of the project with `extras`, by normal name."""
     overrides, result = work / "overrides.txt", work / "resolved.txt"
     overrides.write_text(OVERRIDES.format(torch=torch), encoding="utf-8")
@@ -110,6 +116,8 @@ def resolve(uv: Path, work: Path, torch: str, extras: Iterable[str]) -> dict[str
     command += ["--no-header", "--no-annotate", "-o", str(result)]
     for extra in extras:
         command += ["--extra", extra]
+    for file in constraints:
+        command += ["--constraint", str(file)]
     subprocess.run(command, check=True)
     blocks: dict[str, str] = {}
     for block in re.split(r"\n(?=\S)", result.read_text(encoding="utf-8").strip()):
@@ -197,7 +205,9 @@ def write_locks(blocks: dict[str, str], core: Iterable[str], runtime: Iterable[s
     files: dict[Path, list[str]] = {CORE: [], CPU: [], DEV: []}
     core, runtime = set(core), {*runtime, CPUINFO}
     for name, block in blocks.items():
-        if name not in gone:
+        if name in API_SERVER:
+            files[DEV].append(block)
+        elif name not in gone:
             files[CORE if name in core else CPU if name in runtime else DEV].append(block)
     for file, lines in files.items():
         header = HEADER.format(what=ABOUT[file]) + (LEFT_OUT.format(left_out=left_out) if file == CPU else "")
@@ -205,10 +215,27 @@ def write_locks(blocks: dict[str, str], core: Iterable[str], runtime: Iterable[s
         say(f"{file.relative_to(PROJECT)}: {len(lines)} distributions")
 
 
+def make_fleet(work: Path) -> None:
+    """Write `FLEET`. It only adds: what the other locks have stays as it is there."""
+    torch = re.split(r"==|\+", TORCH.read_text(encoding="utf-8").strip())[1]
+    tool = Environment(work / "fleet-tool")
+    tool.pip("install", "uv")
+    others = (CORE, CPU, DEV)
+    lines = [line for file in others for line in file.read_text(encoding="utf-8").splitlines()]
+    # What another lock has for some versions of Python only is in this one too.
+    known = {normal(line.partition("==")[0]) for line in lines if "==" in line and "python_full_version" not in line}
+    blocks = resolve(work / "fleet-tool" / "bin" / "uv", work, torch, ["fleet"], others)
+    added = [block for name, block in blocks.items() if name not in known]
+    FLEET.write_text(HEADER.format(what=ABOUT[FLEET]) + "\n".join(added) + "\n", encoding="utf-8")
+    say(f"{FLEET.relative_to(PROJECT)}: {len(added)} distributions")
+
+
 def main() -> None:
-    """Run in a scratch folder that is removed afterwards."""
+    """Run in a scratch folder that is removed afterwards. With the argument ``fleet``, only that lock is made."""
     with tempfile.TemporaryDirectory(prefix="cato-lock-") as name:
-        make(Path(name))
+        if sys.argv[1:] != ["fleet"]:
+            make(Path(name))
+        make_fleet(Path(name))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ import pytest
 from cato_lsp import supervise
 from cato_lsp.config import Layer
 from cato_lsp.engine import host
+from cato_lsp.engine.host import EnginePhase
+from cato_lsp.engine.launch import Launch
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.lsp.server import listen
-from tests.conftest import ENGINE_SETTINGS
+from tests.conftest import ENGINE_SETTINGS, phase
 from tests.faults.window import Window
 
 REPETITIONS = 20 if os.environ.get("CATO_FAULTS") == "full" else 1
@@ -31,8 +33,8 @@ def quick_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def windows(backend: Backend) -> AsyncIterator[list[Window]]:
-    """Two windows of different users' work."""
+async def windows(backend: Backend, launch: Launch) -> AsyncIterator[list[Window]]:
+    """Two windows of different users' work. Afterwards the engine runs again as other tests expect it."""
     engine = ENGINE_SETTINGS.model_dump(exclude_unset=True)
     completion = {"min_probability": 0, "answer_ms": 60_000, "candidates": 1}
     overrides = Layer("tests", {"model": "bundled", "engine": engine, "completion": completion})
@@ -45,6 +47,16 @@ async def windows(backend: Backend) -> AsyncIterator[list[Window]]:
     with anyio.fail_after(60):
         while backend.orchestrator.live_count:
             await anyio.sleep(0.01)
+    await run_with(backend, launch)
+
+
+async def run_with(backend: Backend, launch: Launch) -> None:
+    """Wait until the engine runs with these parameters."""
+    restarts = backend.host.launch != launch
+    backend.host.configure(launch)
+    if restarts:
+        await phase(backend, EnginePhase.LOADING)
+    await phase(backend, EnginePhase.READY)
 
 
 def memory() -> int:

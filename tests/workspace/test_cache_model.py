@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cato_lsp.workspace.cache_model import CacheModel
-from cato_lsp.workspace.ngrams import LONGEST, SHORTEST, Follower, NgramIndex, scan
+from cato_lsp.workspace.ngrams import LONGEST, SHORTEST, Follower, NgramIndex, TokenText
 
 texts = st.lists(st.integers(0, 3), max_size=40)
 
@@ -23,7 +23,7 @@ def followers_by_hand(tokens: Sequence[int], context: Sequence[int]) -> Counter[
         while length < min(position, len(context), LONGEST) and tokens[position - length - 1] == context[-length - 1]:
             length += 1
         if length >= SHORTEST:
-            found[Follower(tokens[position], length)] += 1
+            found[tokens[position], length] += 1
     return found
 
 
@@ -35,13 +35,13 @@ def test_an_index_finds_what_follows_a_context_in_each_file(files: list[list[int
 
 
 @given(tokens=texts, context=st.lists(st.integers(0, 3), max_size=20))
-def test_a_scan_finds_the_same_as_an_index(tokens: list[int], context: list[int]) -> None:
-    assert Counter(scan(np.array(tokens, dtype=np.int32), context)) == followers_by_hand(tokens, context)
+def test_a_text_is_searched_without_an_index(tokens: list[int], context: list[int]) -> None:
+    assert Counter(TokenText(tokens).followers(context)) == followers_by_hand(tokens, context)
 
 
 def test_a_file_that_is_out_of_date_is_passed_over() -> None:
     index = NgramIndex({"a": [1, 2, 3, 4, 5, 6], "b": [1, 2, 3, 4, 5, 7]})
-    assert index.followers([1, 2, 3, 4, 5], np.array(index.ranges["a"])) == [Follower(7, 5)]
+    assert index.followers([1, 2, 3, 4, 5], np.array(index.ranges["a"])) == [(7, 5)]
 
 
 def test_a_frequent_context_is_looked_up_in_bounded_time() -> None:
@@ -51,7 +51,7 @@ def test_a_frequent_context_is_looked_up_in_bounded_time() -> None:
 
 def test_large_vocabularies_are_indexed_too() -> None:
     index = NgramIndex({"a": [1, 2, 3, 4, 70_000, 150_000], "b": [1, 2, 3, 4, 70_000 - 65_536, 5]})
-    assert index.followers([1, 2, 3, 4, 70_000]) == [Follower(150_000, 5)]
+    assert index.followers([1, 2, 3, 4, 70_000]) == [(150_000, 5)]
 
 
 def everything(tokens: list[int]) -> list[bool]:

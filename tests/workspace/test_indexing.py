@@ -81,25 +81,25 @@ def test_the_number_of_indexed_files_is_limited(tmp_path: Path) -> None:
 def test_a_changed_file_takes_the_place_of_the_old_one() -> None:
     index = FolderIndex()
     index.build([("a", "abcdef"), ("b", "abcdeg")], encode)
-    assert sorted(chr(each.token) for each in index.followers(encode("abcde"))) == ["f", "g"]
+    assert sorted(chr(token) for token, _ in index.followers(encode("abcde"))) == ["f", "g"]
     index.change({"a": "abcdeh", "c": "abcdei"}.items(), encode)
-    assert sorted(chr(each.token) for each in index.followers(encode("abcde"))) == ["g", "h", "i"]
+    assert sorted(chr(token) for token, _ in index.followers(encode("abcde"))) == ["g", "h", "i"]
     index.change({"b": ""}.items(), encode)
-    assert sorted(chr(each.token) for each in index.followers(encode("abcde"))) == ["h", "i"]
+    assert sorted(chr(token) for token, _ in index.followers(encode("abcde"))) == ["h", "i"]
 
 
 def test_only_what_is_out_of_date_is_passed_over() -> None:
     index = FolderIndex()
     index.build([(name, f"abcde{name}") for name in "uvwxyz"], encode)
     index.change({"v": "", "w": "", "z": "abcdef"}.items(), encode)
-    assert sorted(chr(each.token) for each in index.followers(encode("abcde"))) == ["f", "u", "x", "y"]
+    assert sorted(chr(token) for token, _ in index.followers(encode("abcde"))) == ["f", "u", "x", "y"]
 
 
 def test_many_changes_are_put_together_with_the_rest() -> None:
     index = FolderIndex()
     index.build([("a", "abcdef"), ("b", "abcdeg")], encode)
     index.change({"a": "abcdeh" + "z" * 300_000}.items(), encode)
-    assert sorted(chr(each.token) for each in index.followers(encode("abcde"))) == ["g", "h"]
+    assert sorted(chr(token) for token, _ in index.followers(encode("abcde"))) == ["g", "h"]
     assert index.files == {"a", "b"}
 
 
@@ -116,10 +116,10 @@ def test_a_folder_is_indexed_on_the_thread_and_follows_changes(tmp_path: Path) -
     key = FolderKey(tmp_path, Path("model"), Exclusion())
     index = indexer.open(key, "me")
     assert indexer.flushed().wait(60)
-    assert [chr(each.token) for each in index.followers(encode("abcde"))] == ["f"]
+    assert [chr(token) for token, _ in index.followers(encode("abcde"))] == ["f"]
     indexer.change(key, str(tmp_path / "a.py"), "abcdeg")
     assert indexer.flushed().wait(60)
-    assert [chr(each.token) for each in index.followers(encode("abcde"))] == ["g"]
+    assert [chr(token) for token, _ in index.followers(encode("abcde"))] == ["g"]
 
 
 def test_files_that_other_programs_change_are_read_again(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_files_that_other_programs_change_are_read_again(tmp_path: Path) -> None
     def known(name: str) -> list[str]:
         indexer.change(key, str(tmp_path / name), None)
         assert indexer.flushed().wait(60)
-        return sorted(chr(each.token) for each in index.followers(encode("abcde")))
+        return sorted(chr(token) for token, _ in index.followers(encode("abcde")))
 
     write(tmp_path, a_dot_py="abcdeg", b_dot_py="abcdeh", secrets_dot_py="abcdei")
     assert known("a.py") == ["g"]

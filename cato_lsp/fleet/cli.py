@@ -1,0 +1,173 @@
+"""The commands of a fleet on one machine: `up`, `status` and `down`. A cluster is run by Ray's own commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+
+import platformdirs
+import psutil
+import typer
+
+if TYPE_CHECKING:
+    from cato_lsp.fleet.settings import FleetSettings
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Several engines behind one address, on Ray.")
+
+STATUS_EVERY = 1.0
+"""Seconds between two updates of what `status` shows."""
+STOP_TIMEOUT = 60.0
+"""Seconds that `down` waits."""
+
+
+@app.command()
+def up(
+    replicas: Annotated[int, typer.Option(min=1, help="Number of engines.")] = 1,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8765,
+    model: Annotated[
+        str | None, typer.Option(help="Model folder or name. Overrides the settings.", show_default=False)
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Certificate chain, PEM.", show_default=False)
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Its private key, PEM.", show_default=False)
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen on a network without TLS, if something else encrypts it.")
+    ] = False,
+    keys: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="File with the keys; default: in the user's settings.")
+    ] = None,
+) -> None:
+    """Run a fleet on this machine until Ctrl-C. Users need keys: see `cato-lsp keys`."""
+    try:
+        from cato_lsp.fleet.local import local_fleet
+        from cato_lsp.fleet.settings import FleetSettings
+    except ImportError as error:
+        _fail(f"{error.name} is not installed: `pip install cato-lsp[fleet]`.")
+    from cato_lsp.config import Layer, load_settings, read_settings_files, settings_files
+
+    layers, problems = read_settings_files(settings_files())
+    settings, more = load_settings([*layers, Layer("command line", {"model": model})])
+    for problem in [*problems, *more]:
+        typer.echo(str(problem), err=True)
+    fleet = FleetSettings(
+        model=settings.model,
+        engine=settings.engine,
+        replicas=replicas,
+        host=host,
+        port=port,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        insecure=insecure,
+        keys=keys,
+    )
+    _check(fleet)
+    stop = threading.Event()
+    typer.echo(f"Starting Ray and {replicas} engines. This takes a minute.", err=True)
+    try:
+        with local_fleet(fleet) as running:
+
+            def end(_number: int, _frame: object) -> None:
+                stop.set()
+
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, end)
+            url = f"{'wss' if tls_cert else 'ws'}://{host}:{port}"
+            typer.echo(f"{replicas} engines serve {settings.model} at {url}. Logs: {running.logs}", err=True)
+            while True:
+                _write_status({"pid": os.getpid(), "url": url, "logs": str(running.logs), **running.status()})
+                if stop.wait(STATUS_EVERY):
+                    break
+            typer.echo("Stopping", err=True)
+    except RuntimeError as error:
+        _fail(f"The fleet could not start: {error}")
+    finally:
+        _status_file().unlink(missing_ok=True)
+
+
+@app.command()
+def status() -> None:
+    """Show the fleet of this machine. `cato-lsp top` shows users, calls and deadlines."""
+    seen = _running()
+    if seen is None:
+        _fail("No fleet is running. Start one with `cato-lsp fleet up`.")
+    typer.echo(f"{seen['url']}\tprocess {seen['pid']}\tlogs in {seen['logs']}")
+    for name, states in seen["deployments"].items():
+        typer.echo(f"{name}\t" + ", ".join(f"{count} {state.lower()}" for state, count in states.items()))
+
+
+@app.command()
+def down() -> None:
+    """Stop the fleet of this machine. Running calls fail."""
+    seen = _running()
+    if seen is None:
+        typer.echo("No fleet is running.", err=True)
+        return
+    process = psutil.Process(seen["pid"])
+    process.terminate()
+    end = time.monotonic() + STOP_TIMEOUT
+    while _running() is not None:
+        if time.monotonic() > end:
+            _fail(f"It is still stopping. Process {seen['pid']} can be ended by hand.")
+        time.sleep(0.1)
+    typer.echo("The fleet has stopped.")
+
+
+def _check(fleet: FleetSettings) -> None:
+    """End the command if the fleet could not start, before Ray is started."""
+    from cato_lsp.engine.api import EngineError
+    from cato_lsp.gateway.keys import KeyFile, KeyFileError
+    from cato_lsp.gateway.server import RefusedError, check_exposure
+
+    if (seen := _running()) is not None:
+        _fail(f"A fleet is running at {seen['url']}. Stop it with `cato-lsp fleet down`.")
+    try:
+        options = fleet.serve_options
+        check_exposure(options)
+        keys = KeyFile(options.keys)
+        keys.reload()
+        if not keys.keys():
+            _fail("Nobody has a key yet. Make one with `cato-lsp keys add NAME`.")
+        socket.create_server((options.host, options.port)).close()
+    except EngineError as error:
+        _fail(f"{error} {error.remedy}")
+    except (RefusedError, KeyFileError) as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"Cannot listen at {fleet.host}:{fleet.port}: {error.strerror}. Use --port.")
+
+
+def _status_file() -> Path:
+    return platformdirs.user_state_path("cato-lsp", appauthor=False) / "fleet.json"
+
+
+def _write_status(content: dict[str, Any]) -> None:
+    file = _status_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    made = file.with_suffix(".new")
+    made.write_text(json.dumps({**content, "started": psutil.Process().create_time()}), encoding="utf-8")
+    os.replace(made, file)
+
+
+def _running() -> dict[str, Any] | None:
+    """What the running fleet has written; ``None`` without one."""
+    try:
+        seen = cast("dict[str, Any]", json.loads(_status_file().read_text(encoding="utf-8")))
+        # A later process may have the same id.
+        return seen if psutil.Process(seen["pid"]).create_time() == seen["started"] else None
+    except (OSError, ValueError, KeyError, psutil.Error):
+        return None
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message.strip(), err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,68 @@
+"""The gateway of a fleet: the server of `cato-lsp serve`, whose engine is the fleet."""
+
+from __future__ import annotations
+
+import anyio
+import anyio.to_thread
+
+from cato_lsp.fleet.engine import FleetEngine
+from cato_lsp.fleet.members import Members
+from cato_lsp.fleet.metrics import FleetCollector
+from cato_lsp.fleet.offer import Offer
+from cato_lsp.gateway.keys import KeyFile
+from cato_lsp.gateway.server import Gateway, ModelFiles, ServeOptions, check_exposure, open_port
+
+
+class FleetGateway:
+    """Listens for laptops itself, not behind a proxy, which would cost each token several milliseconds."""
+
+    def __init__(self, options: ServeOptions) -> None:
+        self._options = options
+        self.listening = anyio.Event()
+        """Set when laptops can connect. There may be no replica yet."""
+        self._members: Members | None = None
+        self._gateway: Gateway | None = None
+
+    async def run(self) -> None:
+        """Serve until `stop`.
+
+        Raises:
+            RefusedError: the configuration is not safe, or the port cannot be opened.
+            KeyFileError: the keys cannot be read.
+            EngineError: the model's files cannot be used.
+        """
+        options = self._options
+        check_exposure(options)
+        keys = KeyFile(options.keys)
+        keys.reload()
+        files = await anyio.to_thread.run_sync(ModelFiles, options.launch)
+        members = self._members = Members(files, FleetEngine())
+        # The gateway before this one may still hold the port.
+        listener = open_port(options.host, options.port, shared=True)
+        gateway = self._gateway = Gateway(options, keys, members, listener)
+        gateway.service.metrics.register(FleetCollector(members))
+
+        async def serve() -> None:
+            await gateway.run()
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(members.run)
+            group.start_soon(serve)
+            await gateway.listening.wait()
+            self.listening.set()
+
+    def offered(self, offer: Offer) -> None:
+        """A replica has said that it takes calls."""
+        if self._members is not None and self.listening.is_set():
+            self._members.offered(offer)
+
+    async def stop(self, grace: float) -> None:
+        """Close the connections of laptops, which then connect to the next gateway, and go on with their calls there.
+
+        :param grace: seconds that calls of OpenAI's clients have to end, as they cannot move.
+        """
+        if self._gateway is not None:
+            self._gateway.stop_listening()
+            self._gateway.service.has_successor = True
+            await self._gateway.stop(grace)

@@ -1,0 +1,68 @@
+"""A fleet on this machine: Ray is started for it, and ends with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Read when Ray is imported: it takes the loopback address instead of the network's, as it does on a Mac.
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+
+from cato_lsp.fleet.application import app
+from cato_lsp.fleet.ray_api import ray, serve
+from cato_lsp.fleet.settings import FleetSettings
+
+LOOPBACK = "127.0.0.1"
+OBJECT_STORE = 100 << 20
+"""Bytes of Ray's shared memory. Calls do not pass it."""
+NAME = "cato-lsp"
+"""The application's name in Ray Serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFleet:
+    """A running fleet."""
+
+    logs: Path
+
+    def status(self) -> dict[str, Any]:
+        """Return ``{deployments: {name: {state of a replica: how many}}}``."""
+        deployments = serve.status().applications[NAME].deployments
+        return {"deployments": {name: dict(each.replica_states) for name, each in deployments.items()}}
+
+
+@contextlib.contextmanager
+def local_fleet(settings: FleetSettings) -> Generator[LocalFleet]:
+    """Run a fleet within the context, which is entered when all replicas serve.
+
+    Ray listens on the loopback interface only. Its logs are deleted at the end, but kept after an error.
+
+    Raises:
+        RuntimeError: a replica could not start; Ray's message says why.
+    """
+    most = max(settings.replicas, settings.max_replicas or 0)
+    # Unix sockets are in it, whose paths must be short.
+    folder = Path(tempfile.mkdtemp(prefix="cato-ray-"))
+    context = ray.init(
+        num_cpus=int(most * settings.engine_resources["num_cpus"]) + 1,
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE,
+        log_to_driver=False,
+        logging_level="ERROR",
+        _node_ip_address=LOOPBACK,
+        _temp_dir=str(folder),
+    )
+    try:
+        serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING"})
+        serve.run(app(settings), name=NAME, route_prefix=None)
+        yield LocalFleet(Path(context.address_info["session_dir"]) / "logs")
+    finally:
+        serve.shutdown()
+        ray.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)

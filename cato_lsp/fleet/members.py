@@ -1,0 +1,92 @@
+"""The replicas that a gateway is connected to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import anyio
+import anyio.abc
+
+from cato_lsp.engine.api import EngineError, EngineUnavailableError
+from cato_lsp.fleet.books import Capacity
+from cato_lsp.fleet.engine import FleetEngine
+from cato_lsp.fleet.link import ReplicaEngine
+from cato_lsp.fleet.offer import Offer
+from cato_lsp.fleet.prefixes import BLOCK
+from cato_lsp.gateway.server import ModelFiles
+from cato_lsp.gateway.service import ReplicaView, ServedModel
+
+logger = logging.getLogger(__name__)
+
+
+class Members:
+    """Connects to replicas that offer themselves. The `EngineSide` of a fleet's gateway.
+
+    :param files: the model that the gateway announces to laptops. A replica with another one is left out.
+    """
+
+    def __init__(self, files: ModelFiles, engine: FleetEngine) -> None:
+        self._files = files
+        self._fleet = engine
+        self._known: dict[str, ReplicaEngine] = {}
+        """By name: every replica that is connected, or being connected."""
+        self._refused: set[str] = set()
+        self._group: anyio.abc.TaskGroup
+
+    async def run(self) -> None:
+        """Keep the connections until cancelled."""
+        async with anyio.create_task_group() as self._group:
+            self._group.start_soon(self._fleet.run)
+            await anyio.sleep_forever()
+
+    def offered(self, offer: Offer) -> None:
+        """A replica has said that it takes calls. Connects to it unless that is done."""
+        if offer.name not in self._known and offer.name not in self._refused:
+            self._known[offer.name] = ReplicaEngine(offer, self._files.tokenizer)
+            self._group.start_soon(self._stay_connected, offer)
+
+    @property
+    def engine(self) -> FleetEngine:
+        """The fleet. While it has no replica, calls wait for one."""
+        return self._fleet
+
+    @property
+    def model(self) -> ServedModel:
+        """The model, as all replicas together can serve it.
+
+        Raises:
+            EngineUnavailableError: no replica is connected.
+        """
+        up = [self._known[name] for name in self._fleet.replicas if name in self._known]
+        if not up:
+            raise EngineUnavailableError("No engine of the fleet is running.", "Try again in a moment.")
+        shortest = min(each.context_length for each in up)
+        return self._files.served(shortest, forces_prefixes=all(each.forces_prefixes for each in up))
+
+    @property
+    def replicas(self) -> Mapping[str, ReplicaView]:
+        """The replicas that take calls."""
+        up = {name: self._known[name] for name in self._fleet.replicas if name in self._known}
+        return {name: ReplicaView(each.address, each.stats()) for name, each in up.items()}
+
+    async def _stay_connected(self, offer: Offer) -> None:
+        """Serve a replica's connection until it is lost."""
+        link = self._known[offer.name]
+        try:
+            await link.start()
+            logger.info("Replica %s has joined", offer.name)
+            capacity = Capacity(offer.slots, offer.kv_tokens // BLOCK)
+            self._fleet.add(offer.name, link, capacity, forces_prefixes=link.forces_prefixes)
+            error = await link.wait_closed()
+            logger.warning("Replica %s has left: %s", offer.name, error)
+        except EngineUnavailableError as error:
+            logger.warning("Replica %s cannot be reached: %s", offer.name, error)
+        except EngineError as error:
+            # Another model or protocol: that does not change while the replica lives.
+            self._refused.add(offer.name)
+            logger.error("Replica %s is left out: %s %s", offer.name, error, error.remedy)
+        finally:
+            self._fleet.remove(offer.name)
+            link.stop()
+            del self._known[offer.name]
