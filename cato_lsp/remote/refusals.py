@@ -37,7 +37,7 @@ def check_url(url: str) -> None:
         parts = urlsplit(url)
         usable = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        usable = False
+        parts, usable = urlsplit(""), False
     if not usable:
         where = address(url)
         raise EngineError(
