@@ -175,7 +175,7 @@ def test_the_locks_have_every_dependency_in_a_version_that_is_allowed(
         assert all(wanted.specifier.contains(version) for version in versions), text
 
 
-@pytest.mark.parametrize("file", (*LOCK_FILES, FLEET), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [*LOCK_FILES, FLEET], ids=lambda file: file.name)
 def test_every_pin_of_a_lock_has_hashes_and_none_brings_cuda_or_torch(file: Path) -> None:
     blocks = re.split(r"\n(?=[\w])", file.read_text(encoding="utf-8"))[1:]
     assert blocks

@@ -75,11 +75,6 @@ class RemoteSource(Protocol):
     """A server to connect to: what a `RunningEngine` is made of where it is not a `Launch`."""
 
     @property
-    def url(self) -> str:
-        """Its address."""
-        ...
-
-    @property
     def name(self) -> str:
         """What the server is called in the status."""
         ...
@@ -200,7 +195,9 @@ class EngineHost:
 
     async def _stand_in(self, server: RemoteSource, fallback: Launch, error: EngineError) -> None:
         """Serve with ``fallback`` until the server is back or another launch is wanted."""
-        away = EngineStatus(EnginePhase.FAILED, str(error), error.remedy or "It is used again once it answers.")
+        waits = isinstance(error, EngineUnavailableError)
+        remedy = "It is used again once it answers." if waits else error.remedy
+        away = EngineStatus(EnginePhase.FAILED, str(error), remedy)
         async with anyio.create_task_group() as group:
             group.start_soon(self._await_return, server, self._changed)
             failed = await self._live(fallback, away)

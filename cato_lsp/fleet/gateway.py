@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 import anyio
 import anyio.to_thread
 
@@ -12,7 +10,7 @@ from cato_lsp.fleet.members import Members
 from cato_lsp.fleet.metrics import FleetCollector
 from cato_lsp.fleet.offer import Offer
 from cato_lsp.gateway.keys import KeyFile
-from cato_lsp.gateway.server import Gateway, ModelFiles, RefusedError, ServeOptions, check_exposure
+from cato_lsp.gateway.server import Gateway, ModelFiles, ServeOptions, check_exposure, open_port
 
 
 class FleetGateway:
@@ -39,11 +37,13 @@ class FleetGateway:
         keys.reload()
         files = await anyio.to_thread.run_sync(ModelFiles, options.launch)
         members = self._members = Members(files, FleetEngine())
-        gateway = self._gateway = Gateway(options, keys, members)
+        # The gateway before this one may still hold the port.
+        listener = open_port(options.host, options.port, shared=True)
+        gateway = self._gateway = Gateway(options, keys, members, listener)
         gateway.service.metrics.register(FleetCollector(members))
 
         async def serve() -> None:
-            await gateway.run(listen_beside(options.host, options.port))
+            await gateway.run()
             group.cancel_scope.cancel()
 
         async with anyio.create_task_group() as group:
@@ -66,16 +66,3 @@ class FleetGateway:
             self._gateway.stop_listening()
             self._gateway.service.has_successor = True
             await self._gateway.stop(grace)
-
-
-def listen_beside(host: str, port: int) -> socket.socket:
-    """Open a port that the gateway before this one may still hold, if it is this user's, so that none is refused.
-
-    Raises:
-        RefusedError: another program has it.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, reuse_port=True)
-    except OSError as error:
-        raise RefusedError(f"Cannot listen at {host}:{port}: {error.strerror}.") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import secrets
-import socket
 from collections.abc import Callable, Mapping
 
 import anyio
@@ -16,7 +15,7 @@ from cato_lsp.engine.thread import EngineThread
 from cato_lsp.fleet.offer import Offer
 from cato_lsp.gateway.keys import User
 from cato_lsp.gateway.limits import Limits
-from cato_lsp.gateway.server import Gateway, ModelFiles, ServeOptions
+from cato_lsp.gateway.server import Gateway, ModelFiles, ServeOptions, open_port
 from cato_lsp.gateway.service import ReplicaView, ServedModel
 
 UNLIMITED = Limits(calls=10**9, tokens=10**12, prompt=10**9, rate=1e9, connections=1000)
@@ -91,12 +90,11 @@ class Replica:
         engine = EngineThread(self._launch, on_stage)
         files = await anyio.to_thread.run_sync(ModelFiles, self._launch)
         await engine.start()
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        listener = socket.create_server((self._host, 0), family=family)
+        listener = open_port(self._host, 0)
         port = int(listener.getsockname()[1])
         options = ServeOptions(self._launch, keys=self._launch.model, host=self._host, port=port, limits=UNLIMITED)
-        self._gateway = Gateway(options, self._key, _OneEngine(engine, files))
-        host = f"[{self._host}]" if family is socket.AF_INET6 else self._host
+        self._gateway = Gateway(options, self._key, _OneEngine(engine, files), listener)
+        host = f"[{self._host}]" if ":" in self._host else self._host
         self._offer = Offer(self._name, f"ws://{host}:{port}", self._key.key, engine.slots, engine.kv_tokens)
         error: EngineError | None = None
 
@@ -109,7 +107,7 @@ class Replica:
             async with anyio.create_task_group() as group:
                 group.start_soon(until_closed)
                 self.ready.set()
-                await self._gateway.run(listener)
+                await self._gateway.run()
                 group.cancel_scope.cancel()
         finally:
             self._offer = None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import logging
+import os
 import signal
 import socket
 from collections.abc import Generator, Mapping
@@ -134,27 +136,35 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
+def _is_wanted(record: logging.LogRecord) -> bool:
+    """Leave out uvicorn's error after each refused connection: it does not know that the refusal is an answer."""
+    return not record.getMessage().startswith("ASGI callable returned without completing handshake")
+
+
 class Gateway:
     """Serves one engine on one port, with keys, limits and all network interfaces."""
 
-    def __init__(self, options: ServeOptions, keys: Keys, side: EngineSide) -> None:
-        self.service = Service(side, keys, options.limits)
-        self.listening = anyio.Event()
-        """Set when connections are accepted. The engine may still be loading."""
-        self._options = options
-        self._server = _Uvicorn(_uvicorn_config(options, self.service), self.listening)
-
-    async def run(self, listener: socket.socket | None = None) -> None:
-        """Serve until `stop`.
+    def __init__(
+        self, options: ServeOptions, keys: Keys, side: EngineSide, listener: socket.socket | None = None
+    ) -> None:
+        """Open the port, which `run` closes.
 
         :param listener: an open socket to listen at, instead of the address of the options.
 
         Raises:
-            RefusedError: the port cannot be opened.
+            RefusedError: the certificate cannot be used, or the port cannot be opened.
         """
+        self.service = Service(side, keys, options.limits)
+        self.listening = anyio.Event()
+        """Set when connections are accepted. The engine may still be loading."""
+        self._server = _Uvicorn(_uvicorn_config(options, self.service), self.listening)
+        self._socket = listener or open_port(options.host, options.port)
+
+    async def run(self) -> None:
+        """Serve until `stop`."""
         async with anyio.create_task_group() as group:
             group.start_soon(self.service.watch_keys)
-            await _listen(self._server, self._options, [listener] if listener else None)
+            await self._server.serve([self._socket])
             group.cancel_scope.cancel()
 
     def stop_listening(self) -> None:
@@ -187,6 +197,7 @@ async def run_server(options: ServeOptions) -> None:
         raise RefusedError("Nobody has a key yet. Make one with `cato-lsp keys add NAME`.")
     host = EngineHost()
     side = await anyio.to_thread.run_sync(HostedEngine, host, options.launch)
+    logging.getLogger("uvicorn.error").addFilter(_is_wanted)
     gateway = Gateway(options, keys, side)
     async with anyio.create_task_group() as group:
         group.start_soon(host.run)
@@ -198,10 +209,8 @@ async def run_server(options: ServeOptions) -> None:
 
 
 def _uvicorn_config(options: ServeOptions, service: Service) -> uvicorn.Config:
-    return uvicorn.Config(
+    config = uvicorn.Config(
         make_app(service, openai_routes(service, options.launch.model)),
-        host=options.host,
-        port=options.port,
         ssl_certfile=options.tls_cert,
         ssl_keyfile=options.tls_key,
         # Allows several tasks to send at the same time, and applies back-pressure when the laptop does not read.
@@ -214,18 +223,33 @@ def _uvicorn_config(options: ServeOptions, service: Service) -> uvicorn.Config:
         server_header=False,
         timeout_graceful_shutdown=2,
     )
-
-
-async def _listen(server: uvicorn.Server, options: ServeOptions, sockets: list[socket.socket] | None) -> None:
     try:
-        await server.serve(sockets)
-    except SystemExit:
-        # uvicorn logs why, and exits.
-        raise RefusedError(
-            f"Cannot listen at {options.host}:{options.port}; see the log. Another server may be running: use --port."
-        ) from None
+        config.load()
     except OSError as error:
-        raise RefusedError(f"The certificate or its key cannot be used: {error}.") from error
+        raise RefusedError(
+            f"The certificate {options.tls_cert} cannot be used with the key {options.tls_key}: {error}.\n"
+            "Give the chain as PEM with --tls-cert, and the private key that belongs to it with --tls-key."
+        ) from error
+    return config
+
+
+def open_port(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Open a port to listen at.
+
+    :param shared: also open it if a server of this user that leaves still holds it.
+
+    Raises:
+        RefusedError: it cannot be opened.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, reuse_port=shared)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            remedy = "Another server may be running: stop it, or choose another port with --port."
+        else:
+            remedy = "Choose an address of this machine with --host, and a port of 1024 or more with --port."
+        raise RefusedError(f"Cannot listen at {host}:{port}: {os.strerror(error.errno or 0)}.\n{remedy}") from error
 
 
 async def _stop_on_signal(gateway: Gateway) -> None:
@@ -236,4 +260,4 @@ async def _stop_on_signal(gateway: Gateway) -> None:
 
 def _log_status(status: EngineStatus) -> None:
     level = logging.ERROR if status.phase is EnginePhase.FAILED else logging.INFO
-    logger.log(level, "Engine: %s %s %s", status.phase.value, status.message, status.remedy)
+    logger.log(level, "Engine: %s", " ".join(filter(None, (status.phase.value, status.message, status.remedy))))

@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -24,6 +25,8 @@ from cato_lsp.remote.refusals import NEW_KEY, check_url, explain
 
 PATIENCE = 5.0
 """Seconds to wait for the server's response."""
+EVERY = 1.0
+"""Seconds between two requests."""
 
 
 def ask(url: str, key: str | None) -> dict[str, Any]:
@@ -45,23 +48,27 @@ def ask(url: str, key: str | None) -> dict[str, Any]:
         raise EngineError(f"{url} answers with HTTP status {error.code}.", "Check the address.") from error
     except urllib.error.URLError as error:
         raise explain(error.reason if isinstance(error.reason, Exception) else error, url) from error
-    except (OSError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise explain(error, url) from error
 
 
 def watch(url: str, *, once: bool = False) -> None:
-    """Show a server until interrupted.
+    """Show a server until interrupted. If it does not answer any more, show why until it does.
 
     :param once: print it and return.
 
     Raises:
-        EngineError: it does not answer.
+        EngineError: it does not answer at the start.
     """
     key = find_key(url)
     with Live(render(ask(url, key)), auto_refresh=False, screen=not once) as live:
         while not once:
-            time.sleep(1)
-            live.update(render(ask(url, key)), refresh=True)
+            time.sleep(EVERY)
+            try:
+                shown = render(ask(url, key))
+            except EngineError as error:
+                shown = Text(f"{error} {error.remedy}\nAsked again every second.")
+            live.update(shown, refresh=True)
 
 
 def render(seen: Mapping[str, Any]) -> RenderableType:

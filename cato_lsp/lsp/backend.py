@@ -130,8 +130,8 @@ def _launch(settings: Settings, choice: ModelChoice) -> Launch | RemoteLaunch:
 def _differences(running: Launch | RemoteSource, wanted: Launch | RemoteLaunch) -> str:
     """The settings in which the running engine differs from the wanted one, as text."""
     if not isinstance(running, Launch) or not isinstance(wanted, Launch):
-        urls = (None if isinstance(each, Launch) else each.url for each in (running, wanted))
-        return "engine.url is {}, not {}".format(*map(_shown, urls))
+        servers = (None if isinstance(each, Launch) else each.name for each in (running, wanted))
+        return "engine.url is {}, not {}".format(*map(_shown, servers))
     pairs: dict[str, tuple[object, object]] = {"model": (running.model, wanted.model)}
     for name in type(wanted.settings).model_fields:
         pairs[f"engine.{name}"] = getattr(running.settings, name), getattr(wanted.settings, name)

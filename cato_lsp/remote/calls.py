@@ -51,8 +51,8 @@ def from_wire(
 ) -> Call:
     """Convert a message that arrived at ``now`` (monotonic clock, s) to a call.
 
-    The shortest round trip is subtracted from the deadline: half of it for the way here, half for the way back,
-    because the token is due on the laptop.
+    Half of the shortest round trip, which is the time on the way, is subtracted once: so deadline and arrival are the
+    moments that the laptop has in mind.
 
     :param spellings: content of the connection's slot that the message refers to.
     :param vocabulary: number of token ids of the model.
@@ -70,13 +70,14 @@ def from_wire(
     prefix = None
     if spellings is not None or message.hidden_ids:
         prefix = ForcedPrefix(spellings or (), message.hidden, tuple(message.hidden_ids))
+    sent = now - round_trip / 2
     deadline = math.inf
     if message.slack_ms is not None and message.service is not ServiceClass.BACKGROUND:
-        deadline = now + message.slack_ms / 1000 - round_trip
+        deadline = sent + message.slack_ms / 1000
     slo = Slo(
         message.kind,
         message.service,
-        arrival=now - max(0.0, message.age_ms) / 1000 - round_trip / 2,
+        arrival=sent - max(0.0, message.age_ms) / 1000,
         deadline=deadline,
         client=client,
         weight=message.weight,

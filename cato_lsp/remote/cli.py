@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -13,7 +14,10 @@ app = typer.Typer(add_completion=False)
 def login(
     url: Annotated[str, typer.Argument(help="The server: wss://HOST:PORT.")],
 ) -> None:
-    """Store your key for a server in the system keyring, or in a private file where there is none."""
+    """Check your key for a server and store it in the system keyring, or in a private file where there is none.
+
+    Asks for the key, or reads it from standard input if that is no terminal.
+    """
     import anyio
 
     from cato_lsp.engine.api import EngineError
@@ -28,10 +32,12 @@ def login(
 
     try:
         check_url(url)
-        key = typer.prompt("Key", hide_input=True).strip()
+        key = typer.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+        key = key.strip()
         who = anyio.run(try_it, key)
+        place = store_key(url, key)
     except EngineError as error:
         typer.echo(f"{error} {error.remedy}".strip(), err=True)
         raise typer.Exit(1) from error
-    typer.echo(f"You are {who}. The key is stored in {store_key(url, key)}.")
+    typer.echo(f"You are {who}. The key is stored in {place}.")
     typer.echo(f'Set `engine.url = "{url}"` in your own cato.toml, or start `cato-lsp --engine {url}`.')

@@ -10,7 +10,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -45,6 +44,7 @@ from cato_lsp.remote.messages import (
 )
 from cato_lsp.remote.model_files import FileCache, check_names
 from cato_lsp.remote.open_call import OpenCall
+from cato_lsp.remote.refusals import address, check_url
 from cato_lsp.scheduling.cost import StepCosts
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class RemoteLaunch:
     @property
     def name(self) -> str:
         """The server's name in status messages."""
-        return urlsplit(self.url).netloc
+        return address(self.url) or "the server"
 
     def connect(self, on_stage: Callable[[str], None]) -> RemoteEngine:
         """Create the engine object. `RemoteEngine.start` connects it."""
@@ -119,6 +119,7 @@ class RemoteEngine:
             EngineError: the server cannot be used; the message says why.
         """
         self._on_stage(f"Connecting to {self._launch.name}")
+        check_url(self._launch.url)
         self._key = await anyio.to_thread.run_sync(find_key, self._launch.url)
         link = await Link.open(self._launch.url, self._key)
         try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import platformdirs
 
 from cato_lsp.engine.api import EngineError
+from cato_lsp.remote.refusals import address
 
 logger = logging.getLogger(__name__)
 
@@ -32,25 +34,28 @@ def find_key(url: str) -> str | None:
     """
     if key := os.environ.get(VARIABLE, "").strip():
         return key
-    return _from_keyring(url) or _from_file(key_file())
+    return _from_keyring(url) or _read(key_file()).get(address(url))
 
 
 def store_key(url: str, key: str) -> str:
-    """Store a key for the server at ``url``; return the place: the keyring's name or the file's path."""
+    """Store a key for the server at ``url``; return the place: the keyring's name or the file's path.
+
+    Raises:
+        EngineError: the file can be read by others, or cannot be written.
+    """
     try:
         import keyring
 
-        keyring.set_password(SERVICE, _server(url), key)
+        keyring.set_password(SERVICE, address(url), key)
     except Exception as error:  # keyrings raise what their backends raise
         logger.info("No keyring: %s", error)
     else:
         return f"the system keyring ({keyring.get_keyring().name})"
     path = key_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(key + "\n")
+    try:
+        _write(path, {**_read(path), address(url): key})
+    except OSError as error:
+        raise EngineError(f"{path} cannot be written: {error.strerror}.", f"Set {VARIABLE} instead.") from error
     return str(path)
 
 
@@ -58,21 +63,28 @@ def _from_keyring(url: str) -> str | None:
     try:
         import keyring
 
-        return keyring.get_password(SERVICE, _server(url))
+        return keyring.get_password(SERVICE, address(url))
     except Exception as error:  # keyrings raise what their backends raise
         logger.debug("No keyring: %s", error)
         return None
 
 
-def _from_file(path: Path) -> str | None:
+def _read(path: Path) -> dict[str, str]:
+    """The keys of a file by server. Each line is ``HOST:PORT KEY``."""
     try:
         # Windows protects a profile's files by other means than mode bits.
         if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise EngineError(f"Other users can read your key in {path}.", f"Run `chmod 600 {path}`.")
-        return path.read_text(encoding="utf-8").strip() or None
-    except OSError:
-        return None
+        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError):
+        return {}
+    return {line[0]: line[1] for line in lines if len(line) == 2}
 
 
-def _server(url: str) -> str:
-    return urlsplit(url).netloc
+def _write(path: Path, keys: Mapping[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Created with mode 0600, and replaced atomically.
+    descriptor, made = tempfile.mkstemp(prefix=".key-", dir=path.parent)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.writelines(f"{server} {key}\n" for server, key in keys.items())
+    os.replace(made, path)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
+from http.client import HTTPException
 from urllib.parse import urlsplit
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
@@ -12,7 +15,16 @@ from cato_lsp.remote.messages import BAD_MESSAGE, KEY_REVOKED, WRONG_TOKENIZER, 
 
 TOO_LONG = 1009
 """WebSocket close code of RFC 6455."""
+NOT_THERE = "Check the address, and that `cato-lsp serve` runs there."
 NEW_KEY = "Ask your team for one (`cato-lsp keys add NAME` on the server), then run `cato-lsp login {url}`."
+
+
+def address(url: str) -> str:
+    """The ``host:port`` of an address; empty if it has none. Everything else in it may be private."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
 
 
 def check_url(url: str) -> None:
@@ -21,11 +33,19 @@ def check_url(url: str) -> None:
     Raises:
         EngineError: it is not a WebSocket address, or its connection would not be encrypted.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise EngineError(f"{url} is not the address of a server.", "Set `engine.url` to wss://HOST:PORT.")
-    if parts.username or parts.password:
-        raise EngineError("`engine.url` must not hold a key.", f"Run `cato-lsp login wss://{parts.hostname}` instead.")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        parts, usable = urlsplit(""), False
+    if not usable:
+        where = address(url)
+        raise EngineError(
+            f"{where} is not the address of a server." if where else "`engine.url` is not the address of a server.",
+            "Set `engine.url` to wss://HOST:PORT.",
+        )
+    if parts.username or parts.password or parts.query:
+        raise EngineError("`engine.url` must not hold a key.", f"Run `cato-lsp login wss://{address(url)}` instead.")
     if parts.scheme == "ws" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
         raise EngineError(
             f"{url} is not encrypted: your code and your key could be read on the way.",
@@ -48,7 +68,7 @@ def explain(error: Exception, url: str) -> EngineError:
         case ConnectionClosed():
             close = error.rcvd
             return _explain_close(close.code if close else 1006, close.reason if close else "", url)
-        case InvalidMessage() | InvalidHandshake():
+        case InvalidMessage() | InvalidHandshake() | HTTPException() | ValueError():
             return EngineError(
                 f"{url} does not answer like a cato-lsp server.",
                 "Check the port, and ws:// against wss://.",
@@ -56,9 +76,9 @@ def explain(error: Exception, url: str) -> EngineError:
         case ssl.SSLError():
             return EngineError(f"{url} does not speak TLS as expected.", "Check the port, and ws:// against wss://.")
         case TimeoutError():
-            return EngineUnavailableError(f"{url} does not answer.")
+            return EngineUnavailableError(f"{url} does not answer.", NOT_THERE)
         case _:
-            return EngineUnavailableError(f"{url} cannot be reached: {_reason(error)}.")
+            return EngineUnavailableError(f"{url} cannot be reached: {_reason(error)}.", NOT_THERE)
 
 
 def _explain_close(code: int, reason: str, url: str) -> EngineError:
@@ -86,4 +106,6 @@ def _explain_status(status: int, body: bytes, url: str) -> EngineError:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno and not isinstance(error, socket.gaierror):
+        return os.strerror(error.errno)  # asyncio's own text is long
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".")

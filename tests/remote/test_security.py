@@ -19,6 +19,9 @@ from cato_lsp.gateway import connection
 from cato_lsp.gateway.keys import KeyFile, KeyFileError
 from cato_lsp.gateway.limits import Limits
 from cato_lsp.gateway.server import RefusedError, check_exposure
+from cato_lsp.lsp.backend import Backend
+from cato_lsp.lsp.methods.status import backend_status
+from cato_lsp.remote.engine import RemoteLaunch
 from cato_lsp.remote.messages import (
     BAD_MESSAGE,
     MOST_CLIENT_BYTES,
@@ -202,6 +205,26 @@ def test_a_laptop_sends_no_key_in_the_clear() -> None:
             check_url(url)
     check_url("wss://example.org:8765")
     check_url("ws://127.0.0.1:8765")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "wss://me:secret@example.org:8765",
+        "http://me:secret@example.org",
+        "wss://example.org?key=secret",
+        "wss://me:secret@example.org:port",
+        "secret",
+    ],
+)
+async def test_a_password_in_the_address_is_refused_and_shown_nowhere(url: str) -> None:
+    launch = RemoteLaunch(url)
+    with pytest.raises(EngineError) as refused:
+        await launch.connect(print).start()
+    backend = Backend()
+    backend.host.configure(launch)
+    for text in (str(refused.value), refused.value.remedy, launch.name, str(backend_status(backend)["model"])):
+        assert "secret" not in text
 
 
 def test_a_server_cannot_choose_where_a_laptop_writes(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def backend_status(backend: Backend) -> dict[str, Any]:
 def _model(launch: Launch | RemoteSource | None) -> str | None:
     if launch is None:
         return None
-    return str(launch.model) if isinstance(launch, Launch) else launch.url
+    return str(launch.model) if isinstance(launch, Launch) else launch.name
 
 
 def _shown(record: TaskRecord) -> dict[str, Any]:
