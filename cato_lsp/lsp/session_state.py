@@ -55,9 +55,9 @@ class SessionState:
     """Tokens of progress that has begun and not ended."""
     _registered: set[str] = field(default_factory=set[str])
     _served: bool = False
-    """Whether a server is connected."""
+    """Whether the connected server has sent its first message. Before, it may be a dying one."""
     _waiting: list[bytes] = field(default_factory=list[bytes])
-    """Messages that arrived without a server and are not part of the other state."""
+    """Messages that arrived when no server had sent its first message, and are not part of the other state."""
     _shown: set[str] = field(default_factory=set[str])
     """Texts of ``window/showMessage``."""
     _repeated: set[str] = field(default_factory=set[str])
@@ -113,11 +113,12 @@ class SessionState:
     def settle(self) -> Iterator[bytes]:
         """Messages for the editor when its server has gone: they answer all open requests and end all progress.
 
-        An open ``initialize`` stays open: the next server answers it.
+        The next server answers an open ``initialize``, and requests that no server is known to have read.
         """
         self._served = False
+        waiting = {_key(message["id"]) for message in map(decode, self._waiting) if "id" in message}
         for key, method in list(self._open.items()):
-            if method != "initialize":
+            if method != "initialize" and key not in waiting:
                 yield self._refuse(key)
         for token in self._progress:
             yield encode({"method": "$/progress", "params": {"token": token, "value": {"kind": "end"}}})
@@ -136,8 +137,7 @@ class SessionState:
         return encode({"id": key, "error": {"code": code, "message": "The server was restarted. Try again."}})
 
     def replay(self) -> Iterator[bytes]:
-        """The messages that restore the session on a new server, in order."""
-        self._served = True
+        """The messages that restore the session on a new server, in order. `served` confirms that it reads them."""
         if self.initialize is not None:
             is_open = "initialize" in self._open.values()
             yield encode(self.initialize if is_open else {**self.initialize, "id": _RESUMED})
@@ -150,6 +150,10 @@ class SessionState:
             document.asked_at = None
             yield from document.frames
         yield from self._waiting
+
+    def served(self) -> None:
+        """Process the first message of the server: it reads what it is sent."""
+        self._served = True
         self._waiting.clear()
 
     def _answered(self, frame: bytes, message: Message) -> list[bytes]:

@@ -167,6 +167,7 @@ class Relay:
         match message.get("method"):
             case "cato/hello":
                 self._greeted = self._said_hello = True
+                self._state.served()
                 self._server_version = message["params"]["version"]
                 pid = message["params"]["pid"]
                 logger.info("Served by the shared server, process %d; its log is %s", pid, self._log)

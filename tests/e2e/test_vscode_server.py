@@ -114,19 +114,23 @@ def test_the_editor_does_not_wait_for_a_server_that_does_not_respond(code: Code,
         code.configure({"cato.server.path": path})
 
 
-def test_the_status_bar_shows_a_broken_model_and_its_repair(code: Code, window: Window, folder: Path) -> None:
-    model = folder / "model"
+def test_the_status_bar_shows_a_broken_model_and_its_repair(code: Code, window: Window, tmp_path: Path) -> None:
+    model = tmp_path / "model"
     shutil.copytree(resolve_model("bundled").path, model)
-    config = (model / "config.json").rename(folder / "config.json")
+    config = (model / "config.json").rename(tmp_path / "config.json")
     code.configure({"cato.model": str(model)})
-    window.reload()
-    eventually(
-        "the status bar tells of the error", lambda: window.status_bar().startswith("Cato: ") and window.has_error()
-    )
-    assert "Ready" not in window.status_bar()
-    shutil.copy(config, model / "config.json")
-    window.command("Cato: Restart Server")
-    window.wait_until_ready()
+    try:
+        window.reload()
+        eventually(
+            "the status bar tells of the error", lambda: window.status_bar().startswith("Cato: ") and window.has_error()
+        )
+        assert "Ready" not in window.status_bar()
+        shutil.copy(config, model / "config.json")
+        window.command("Cato: Restart Server")
+        window.wait_until_ready()
+    finally:
+        code.configure({"cato.model": "bundled"})
+        window.reload()
 
 
 def test_an_untrusted_workspace_starts_nothing_until_it_is_trusted(code: Code, wire: Wire, folder: Path) -> None:

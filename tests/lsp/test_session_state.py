@@ -17,6 +17,7 @@ def started() -> SessionState:
     """A session whose editor has greeted its server."""
     state = SessionState()
     assert list(state.replay()) == []
+    state.served()
     say(state, "initialize", {"processId": 1}, number=0)
     state.from_server({"id": 0, "result": {"capabilities": {}}})
     say(state, "initialized", {})
@@ -86,8 +87,21 @@ def test_open_requests_are_answered_once_and_later_ones_wait_for_the_next_server
     say(state, "cato/status", {}, number=10)
     say(state, "textDocument/didOpen", opened())
     assert methods(state) == ["initialize", "initialized", "textDocument/didOpen", "cato/status"]
+    state.served()
     assert [each["id"] for each in settled(state)] == [10]
     assert methods(state) == ["initialize", "initialized", "textDocument/didOpen"]
+
+
+def test_a_request_to_a_server_that_never_said_hello_is_for_the_next_one() -> None:
+    state = started()
+    settled(state)
+    list(state.replay())  # to the socket of a process that is being killed
+    say(state, "cato/status", {}, number=10)
+    assert settled(state) == []
+    assert methods(state) == ["initialize", "initialized", "cato/status"]
+    state.served()
+    assert state.from_server({"id": 10, "result": {}}) == (True, [])
+    assert methods(state) == ["initialize", "initialized"]
 
 
 def test_an_initialize_without_an_answer_is_answered_by_the_next_server() -> None:
