@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -14,11 +15,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from cato_lsp.engine.api import CallRejectedError, EngineError
+from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.thread import EngineThread
 from cato_lsp.gateway import connection
 from cato_lsp.gateway.keys import KeyFile, KeyFileError
 from cato_lsp.gateway.limits import Limits
-from cato_lsp.gateway.server import RefusedError, check_exposure
+from cato_lsp.gateway.server import RefusedError, ServeOptions, check_exposure
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.lsp.methods.status import backend_status
 from cato_lsp.remote.engine import RemoteLaunch
@@ -185,13 +187,8 @@ async def test_tls_works_and_a_certificate_of_unknown_origin_is_refused(
             assert (await answer(remote.submit(make_call())))[1]
 
 
-def test_a_server_does_not_listen_on_a_network_in_the_clear(team: Team) -> None:
-    from dataclasses import replace
-
-    from cato_lsp.engine.launch import Launch
-    from cato_lsp.gateway.server import ServeOptions
-
-    options = ServeOptions(Launch(Path(), None), team.keys.path)  # type: ignore[arg-type]
+def test_a_server_does_not_listen_on_a_network_in_the_clear(launch: Launch, tmp_path: Path) -> None:
+    options = ServeOptions(launch, tmp_path / "keys.json")
     for host in ("127.0.0.1", "::1", "localhost"):
         check_exposure(replace(options, host=host))
     with pytest.raises(RefusedError, match="--tls-cert"):
