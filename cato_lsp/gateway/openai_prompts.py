@@ -86,7 +86,9 @@ class TextPrompts:
         """
         form, family = self._format, self._format.family
         if family is PLAIN:
-            raise RequestError("This model cannot fill in the middle.", "Send no `suffix`.", param="suffix")
+            raise RequestError(
+                "This model cannot fill in the middle.", "Send no text after the cursor.", param="suffix"
+            )
         try:
             builder = FimPromptBuilder(
                 form.tokenizer,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -26,12 +25,9 @@ CHAT_TOKENS = 1024
 """Maximum tokens of a chat answer without ``max_tokens``."""
 
 
-def openai_routes(service: Service, folder: Path) -> list[Route]:
-    """Make the routes.
-
-    :param folder: the model's files.
-    """
-    endpoints = _Endpoints(service, TextPrompts(folder))
+def openai_routes(service: Service, prompts: TextPrompts) -> list[Route]:
+    """Make the routes."""
+    endpoints = _Endpoints(service, prompts)
     return [
         Route("/v1/models", guarded(service, endpoints.models)),
         Route("/v1/models/{name:path}", guarded(service, endpoints.model)),
