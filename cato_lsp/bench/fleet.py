@@ -1,7 +1,7 @@
 """The simulator of a fleet: virtual engines behind gateways, on one virtual clock.
 
-Gateways use the production router and books (`cato_lsp.fleet`). What they know is late: a message takes a hop each way, and
-books change when it is sent or received. The time between laptop and gateway is left out.
+Gateways use the production router and books (`cato_lsp.fleet`). What they know is late: a message takes a hop each way,
+and books change when it is sent or received. The time between laptop and gateway is left out.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import itertools
 import math
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from heapq import heappop, heappush
 from typing import Any
 
 from cato_lsp.bench.executor import FILLER_TOKEN
+from cato_lsp.bench.fleet_plan import FleetPlan, slowed
 from cato_lsp.bench.hardware import HardwareProfile
 from cato_lsp.bench.player import Player
 from cato_lsp.bench.policies import PolicySpec
@@ -29,26 +30,8 @@ from cato_lsp.fleet.router import Router
 from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.slo import Slo
 
-HOP = 0.0015
-"""Seconds for a message between gateway and replica. Measured: 1.5 ms there and back; taken for each way."""
 FOUND_DEAD = 0.085
 """Seconds until a gateway knows that a replica has died, as measured with Ray."""
-
-
-@dataclass(frozen=True, slots=True)
-class FleetPlan:
-    """A fleet, and what happens to it. Replicas are numbered from 0."""
-
-    replicas: int
-    hop: float = HOP
-    gateways: int = 1
-    """Clients are spread over them; each has books of its own."""
-    slow: Mapping[int, float] = field(default_factory=dict[int, float])
-    """Replica to the factor on the time of its steps."""
-    deaths: Mapping[int, float] = field(default_factory=dict[int, float])
-    """Replica to when it dies."""
-    joins: Mapping[int, float] = field(default_factory=dict[int, float])
-    """Replica to when its model is loaded; the others are up from the start."""
 
 
 @dataclass(slots=True, eq=False)
@@ -276,17 +259,6 @@ class FleetTwin(Player):
                 result.wasted += count
         replica.last = TimelineStep(start, end, by_position)
         self.steps.append(replica.last)
-
-
-def slowed(profile: HardwareProfile, factor: float) -> HardwareProfile:
-    """The profile of a machine whose steps take ``factor`` times as long."""
-    return replace(
-        profile,
-        step_seconds=factor * profile.step_seconds,
-        seconds_per_token=factor * profile.seconds_per_token,
-        seconds_per_sequence=factor * profile.seconds_per_sequence,
-        seconds_per_context_token=factor * profile.seconds_per_context_token,
-    )
 
 
 def _own_blocks(position: int, prompt: int) -> tuple[tuple[int, int], ...]:

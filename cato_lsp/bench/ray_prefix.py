@@ -17,8 +17,8 @@ _TREE = "ray.llm._internal.serve.routing_policies.prefix_aware.prefix_tree"
 class RayPrefix:
     """The replica that has been sent most of the prompt; among several, the one with the fewest open calls.
 
-    The rule of Ray's `PrefixCacheAffinityRouter` with its defaults, among them ``imbalanced_threshold=inf``: it never looks
-    at the load otherwise. The tree gets one character for each block of tokens instead of the text.
+    The rule of Ray's `PrefixCacheAffinityRouter` with its defaults, among them ``imbalanced_threshold=inf``: it never
+    looks at the load otherwise. The tree gets one character for each block of tokens instead of the text.
 
     Raises:
         ValueError: Ray Serve LLM is not installed.

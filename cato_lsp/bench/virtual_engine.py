@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from typing import Any
 
 from cato_lsp.bench.core import start_core, step
@@ -55,7 +54,7 @@ class VirtualEngine:
         """Steps that ran in stock order because the policy raised."""
         return getattr(self.core.scheduler, "policy_errors", 0)
 
-    def add(self, name: str, prompt: Sequence[int], answer: int, slo: Slo) -> None:
+    def add(self, name: str, prompt: list[int], answer: int, slo: Slo) -> None:
         """Add a request whose answer will have ``answer`` tokens."""
         self._answer_lengths[name] = answer
         params = copy.copy(self._params[slo.kind])
