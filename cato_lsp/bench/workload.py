@@ -121,10 +121,15 @@ def token_ids(call: WorkloadCall, index: int) -> list[int]:
     """
     shared = max(0, call.prompt - call.typed) if call.document >= 0 else 0
     base = call.document if call.document >= 0 else -1 - index
-    seed = (base * 2654435761) & 0x7FFFFFFF
-    ids = [10 + (seed + i * 40503) % 490 for i in range(shared)]
-    own = ((index + 1) * 2246822519) & 0x7FFFFFFF
-    return ids + [10 + (own + i * 30011) % 490 for i in range(call.prompt - shared)]
+    own = (index + 1) * 2246822519
+    return _invented(base * 2654435761, shared) + _invented(own, call.prompt - shared)
+
+
+def _invented(seed: int, count: int) -> list[int]:
+    """Tokens from 10 to 499. The first four name the seed, so that no two seeds share a block."""
+    seed &= 0x7FFFFFFF
+    names = [10 + seed // 490**place % 490 for place in range(min(4, count))]
+    return names + [10 + (seed + i * 40503) % 490 for i in range(4, count)]
 
 
 def clip(value: float, low: float, high: float) -> int:
