@@ -28,9 +28,9 @@ async def wait_for_jobs(backend: Backend, count: int) -> None:
             await anyio.sleep(0.001)
 
 
-async def test_a_warmed_up_document_is_in_the_prefix_cache_also_up_to_a_docstring(backend: Backend) -> None:
+async def test_a_warmed_up_document_is_in_the_prefix_cache_also_up_to_a_comment(backend: Backend) -> None:
     settings = Settings(completion=CompletionSettings(answer_ms=60_000, candidates=1, in_comments=False))
-    text = f"# warm up\n{TEXT}"
+    text = f'# warm up\n{TEXT}"""\n# nothing is completed here while'
     snapshot = Snapshot("file:///warm.py", "python", 1, text)
     before = backend.orchestrator.prefetched
     last = last_record(backend)
