@@ -11,13 +11,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from cato_lsp.engine.api import EngineError
+from cato_lsp.engine.api import EngineError, EngineUnavailableError
 from cato_lsp.gateway.openai_errors import error_body, error_response
 from cato_lsp.gateway.running import RunningCall
 
 T = TypeVar("T")
 GONE = 499
 """HTTP status for a client that has disconnected; nobody reads it."""
+ABORTED = EngineUnavailableError("The server has ended this call.", "The key may have been revoked.")
 
 
 class AnswerEnd(Protocol):
@@ -59,7 +60,7 @@ async def respond(http: Request, running: RunningCall, end: AnswerEnd, form: Ans
         if not stream:
             async with running:
                 text, finish = await _watching(http, running, lambda: _whole(texts))
-            return JSONResponse(form.whole(text, finish)) if finish else Response(status_code=GONE)
+            return JSONResponse(form.whole(text, finish)) if finish else error_response(ABORTED)
         first = await _watching(http, running, lambda: anext(texts, None))
         if first is not None:
             return _AbortingResponse(_events(running, first, texts, form), running)
@@ -70,7 +71,7 @@ async def respond(http: Request, running: RunningCall, end: AnswerEnd, form: Ans
         running.abort()
         raise
     running.abort()
-    return Response(status_code=GONE)
+    return error_response(ABORTED)
 
 
 async def _texts(running: RunningCall, end: AnswerEnd) -> AsyncGenerator[tuple[str, str | None]]:
@@ -126,10 +127,12 @@ async def _events(
             async for text, reason in texts:
                 finish = reason
                 yield event(form.part(text, finish))
+            if finish is None:
+                raise ABORTED
     except EngineError as error:
         yield event(error_body(error))
         return
-    for each in form.closing(finish or "abort"):
+    for each in form.closing(finish):
         yield each
 
 

@@ -239,6 +239,31 @@ async def test_a_client_that_leaves_before_the_first_token_ends_its_call(
         await gateway.service.idle()
 
 
+async def test_a_revoked_key_ends_its_streams(team: Team) -> None:
+    async with team.server() as gateway, client(team) as api:
+        stream = await api.completions.create(model="bundled", prompt=LONG, max_tokens=1000, stream=True)
+        await anext(stream)
+        team.keys.revoke("alice")
+        gateway.service.reload_keys()
+        with pytest.raises(openai.APIError, match="revoked"):
+            [part async for part in stream]
+        await gateway.service.idle()
+
+
+async def test_prompt_caches_are_shared_within_a_team_only(team: Team) -> None:
+    async def cached(user: str) -> int | None:
+        async with client(team, team.key(user)) as api:
+            answer = await api.completions.create(model="bundled", prompt=LONG, max_tokens=1)
+            assert answer.usage is not None
+            assert answer.usage.prompt_tokens_details is not None
+            return answer.usage.prompt_tokens_details.cached_tokens
+
+    async with team.server():
+        assert await cached("alice") == 0
+        assert await cached("alice")
+        assert await cached("bob") == 0
+
+
 async def test_a_stream_can_be_accumulated_by_the_client(team: Team) -> None:
     async with team.server(), client(team) as api:
         messages: list[Any] = [{"role": "user", "content": "Say hello"}]
