@@ -23,6 +23,6 @@ def test_the_way_of_the_call_is_subtracted_and_from_the_deadline_that_of_the_ans
     call = replace(call, slo=replace(call.slo, arrival=100.0, deadline=101.0))
     message = to_wire(1, call, 100.5, None)
     read = from_wire(message, 7.0, 0.2, client="laptop", cache_salt=None, spellings=None, vocabulary=100_000)
-    # On the server's clock it was sent at 6.9, half a second after its arrival and half a second before its deadline. An
-    # answer needs 0.1 s to the laptop.
+    # On the server's clock it was sent at 6.9, half a second after its arrival and half a second before its deadline.
+    # An answer needs 0.1 s to the laptop.
     assert (read.slo.arrival, read.slo.deadline) == (pytest.approx(6.4), pytest.approx(7.3))
