@@ -51,8 +51,8 @@ def from_wire(
 ) -> Call:
     """Convert a message that arrived at ``now`` (monotonic clock, s) to a call.
 
-    Half of the shortest round trip is taken as the time on the way. The arrival is the moment that the sender has in mind;
-    the deadline is earlier than the sender's by the way of the answer.
+    Half of the shortest round trip is taken as the time on the way. The arrival is the moment that the sender has in
+    mind; the deadline is earlier than the sender's by the way of the answer.
 
     :param spellings: content of the connection's slot that the message refers to.
     :param vocabulary: number of token ids of the model.
