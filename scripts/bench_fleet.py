@@ -25,9 +25,9 @@ STOCK = ("round-robin", "power-of-two", "prefix")
 OURS = "cato/deadline"
 PAIRS = (*(f"fcfs/{router}" for router in STOCK), *(f"cato/{router}" for router in STOCK), "cato/session", OURS)
 PROFILE = "h200-qwen2.5-coder-7b"
-SECONDS = {"equal": 40.0, "slow": 40.0, "dying": 40.0, "editors": 16.0}
+SECONDS = {"equal": 30.0, "slow": 30.0, "dying": 30.0, "editors": 12.0}
 """Of arrivals with 4 replicas; with 16, `LARGE` of it. Those of `editors` come after the cold start."""
-LARGE = 0.375
+LARGE = 0.4
 COLD = 8.0
 """Seconds in which the editors' documents are read for the first time; they are not judged."""
 
