@@ -11,7 +11,7 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from heapq import heappop, heappush
 from typing import Any
@@ -200,7 +200,10 @@ class FleetTwin(Player):
         book.sent(new, now)
         self.sent[book.name] += 1
         replica = call.replica = next(each for each in self._engines if each.name == book.name)
-        added = partial(self._added, replica, str(call.position), prompt, call.answer - call.delivered, call.slo)
+        slo = replace(
+            call.slo, deadline=call.slo.deadline - self.plan.hop
+        )  # the way back, as `remote.calls.from_wire` does
+        added = partial(self._added, replica, str(call.position), prompt, call.answer - call.delivered, slo)
         self._at(now + self.plan.hop, added)
 
     def _added(self, replica: _Replica, name: str, prompt: list[int], answer: int, slo: Slo, now: float) -> None:
