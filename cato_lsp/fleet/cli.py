@@ -29,6 +29,10 @@ STOP_TIMEOUT = 60.0
 @app.command()
 def up(
     replicas: Annotated[int, typer.Option(min=1, help="Number of engines.")] = 1,
+    max_replicas: Annotated[
+        int | None,
+        typer.Option(min=1, help="Start up to this number when deadlines are missed.", show_default=False),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8765,
     model: Annotated[
@@ -59,10 +63,13 @@ def up(
     settings, more = load_settings([*layers, Layer("command line", {"model": model})])
     for problem in [*problems, *more]:
         typer.echo(str(problem), err=True)
+    if max_replicas is not None and max_replicas < replicas:
+        _fail(f"--max-replicas {max_replicas} is less than --replicas {replicas}.")
     fleet = FleetSettings(
         model=settings.model,
         engine=settings.engine,
         replicas=replicas,
+        max_replicas=max_replicas,
         host=host,
         port=port,
         tls_cert=tls_cert,

@@ -77,9 +77,14 @@ class Members:
             await link.start()
             logger.info("Replica %s has joined", offer.name)
             capacity = Capacity(offer.slots, offer.kv_tokens // BLOCK)
-            self._fleet.add(offer.name, link, capacity, forces_prefixes=link.forces_prefixes)
-            error = await link.wait_closed()
-            logger.warning("Replica %s has left: %s", offer.name, error)
+            self._fleet.add(
+                offer.name,
+                link,
+                capacity,
+                forces_prefixes=link.forces_prefixes,
+                load_seconds=offer.load_seconds,
+            )
+            await self._until_lost(offer.name, link)
         except EngineUnavailableError as error:
             logger.warning("Replica %s cannot be reached: %s", offer.name, error)
         except EngineError as error:
@@ -90,3 +95,19 @@ class Members:
             self._fleet.remove(offer.name)
             link.stop()
             del self._known[offer.name]
+
+    async def _until_lost(self, name: str, link: ReplicaEngine) -> None:
+        """Keep the connection. A replica that stops gets no new calls, and has time for those that are running."""
+
+        async def lost() -> None:
+            error = await link.wait_closed()
+            level = logging.INFO if link.leaving.is_set() else logging.WARNING
+            logger.log(level, "Replica %s has left: %s", name, error)
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(lost)
+            await link.leaving.wait()
+            logger.info("Replica %s takes no more calls", name)
+            self._fleet.remove(name)
+            await anyio.sleep_forever()

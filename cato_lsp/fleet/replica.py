@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import time
 from collections.abc import Callable, Mapping
 
 import anyio
@@ -65,10 +66,11 @@ class Replica:
 
     :param name: unique in the fleet.
     :param host: address of this node in the cluster's private network.
+    :param started: when its process was started, in seconds since the epoch.
     """
 
-    def __init__(self, name: str, host: str, launch: Launch) -> None:
-        self._name, self._host, self._launch = name, host, launch
+    def __init__(self, name: str, host: str, launch: Launch, started: float) -> None:
+        self._name, self._host, self._launch, self._started = name, host, launch, started
         self._key = OneKey()
         self.ready = anyio.Event()
         """Set when calls are served."""
@@ -95,7 +97,8 @@ class Replica:
         options = ServeOptions(self._launch, keys=self._launch.model, host=self._host, port=port, limits=UNLIMITED)
         self._gateway = Gateway(options, self._key, _OneEngine(engine, files), listener)
         host = f"[{self._host}]" if ":" in self._host else self._host
-        self._offer = Offer(self._name, f"ws://{host}:{port}", self._key.key, engine.slots, engine.kv_tokens)
+        load = max(0.0, time.time() - self._started)
+        self._offer = Offer(self._name, f"ws://{host}:{port}", self._key.key, engine.slots, engine.kv_tokens, load)
         error: EngineError | None = None
 
         async def until_closed() -> None:

@@ -185,6 +185,8 @@ class Service:
                 self._idle.set()
             allowance.give_back(tokens)
             self.metrics.ended(running)
+            if running.limit is not None:
+                self.metrics.refused(running.limit)
 
         running = RunningCall(user, call, engine.submit(call), ended)
         self.running.add(running)
