@@ -12,8 +12,16 @@ QUIET = {"log_level": "WARNING", "enable_access_log": False}
 """Offers come twice a second; they are no news."""
 
 
-def app(args: FleetSettings) -> Any:
-    """Build the Serve `Application`."""
+def app(args: FleetSettings | dict[str, Any]) -> Any:
+    """Build the Serve `Application`.
+
+    :param args: Ray passes them as a dictionary, as it does not read the type of a builder whose module postpones the
+        evaluation of annotations.
+
+    Raises:
+        pydantic.ValidationError: they are wrong.
+    """
+    args = FleetSettings.model_validate(args)
     engine: Any = Engine.options(
         **_number_of_engines(args), ray_actor_options=args.engine_resources, logging_config=QUIET
     ).bind(args)
