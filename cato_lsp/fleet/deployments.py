@@ -11,6 +11,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable
+from dataclasses import asdict
 from typing import Any, cast
 
 import anyio
@@ -137,6 +138,10 @@ class GatewayDeployment(_Service):
     async def offered(self, offer: dict[str, Any]) -> dict[str, float]:
         """A replica takes calls. Returns the demand; see `cato_lsp.fleet.autoscaling`."""
         return self._gateway.offered(Offer.from_map(offer))
+
+    async def view(self) -> dict[str, Any] | None:
+        """The fields of a `FleetView`."""
+        return asdict(seen) if (seen := self._gateway.view) is not None else None
 
     async def __del__(self) -> None:
         """Called by Serve before it ends this replica."""

@@ -13,6 +13,10 @@ from cato_lsp.fleet.offer import Offer
 from cato_lsp.fleet.scaling import Scaler
 from cato_lsp.gateway.keys import KeyFile
 from cato_lsp.gateway.server import Gateway, ModelFiles, ServeOptions, check_exposure, open_port
+from cato_lsp.gateway.service import FleetView
+
+HAND_OVER = 2.0
+"""Seconds for which a gateway that stops goes on: the next one listens already, but has to be told of the replicas."""
 
 
 class FleetGateway:
@@ -66,12 +70,19 @@ class FleetGateway:
         fleet = self._members.engine
         return {UP: len(fleet.replicas), WANTED: fleet.wanted()} if fleet.replicas else {}
 
+    @property
+    def view(self) -> FleetView | None:
+        """The fleet, once it is listening."""
+        return self._members.fleet if self._members is not None else None
+
     async def stop(self, grace: float) -> None:
         """Close the connections of laptops, which then connect to the next gateway, and go on with their calls there.
 
         :param grace: seconds that calls of OpenAI's clients have to end, as they cannot move.
         """
         if self._gateway is not None:
+            if self._gateway.service.open_connections:
+                await anyio.sleep(HAND_OVER)
             self._gateway.stop_listening()
             self._gateway.service.has_successor = True
             await self._gateway.stop(grace)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 
 import anyio
 import anyio.abc
@@ -15,7 +14,7 @@ from cato_lsp.fleet.link import ReplicaEngine
 from cato_lsp.fleet.offer import Offer
 from cato_lsp.fleet.prefixes import BLOCK
 from cato_lsp.gateway.server import ModelFiles
-from cato_lsp.gateway.service import ReplicaView, ServedModel
+from cato_lsp.gateway.service import FleetView, ReplicaView, ServedModel
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +64,11 @@ class Members:
         return self._files.served(shortest, forces_prefixes=all(each.forces_prefixes for each in up))
 
     @property
-    def replicas(self) -> Mapping[str, ReplicaView]:
-        """The replicas that take calls."""
+    def fleet(self) -> FleetView:
+        """The replicas that take calls, and what happens between them."""
         up = {name: self._known[name] for name in self._fleet.replicas if name in self._known}
-        return {name: ReplicaView(each.address, each.stats()) for name, each in up.items()}
+        replicas = {name: ReplicaView(each.address, each.stats(), each.cost().recent_step) for name, each in up.items()}
+        return FleetView(replicas, self._fleet.wanted(), self._fleet.deferred, self._fleet.moved)
 
     async def _stay_connected(self, offer: Offer) -> None:
         """Serve a replica's connection until it is lost."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import anyio
 import anyio.to_thread
@@ -17,7 +17,7 @@ from cato_lsp.fleet.offer import Offer
 from cato_lsp.gateway.keys import User
 from cato_lsp.gateway.limits import Limits
 from cato_lsp.gateway.server import Gateway, ModelFiles, ServeOptions, open_port
-from cato_lsp.gateway.service import ReplicaView, ServedModel
+from cato_lsp.gateway.service import ServedModel
 
 UNLIMITED = Limits(calls=10**9, tokens=10**12, prompt=10**9, rate=1e9, connections=1000)
 """The limits of users are the gateway's."""
@@ -56,9 +56,8 @@ class _OneEngine:
         return self._files.served(self.engine.context_length, forces_prefixes=self.engine.forces_prefixes)
 
     @property
-    def replicas(self) -> Mapping[str, ReplicaView]:
-        """There are none."""
-        return {}
+    def fleet(self) -> None:
+        """It is one engine."""
 
 
 class Replica:

@@ -82,6 +82,11 @@ class FleetSettings(BaseModel):
         return self
 
     @property
+    def most_replicas(self) -> int:
+        """The largest number of engines."""
+        return self.max_replicas or self.replicas
+
+    @property
     def scaler(self) -> Scaler | None:
         """What decides the number of engines; ``None`` if it is fixed."""
         if self.max_replicas is None:

@@ -131,7 +131,7 @@ class Cluster:
     def replicas(self) -> dict[str, Any]:
         """The replicas that take calls, as the gateway sees them."""
         try:
-            return ask(self.url, self.key)["replicas"]
+            return ask(self.url, self.key)["fleet"]["replicas"]
         except EngineError:
             return {}
 
