@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Play the recorded typing sessions against the bundled model, as our server answers them and as a plain client would.
 
-    PYTHONPATH=. python scripts/bench_typing.py [--keys 300] [--recording FILE ...] [--json FILE]
+    PYTHONPATH=. python scripts/bench_typing.py [--keys 300] [--recording FILE ...] [--json FILE] [--url ws://HOST:PORT]
 
 Prints two Markdown tables. The figures of the first do not depend on the machine. A real session can be recorded with
-scripts/record_typing.py.
+scripts/record_typing.py. With --url, the engine is that of a team's server or fleet; $CATO_KEY is the key.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from cato_lsp.engine.launch import Launch
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.models.catalog import resolve_model
 from cato_lsp.orchestrator.summary import percentile
+from cato_lsp.remote.engine import RemoteLaunch
 from cato_lsp.tasks.model_format import ModelFormat, read_model_format
 
 RECORDINGS = Path(__file__).resolve().parent / "keystrokes" / "recordings"
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("--keys", type=int, default=300, help="keys of each session that are played live")
     parser.add_argument("--layout-keys", type=int, default=1500, help="keys of each session for the first table")
     parser.add_argument("--json", type=Path, help="also write all figures to this file")
+    parser.add_argument("--url", help="a server that runs the same model")
     options = parser.parse_args()
     paths = options.recording or sorted(RECORDINGS.glob("*.gz"))
     recordings = [Recording.load(path) for path in paths]
@@ -95,7 +97,8 @@ async def live(
 
     async with anyio.create_task_group() as group:
         group.start_soon(backend.run)
-        backend.host.configure(Launch(resolve_model(options.model).path, EngineSettings()))
+        local = Launch(resolve_model(options.model).path, EngineSettings())
+        backend.host.configure(RemoteLaunch(options.url) if options.url else local)
         await ready(backend)
         for number, recording in enumerate(recordings):
             first = middle(recording, options.keys)

@@ -58,30 +58,43 @@ def local_fleet(settings: FleetSettings) -> Generator[LocalFleet]:
     Ray listens on the loopback interface only. Its logs are deleted at the end, but kept after an error.
 
     Raises:
-        RuntimeError: a replica could not start; Ray's message says why.
+        RuntimeError: Ray or a replica could not start; Ray's message says why.
     """
     # Unix sockets are in it, whose paths must be short.
     folder = Path(tempfile.mkdtemp(prefix="cato-ray-"))
-    context = ray.init(
-        # Not the cluster that $RAY_ADDRESS or an earlier `ray start` names.
-        "local",
-        num_cpus=int(settings.most_replicas * settings.engine_resources["num_cpus"]) + 1,
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE,
-        log_to_driver=False,
-        logging_level="ERROR",
-        _node_ip_address=LOOPBACK,
-        _temp_dir=str(folder),
-    )
     try:
+        context = _start_ray(settings, folder)
         _check_gpus(settings)
         serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING"})
         serve.run(app(settings), name=NAME, route_prefix=None)
         yield LocalFleet(Path(context.address_info["session_dir"]) / "logs")
     finally:
-        serve.shutdown()
-        ray.shutdown()
+        if ray.is_initialized():
+            serve.shutdown()
+            ray.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start_ray(settings: FleetSettings, folder: Path) -> Any:
+    """Start Ray and return its context.
+
+    Raises:
+        RuntimeError: it could not start.
+    """
+    try:
+        return ray.init(
+            # Not the cluster that $RAY_ADDRESS or an earlier `ray start` names.
+            "local",
+            num_cpus=int(settings.most_replicas * settings.engine_resources["num_cpus"]) + 1,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE,
+            log_to_driver=False,
+            logging_level="ERROR",
+            _node_ip_address=LOOPBACK,
+            _temp_dir=str(folder),
+        )
+    except Exception as error:  # Ray raises even a plain `Exception`.
+        raise RuntimeError(f"Ray does not start: {error} Logs: {folder}") from error
 
 
 def _check_gpus(settings: FleetSettings) -> None:
