@@ -27,6 +27,8 @@ from fleet_trials.load import Laptops, laptops, summary
 from cato_lsp.scheduling.slo import ServiceClass
 
 ENGINE = {"threads": 1, "kv_cache_gb": 0.25}
+UNLIMITED = {"calls": 10_000, "tokens": 10_000_000, "rate": 1000.0}
+"""One user stands for a whole team."""
 
 
 class Trial:
@@ -114,7 +116,8 @@ async def upgrade(trial: Trial) -> None:
 
     async def deploy() -> None:
         await anyio.sleep(5)
-        await anyio.to_thread.run_sync(lambda: trial.cluster.deploy(replicas=2, engine=ENGINE | {"kv_cache_gb": 0.3}))
+        changed = ENGINE | {"kv_cache_gb": 0.3}
+        await anyio.to_thread.run_sync(lambda: trial.cluster.deploy(replicas=2, engine=changed, limits=UNLIMITED))
         trial.say("serve deploy has returned")
         took = await trial.until(
             lambda: (
@@ -234,7 +237,7 @@ async def run(name: str) -> None:
     print(f"\n== {name}: {trial.__doc__}", flush=True)
     try:
         cluster.start()
-        cluster.deploy(engine=ENGINE, **settings)
+        cluster.deploy(engine=ENGINE, limits=UNLIMITED, **settings)
         took = await anyio.to_thread.run_sync(lambda: wait(lambda: len(cluster.replicas()) == settings["replicas"]))
         print(f"{took:6.1f} s  the fleet is up", flush=True)
         async with laptops(cluster.url, folder) as people:

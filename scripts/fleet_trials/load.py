@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -13,7 +14,6 @@ from pathlib import Path
 import anyio
 
 from cato_lsp.engine.api import Call, CallStream, EngineError
-from cato_lsp.gateway.limits import LimitError
 from cato_lsp.remote.engine import RemoteEngine, RemoteLaunch
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 
@@ -108,11 +108,11 @@ async def laptops(url: str, folder: Path, count: int = 4) -> AsyncGenerator[Lapt
 
 def summary(sent: list[Sent]) -> str:
     """One line of counts."""
-    errors = Counter(
-        "refused" if isinstance(each.error, LimitError) else str(each.error) for each in sent if each.error
-    )
+    errors = Counter(re.sub(r"\d+(\.\d+)?", "N", str(each.error)) for each in sent if each.error)
     said = "".join(f", {count} x {name}" for name, count in errors.items())
     waits = sorted(each.first - each.call.slo.arrival for each in sent if each.first is not None)
     first = f", first token p50 {1000 * waits[len(waits) // 2]:.0f} ms" if waits else ""
     done, met = sum(each.finished for each in sent), sum(each.met for each in sent)
-    return f"{len(sent)} calls, {done} answered, {met} by their deadline{first}{said}"
+    running = sum(not each.finished and each.error is None for each in sent)
+    open_calls = f", {running} running" if running else ""
+    return f"{len(sent)} calls, {done} answered{open_calls}, {met} by their deadline{first}{said}"
