@@ -248,6 +248,7 @@ def figures_of(
         "server's memory, MB, in the middle and at the end of each life": [
             f"{life.memory[len(life.memory) // 2]:.0f} to {life.memory[-1]:.0f}" for life in server.lives
         ],
+        "memory, MB": [[round(each) for each in life.memory[::5]] for life in server.lives],
         "first token of typists, before the greedy user": before,
         "first token of typists, beside the greedy user": beside,
         "greedy user's share of the tokens of the second life": shares(server.lives[-1].tokens),
