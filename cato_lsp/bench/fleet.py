@@ -162,6 +162,7 @@ class FleetTwin(Player):
             self._executed(replica, start, end, tokens)
 
         engine = VirtualEngine(self.workload.shares_prefixes, self._policy, profile, executed)
+        engine.warm_up()
         replica = _Replica(f"replica-{number}", engine, Capacity(profile.max_slots, profile.kv_tokens // BLOCK))
         return replica
 
