@@ -111,10 +111,10 @@ def test_prefixes_keep_documents_at_home_by_rays_own_tree() -> None:
 
 def test_simulate_with_replicas_reports_each_policy_with_each_router(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
-    command = ["simulate", "--replicas", "2", "--router", "session,deadline", "--policies", "fcfs,cato"]
-    found = CliRunner().invoke(app, [*command, "--rate", "1", "--duration", "1", "--json", str(path)])
+    command = ["simulate", "--replicas", "2", "--router", "session,deadline", "--policies", "cato"]
+    found = CliRunner().invoke(app, [*command, "--rate", "1", "--duration", "0.5", "--json", str(path)])
     assert found.exit_code == 0, found.output
     text = path.read_text()
-    assert all(f'"{name}"' in text for name in ("fcfs/session", "fcfs/deadline", "cato/session", "cato/deadline"))
+    assert all(f'"{name}"' in text for name in ("cato/session", "cato/deadline"))
     refused = CliRunner().invoke(app, ["simulate", "--replicas", "2", "--router", "nonsense"])
     assert refused.exit_code == 2
