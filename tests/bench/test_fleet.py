@@ -31,8 +31,8 @@ def test_one_replica_without_hops_is_the_plain_simulation_to_the_last_step() -> 
     """With stock vLLM: ours learns from the warm-up that only replicas of a fleet have."""
     load = poisson(rate=1.0, seed=5, duration=4)
     (plain,) = simulate(load, ["priority"], H200)
-    (run,) = simulate_fleet(load, ["priority"], ["deadline"], FleetPlan(1, hop=0.0), H200)
-    assert run.policy == "priority/deadline"
+    (run,) = simulate_fleet(load, ["priority"], ["power-of-two"], FleetPlan(1, hop=0.0), H200)
+    assert run.policy == "priority/power-of-two"
     assert run.steps == plain.steps
     assert [(o.first, o.last) for o in run.results] == [(o.first, o.last) for o in plain.results]
 
