@@ -65,6 +65,7 @@ def local_fleet(settings: FleetSettings) -> Generator[LocalFleet]:
     try:
         context = _start_ray(settings, folder)
         _check_gpus(settings)
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
         serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING"})
         serve.run(app(settings), name=NAME, route_prefix=None)
         yield LocalFleet(Path(context.address_info["session_dir"]) / "logs")
