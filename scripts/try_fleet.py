@@ -193,8 +193,9 @@ async def slow(trial: Trial) -> None:
             seen = trial.cluster.replicas()
             steps = " and ".join(f"{1000 * seen[name]['step_seconds']:.0f}" for name in names)
             stop.set()
+            share = done[0] / sum(done)
             trial.say(
-                f"{'halved' if halved else 'equal'}: it computes {done[0] / sum(done):.0%} of {sum(done)} tokens in 30 s, "
+                f"{'halved' if halved else 'equal'}: it computes {share:.0%} of {sum(done)} tokens in 30 s, "
                 f"steps take {steps} ms: {summary(trial.people.sent)}"
             )
 
