@@ -34,7 +34,7 @@ class GenerationRequest(msgspec.Struct, kw_only=True):
 
     model: str = ""
     temperature: Annotated[float, Meta(ge=0.0, le=10.0)] | None = None
-    seed: int | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stream: bool = False
     stream_options: StreamOptions | None = None
     stop: str | Annotated[list[str], Meta(max_length=16)] | None = None
@@ -44,6 +44,11 @@ class GenerationRequest(msgspec.Struct, kw_only=True):
     """The kind of task."""
     cato_slack_ms: Annotated[float, Meta(ge=0.0, le=3.6e6)] | None = None
     """Time until the deadline: of the first token, or of the last for summaries and translations."""
+    logprobs: bool | int | None = None
+    """Not supported, as the fields below: a request that relies on one must not be answered as if it had not."""
+    top_logprobs: int | None = None
+    echo: bool = False
+    best_of: int | None = None
     vllm_xargs: dict[str, Any] = {}
     """May contain ``cato_kind`` and ``cato_slack_ms``, as in requests to vLLM's own server."""
 
@@ -52,6 +57,17 @@ class GenerationRequest(msgspec.Struct, kw_only=True):
         """Texts that end the answer."""
         given = [self.stop] if isinstance(self.stop, str) else self.stop or []
         return [each for each in given if each]
+
+    def unsupported(self) -> str | None:
+        """The name of a field that asks for something the server cannot do."""
+        # Zero log-probabilities are still those of the chosen tokens.
+        if self.logprobs is not None and self.logprobs is not False:
+            return "logprobs"
+        if self.top_logprobs:
+            return "top_logprobs"
+        if self.echo:
+            return "echo"
+        return "best_of" if (self.best_of or 1) > 1 else None
 
     def deadline(self, usual: TaskKind) -> tuple[TaskKind, ServiceClass, float | None]:
         """Return the kind, its service class, and the seconds until the deadline (``None``: there is none).

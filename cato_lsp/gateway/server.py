@@ -22,8 +22,10 @@ from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.model_folder import inspect_tokenizer_folder
 from cato_lsp.engine.thread import EngineThread
 from cato_lsp.gateway.app import make_app
+from cato_lsp.gateway.infill_routes import infill_routes
 from cato_lsp.gateway.keys import KeyFile
 from cato_lsp.gateway.limits import Limits
+from cato_lsp.gateway.openai_prompts import TextPrompts
 from cato_lsp.gateway.openai_routes import openai_routes
 from cato_lsp.gateway.service import EngineSide, Keys, ServedModel, Service
 from cato_lsp.remote.messages import FORCED_PREFIX, MOST_CLIENT_BYTES
@@ -208,8 +210,9 @@ async def run_server(options: ServeOptions) -> None:
 
 
 def _uvicorn_config(options: ServeOptions, service: Service) -> uvicorn.Config:
+    prompts = TextPrompts(options.launch.model)
     config = uvicorn.Config(
-        make_app(service, openai_routes(service, options.launch.model)),
+        make_app(service, [*openai_routes(service, prompts), *infill_routes(service, prompts)]),
         ssl_certfile=options.tls_cert,
         ssl_keyfile=options.tls_key,
         # Allows several tasks to send at the same time, and applies back-pressure when the laptop does not read.

@@ -143,7 +143,7 @@ class Service:
             self.reload_keys()
 
     def reload_keys(self) -> None:
-        """Read the key file again if it has changed."""
+        """Read the key file again if it has changed, and abort the calls of users who have no key any more."""
         try:
             changed = self._keys.reload()
         except KeyFileError as error:
@@ -153,6 +153,9 @@ class Service:
             logger.info("The keys have changed")
             self._revoked.set()
             self._revoked = anyio.Event()
+            for running in list(self.running):
+                if not self._keys.holds(running.user.name):
+                    running.stream.cancel()
 
     def user(self, authorization: str | None) -> User | None:
         """Return the user of an ``Authorization`` header; ``None`` if the key is unknown."""
