@@ -52,6 +52,7 @@ async def test_open_calls_fail_if_the_server_cannot_be_reached(team: Team, monke
         await remote.start()
         stream = remote.submit(make_call())
     assert isinstance(await remote.wait_closed(), EngineUnavailableError)
+    assert isinstance(await remote.wait_closed(), EngineUnavailableError), "also for one who asks later"
     with pytest.raises(EngineUnavailableError):
         await answer(stream)
     with pytest.raises(EngineError):
