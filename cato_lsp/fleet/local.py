@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ def local_fleet(settings: FleetSettings) -> Generator[LocalFleet]:
     folder = Path(tempfile.mkdtemp(prefix="cato-ray-"))
     try:
         context = _start_ray(settings, folder)
+        # Ray has set one that aborts the process and leaves its children.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         _check_gpus(settings)
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING"})
