@@ -16,6 +16,8 @@ class Limit(StrEnum):
     TOKENS = "tokens"
     PROMPT = "prompt"
     RATE = "rate"
+    QUEUE = "queue"
+    """Not of the user: the work that is ahead of the call takes far longer than its deadline allows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from cato_lsp.gateway.keys import KeyFile
 from cato_lsp.gateway.limits import Limits
 from cato_lsp.gateway.openai_prompts import TextPrompts
 from cato_lsp.gateway.openai_routes import openai_routes
-from cato_lsp.gateway.service import EngineSide, Keys, ReplicaView, ServedModel, Service
+from cato_lsp.gateway.service import EngineSide, Keys, ServedModel, Service
 from cato_lsp.remote.messages import FORCED_PREFIX, MOST_CLIENT_BYTES
 from cato_lsp.remote.model_files import describe, tokenizer_hash
 
@@ -94,9 +94,8 @@ class HostedEngine:
         return self._files.served(engine.context_length, forces_prefixes=forces)
 
     @property
-    def replicas(self) -> Mapping[str, ReplicaView]:
-        """There are none."""
-        return {}
+    def fleet(self) -> None:
+        """It is one engine."""
 
 
 def check_exposure(options: ServeOptions) -> None:

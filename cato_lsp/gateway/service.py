@@ -49,6 +49,22 @@ class ReplicaView:
 
     address: str
     stats: EngineStats
+    step_seconds: float = 0.0
+    """How long its last steps took, on average: a slow replica is seen by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetView:
+    """A fleet as operators see it."""
+
+    replicas: Mapping[str, ReplicaView]
+    """Those that take calls, by name."""
+    wanted: int
+    """How many there should be."""
+    held_back: int
+    """Calls that wait in the gateway."""
+    moved: int
+    """Calls that went on elsewhere because their replica was lost, so far."""
 
 
 class EngineSide(Protocol):
@@ -73,8 +89,8 @@ class EngineSide(Protocol):
         ...
 
     @property
-    def replicas(self) -> Mapping[str, ReplicaView]:
-        """The replicas by name, if the engine is a fleet; else empty."""
+    def fleet(self) -> FleetView | None:
+        """The replicas, if the engine is a fleet."""
         ...
 
 
@@ -188,6 +204,8 @@ class Service:
                 self._idle.set()
             allowance.give_back(tokens)
             self.metrics.ended(running)
+            if running.limit is not None:
+                self.metrics.refused(running.limit)
 
         running = RunningCall(user, call, engine.submit(call), ended)
         self.running.add(running)

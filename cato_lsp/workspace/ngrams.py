@@ -13,11 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SHORTEST, LONGEST = 5, 16
-"""Minimum and maximum length of a match in tokens. Shorter matches are not specific; longer ones add no information."""
+SHORTEST, LONGEST = 3, 16
+"""Minimum and maximum length of a match in tokens.
+
+On tuning places (docs/default-model.md) 3 tokens completed more lines than 2 or 5; longer matches add no information.
+"""
 BYTES_PER_TOKEN = 10
 """Memory for token, hash and position. Vocabularies with more than 65,534 tokens need two bytes more."""
 _MOST = 32
+"""Maximum number of followers per look-up, those with the longest matches."""
+_COMPARED = 256
 """Maximum number of positions that are compared per look-up. If there are more, an evenly spaced sample is used."""
 
 Tokens = NDArray[np.unsignedinteger[Any]]
@@ -84,18 +89,22 @@ class NgramIndex:
         differs = np.ones(windows.shape, dtype=np.bool_)
         np.not_equal(windows[:, 1:], backwards, out=differs[:, :-1])
         # The length of the match is that before the first difference; the last column always differs.
-        found = zip(windows[:, 0].tolist(), differs.argmax(axis=1).tolist(), strict=True)
+        following, lengths = windows[:, 0], differs.argmax(axis=1)
+        if len(lengths) > _MOST:
+            longest = np.argpartition(-lengths, _MOST)[:_MOST]
+            following, lengths = following[longest], lengths[longest]
+        found = zip(following.tolist(), lengths.tolist(), strict=True)
         return [each for each in found if each[1] >= SHORTEST and each[0] != self._border]
 
     def _positions_after(self, hashed: int) -> NDArray[np.int32]:
-        """At most `_MOST` positions whose context has a hash."""
+        """At most `_COMPARED` positions whose context has a hash."""
         wanted = np.uint32(hashed)
         first = int(self._hashes.searchsorted(wanted))
         # Nearly all hashes are rare: their end is near.
-        count = int(self._hashes[first : first + _MOST].searchsorted(wanted, side="right"))
-        if count == _MOST:
+        count = int(self._hashes[first : first + _COMPARED].searchsorted(wanted, side="right"))
+        if count == _COMPARED:
             count = int(self._hashes[first:].searchsorted(wanted, side="right"))
-        return self._positions[first : first + count : max(1, -(-count // _MOST))]
+        return self._positions[first : first + count : max(1, -(-count // _COMPARED))]
 
 
 class TokenText:

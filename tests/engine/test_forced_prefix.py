@@ -96,3 +96,20 @@ def test_an_engine_that_cannot_force_a_prefix_reads_it_in_the_prompt(tokenizer: 
     assert out.prompt_ids == (*call.prompt_ids, *call.forced_prefix.hidden_ids)
     assert out.forced_prefix is None
     assert spelled_out(out) == out
+
+
+def test_a_token_that_writes_the_whole_prefix_is_preferred(tokenizer: Tokenizer) -> None:
+    import torch
+
+    from cato_lsp.engine.forced_prefix import ForcedPrefixProcessor
+
+    cut = Healer(tokenizer).heal("    retu")
+    assert cut is not None
+    whole, part = tokenizer.encode("return")[0], tokenizer.encode("r")[0]
+    logits = torch.zeros(1, len(tokenizer.token_texts()))
+    logits[0, part], logits[0, whole] = 7.0, 5.0
+    processor = ForcedPrefixProcessor.__new__(ForcedPrefixProcessor)
+    row = processor.make_row(ForcedPrefix(cut.spellings), [])
+    assert row is not None
+    processor.rows = {0: row}
+    assert int(processor.apply(logits).argmax()) == whole

@@ -31,12 +31,16 @@ def followers_by_hand(tokens: Sequence[int], context: Sequence[int]) -> Counter[
 def test_an_index_finds_what_follows_a_context_in_each_file(files: list[list[int]], context: list[int]) -> None:
     index = NgramIndex({str(number): file for number, file in enumerate(files)})
     by_hand = sum((followers_by_hand(file, context) for file in files), Counter[Follower]())
-    assert Counter(index.followers(context)) == by_hand
+    found = Counter(index.followers(context))
+    # Of more than 32 it may give the 32 longest.
+    assert found == by_hand if by_hand.total() <= 32 else found.total() == 32 and found <= by_hand
 
 
 @given(tokens=texts, context=st.lists(st.integers(0, 3), max_size=20))
 def test_a_text_is_searched_without_an_index(tokens: list[int], context: list[int]) -> None:
-    assert Counter(TokenText(tokens).followers(context)) == followers_by_hand(tokens, context)
+    by_hand = followers_by_hand(tokens, context)
+    found = Counter(TokenText(tokens).followers(context))
+    assert found == by_hand if by_hand.total() <= 32 else found.total() == 32 and found <= by_hand
 
 
 def test_a_file_that_is_out_of_date_is_passed_over() -> None:
@@ -59,12 +63,12 @@ def everything(tokens: list[int]) -> list[bool]:
 
 
 def test_counts_are_mixed_by_witten_bell_from_short_matches_to_long_ones() -> None:
-    # After 1 2 3 4 5: 6 twice, 7 once; a match of six tokens: 6 only. Weight 3 each, T distinct followers, b = 2.
-    document = [0, 1, 2, 3, 4, 5, 6, -1, 9, 1, 2, 3, 4, 5, 6, -1, 9, 1, 2, 3, 4, 5, 7]
-    mixture = CacheModel([0, 1, 2, 3, 4, 5], document).mixture([], everything)
+    # After 3 4 5: 6 twice, 7 once; a match of four tokens: 6 only. Weight 3 each, T distinct followers, b = 2.
+    document = [0, 3, 4, 5, 6, -1, 9, 3, 4, 5, 6, -1, 9, 3, 4, 5, 7]
+    mixture = CacheModel([0, 3, 4, 5], document).mixture([], everything)
     assert mixture is not None
     factor, added = mixture
-    # n = 5: C = 9, T = 2; n = 6: C = 3, T = 1.
+    # n = 3: C = 9, T = 2; n = 4: C = 3, T = 1.
     assert factor == pytest.approx(4 / 13 * 2 / 5)
     assert added == pytest.approx({6: 6 / 13 * 2 / 5 + 3 / 5, 7: 3 / 13 * 2 / 5})
 
@@ -80,9 +84,9 @@ def test_a_mixture_is_a_distribution(document: list[int], before: list[int]) -> 
 
 
 def test_what_is_written_extends_the_context() -> None:
-    model = CacheModel([1, 2, 3], [1, 2, 3, 4, 5, 6])
+    model = CacheModel([1, 2], [1, 2, 3, 4])
     assert model.mixture([], everything) is None
-    assert model.mixture([4, 5], everything) is not None
+    assert model.mixture([3], everything) is not None
 
 
 def test_a_token_that_may_not_come_next_gets_nothing() -> None:
