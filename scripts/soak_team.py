@@ -171,7 +171,11 @@ def main() -> None:
     options = parser.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
-        figures = soak(Path(name), 60 * options.minutes)
+        try:
+            figures = soak(Path(name), 60 * options.minutes)
+        finally:
+            for child in psutil.Process().children(recursive=True):
+                child.kill()
     print(f"Load average at the start {load:.1f}, {os.cpu_count()} cores, {options.minutes:g} minutes.\n")
     print("\n".join(f"- {name}: {value}" for name, value in figures.items()))
     if options.json:
