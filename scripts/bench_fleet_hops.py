@@ -172,7 +172,7 @@ async def measure(calls: int) -> dict[str, Way]:
         here = Way(local)
         timed(lambda what, at: here.noted.append((what, at)))
         await local.start()
-        stack.callback(local.stop)
+        stack.push_async_callback(ended, local)
         one, two = free_port(), free_port()
         server = stack.enter_context(process("server", "--port", str(one), "--keys", str(keys.path)))
         replica = stack.enter_context(process("replica"))
@@ -188,6 +188,12 @@ async def measure(calls: int) -> dict[str, Way]:
             for way in ways.values():
                 await way.call(number)
     return ways
+
+
+async def ended(engine: EngineThread) -> None:
+    """Stop an engine."""
+    engine.stop()
+    await engine.wait_closed()
 
 
 async def connected(

@@ -79,6 +79,8 @@ def up(
     )
     _check(fleet)
     stop = threading.Event()
+    # Also ends what has been started so far.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     typer.echo(f"Starting Ray and {replicas} engines. This takes a minute.", err=True)
     try:
         with local_fleet(fleet) as running:

@@ -184,7 +184,8 @@ class FleetEngine:
                     self.remove(replica.book.name)
                 rest = open_call.rest(self._clock(), forced=replica.forces_prefixes)
                 if rest is None or tries == MOST_REPLICAS:
-                    raise
+                    # Its own text names an address of the private network.
+                    raise EngineUnavailableError("The engine that served this call was lost.", "Try again.") from error
                 call = rest
                 self.moved += 1
             else:

@@ -6,11 +6,14 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 # Read when Ray is imported: it takes the loopback address instead of the network's, as it does on a Mac.
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
@@ -24,6 +27,8 @@ logger = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
 OBJECT_STORE = 100 << 20
 """Bytes of Ray's shared memory. Calls do not pass it."""
+ENDING = 3.0
+"""Seconds that Ray's processes have to end."""
 PATIENCE = 2.0
 """Seconds that the gateway has to answer what `status` shows."""
 NAME = "cato-lsp"
@@ -64,14 +69,22 @@ def local_fleet(settings: FleetSettings) -> Generator[LocalFleet]:
     folder = Path(tempfile.mkdtemp(prefix="cato-ray-"))
     try:
         context = _start_ray(settings, folder)
+        # Ray has set one that aborts the process and leaves its children.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         _check_gpus(settings)
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
         serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING"})
         serve.run(app(settings), name=NAME, route_prefix=None)
         yield LocalFleet(Path(context.address_info["session_dir"]) / "logs")
     finally:
+        children = psutil.Process().children(recursive=True)
         if ray.is_initialized():
             serve.shutdown()
             ray.shutdown()
+        # Ray leaves some of its processes if it is interrupted while it starts.
+        for each in psutil.wait_procs(children, ENDING)[1]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
     shutil.rmtree(folder, ignore_errors=True)
 
 
