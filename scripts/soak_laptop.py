@@ -33,10 +33,11 @@ from cato_lsp.tasks.fim import FimPromptBuilder
 from cato_lsp.tasks.model_format import read_model_format
 
 RECORDINGS = Path(__file__).resolve().parent / "keystrokes" / "recordings"
-ASK_PAUSE, LONGEST_PAUSE = 0.15, 2.0
+ASK_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 """Seconds: a pause after which a person is asked for a suggestion; longer pauses of the recording are cut."""
 ANSWER, GREEDY_ANSWER, GREEDY_PROMPT, GREEDY_CALLS = 24, 100, 400, 30
 DEADLINE = 0.2
+UNAVAILABLE_PAUSE = 1.0
 
 
 @dataclass(slots=True)
@@ -46,8 +47,8 @@ class Seen:
     asked: int = 0
     outcomes: Counter[str] = field(default_factory=Counter[str])
     """``finished``, ``cancelled`` (by the laptop), ``refused`` (a limit), ``unavailable`` (no server)."""
-    first: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
-    """When requests were made (monotonic clock), and the seconds to their first token."""
+    first: list[tuple[float, float | None]] = field(default_factory=list[tuple[float, "float | None"]])
+    """When requests were made (monotonic clock), and the seconds to their first token, if there was one."""
     unusual: list[str] = field(default_factory=list[str])
     """Answers that ended twice, not at all, or with too many tokens."""
     usages: list[CallUsage] = field(default_factory=list[CallUsage])
@@ -97,6 +98,7 @@ class Laptop:
         slo = Slo(TaskKind.COMPLETION, ServiceClass.TTFT, now, now + DEADLINE, self.name)
         self.seen.asked += 1
         outcome, finishes, tokens = "cancelled", 0, 0
+        first: float | None = None
         try:
             engine = self._host.engine
             assert isinstance(engine, RemoteEngine)
@@ -104,8 +106,7 @@ class Laptop:
             async with engine.submit(Call(prompt, slo, answer)) as stream:
                 self.seen.usages.append(stream.usage)
                 async for delta in stream:
-                    if not tokens:
-                        self.seen.first.append((now, time.monotonic() - now))
+                    first = time.monotonic() - now if first is None else first
                     tokens += delta.tokens
                     finishes += delta.finish_reason is not None
             outcome = "finished"
@@ -115,8 +116,10 @@ class Laptop:
             outcome = "refused"
         except EngineError:
             outcome = "unavailable"
+            await anyio.sleep(UNAVAILABLE_PAUSE)
         finally:
             self.seen.outcomes[outcome] += 1
+            self.seen.first.append((now, first))
 
     def report(self) -> dict[str, Any]:
         """What became of its requests."""

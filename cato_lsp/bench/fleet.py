@@ -24,9 +24,10 @@ from cato_lsp.bench.policies import PolicySpec
 from cato_lsp.bench.result import Run, TimelineStep
 from cato_lsp.bench.virtual_engine import VirtualEngine
 from cato_lsp.bench.workload import Workload
+from cato_lsp.fleet.admission import Verdict, admit, retry_after
 from cato_lsp.fleet.books import Capacity, NewCall, ReplicaBook
 from cato_lsp.fleet.prefixes import BLOCK, block_hashes
-from cato_lsp.fleet.router import Router
+from cato_lsp.fleet.router import DeadlineRouter, Router
 from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.slo import Slo
 
@@ -58,7 +59,7 @@ class _OpenCall:
     gateway: _Gateway
     delivered: int = 0
     replica: _Replica | None = None
-    """None: no replica is up."""
+    """None: held back, or no replica is up."""
 
 
 class FleetTwin(Player):
@@ -82,9 +83,13 @@ class FleetTwin(Player):
         """Calls by the name of the replica that they were sent to."""
         self.moved = 0
         """Calls that went on elsewhere because their replica died."""
+        self.refused = 0
+        """Calls that were not admitted; they are never answered."""
         self._policy, self._profile = policy, profile
         self._gateways = [_Gateway(make_router()) for _ in range(plan.gateways)]
         self._open: dict[int, _OpenCall] = {}
+        self._homeless: list[_OpenCall] = []
+        """Calls that came while no replica was up."""
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
         self._numbers = itertools.count()
         self._working: set[_Replica] = set()
@@ -162,6 +167,7 @@ class FleetTwin(Player):
             self._executed(replica, start, end, tokens)
 
         engine = VirtualEngine(self.workload.shares_prefixes, self._policy, profile, executed)
+        engine.warm_up()
         replica = _Replica(f"replica-{number}", engine, Capacity(profile.max_slots, profile.kv_tokens // BLOCK))
         return replica
 
@@ -169,9 +175,9 @@ class FleetTwin(Player):
         replica.engine.clock.now = now
         for gateway in self._gateways:
             gateway.books[replica.name] = ReplicaBook(replica.name, replica.capacity, replica.engine.costs)
-        for call in self._open.values():
-            if call.replica is None:
-                self._route(call, now)
+        homeless, self._homeless = self._homeless, []
+        for call in homeless:
+            self._route(call, now)
 
     def _die(self, replica: _Replica, now: float) -> None:
         replica.died = now
@@ -185,18 +191,31 @@ class FleetTwin(Player):
         for call in self._open.values():
             if call.replica is replica:
                 self.moved += 1
-                self._route(call, now)
+                self._route(call, now, moved=True)
 
-    def _route(self, call: _OpenCall, now: float) -> None:
-        """Send what is left of a call to a replica, as `FleetEngine` does."""
-        books = list(call.gateway.books.values())
+    def _route(self, call: _OpenCall, now: float, *, moved: bool = False) -> None:
+        """Send what is left of a call to a replica, as `FleetEngine` does; with another router than ours, at once."""
+        if self._open.get(call.position) is not call:
+            return  # cancelled while it was held back
+        router, books = call.gateway.router, list(call.gateway.books.values())
+        call.replica = None
         if not books:
-            call.replica = None
+            self._homeless.append(call)
             return
         prompt = call.prompt + [FILLER_TOKEN] * call.delivered
         blocks = block_hashes(prompt) if self.workload.shares_prefixes else _own_blocks(call.position, len(prompt))
         new = NewCall(str(call.position), call.slo, len(prompt), blocks)
-        book = call.gateway.router.choose(new, books, now)
+        book = router.choose(new, books, now)
+        match Verdict.SEND if moved or not isinstance(router, DeadlineRouter) else admit(new, book, books, now):
+            case Verdict.SEND:
+                self._send(call, new, prompt, book, now)
+            case Verdict.REFUSE:
+                self.refused += 1
+                del self._open[call.position]
+            case Verdict.DEFER:
+                self._at(now + retry_after(new, now), partial(self._route, call))
+
+    def _send(self, call: _OpenCall, new: NewCall, prompt: list[int], book: ReplicaBook, now: float) -> None:
         book.sent(new, now)
         self.sent[book.name] += 1
         replica = call.replica = next(each for each in self._engines if each.name == book.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 from cato_lsp.bench.core import start_core, step
@@ -11,9 +12,12 @@ from cato_lsp.bench.hardware import HardwareProfile
 from cato_lsp.bench.policies import PolicySpec
 from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY
 from cato_lsp.scheduling.cost import StepCosts
-from cato_lsp.scheduling.slo import Slo
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 
 MAX_EMPTY_STEPS = 1000
+WARM_UP = ((256,), (64, 64, 64, 64))
+"""Prompts that run together, as the live engine runs them before it serves (`EngineThread`)."""
+WARM_UP_ANSWER = 6
 
 
 class VirtualEngine:
@@ -27,7 +31,8 @@ class VirtualEngine:
         self._policy = policy
         self._answer_lengths: dict[str, int] = {}
         self._empty = 0
-        executor_cls = make_executor_cls(profile, self.clock, self._answer_lengths, on_step)
+        self._on_step = on_step
+        executor_cls = make_executor_cls(profile, self.clock, self._answer_lengths, self._stepped)
         self.core = start_core(shares_prefixes, policy, profile, executor_cls, self.clock)
         from vllm import SamplingParams
         from vllm.v1.request import Request
@@ -53,6 +58,19 @@ class VirtualEngine:
     def policy_errors(self) -> int:
         """Steps that ran in stock order because the policy raised."""
         return getattr(self.core.scheduler, "policy_errors", 0)
+
+    def warm_up(self) -> None:
+        """Run prompts from which the engine learns its first step costs. It happens before time 0."""
+        slo = Slo(TaskKind.WARMUP, ServiceClass.BACKGROUND, 0.0, math.inf, client="")
+        told, self._on_step = self._on_step, _ignore
+        self.clock.now = -1e3  # all is over long before 0
+        for number, prompts in enumerate(WARM_UP):
+            for place, prompt in enumerate(prompts):
+                self.add(f"warm-up-{number}-{place}", [3 + number + place] * prompt, WARM_UP_ANSWER, slo)
+            while self.busy:
+                self.step()
+        self._on_step = told
+        self.clock.now = 0.0
 
     def add(self, name: str, prompt: list[int], answer: int, slo: Slo) -> None:
         """Add a request whose answer will have ``answer`` tokens."""
@@ -87,6 +105,13 @@ class VirtualEngine:
             raise RuntimeError(f"policy {self._policy.name} computes nothing at {self.clock.now:.3f} s")
         return outputs
 
+    def _stepped(self, start: float, end: float, tokens: dict[str, int]) -> None:
+        self._on_step(start, end, tokens)
+
     def stop(self) -> None:
         """Shut the scheduler down: not the core, which would collect the garbage of the whole process."""
         self.core.scheduler.shutdown()
+
+
+def _ignore(_start: float, _end: float, _tokens: dict[str, int]) -> None:
+    return

@@ -1,7 +1,8 @@
 """Mixes a cache model into the distribution: a logits processor of vLLM's first model runner, the one on CPUs.
 
-Each token that is chosen is scored by the mean of its probabilities before and after the mixing. The mixed ones alone
-are too sure of themselves, the model's own know nothing of the workspace.
+A token that is chosen is scored by the probability that it is right, as a logistic regression on its probabilities
+before and after the mixing estimates it. The mixed ones alone are too sure of themselves, the model's own know nothing
+of the workspace.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ from cato_lsp.engine.row_processor import RowProcessor
 
 EXTRA_ARGUMENT = "cato_cache"
 """Key of the `Scored` in `SamplingParams.extra_args`."""
+
+_INTERCEPT, _OWN, _MIXED = -0.49, 0.14, 0.42
+"""Weights of the score, from `scripts/fit_cache.py`: of 1, and of the log-odds before and after the mixing."""
+_LEAST = 1e-4
+"""Probabilities are taken to be at least this and at most 1 less this."""
 
 
 @dataclass(slots=True)
@@ -80,4 +86,19 @@ def _mix(logits: torch.Tensor, row: _Row) -> None:
             values[token] = largest + math.log(after / factor * total)
             if after > mixed:
                 own, mixed = before, after
-    row.scored.log_probabilities[len(row.output)] = math.log(max((own + mixed) / 2, 1e-30))
+    row.scored.log_probabilities[len(row.output)] = math.log(own) if mixture is None else log_score(own, mixed)
+
+
+def log_score(own: float, mixed: float) -> float:
+    """The logarithm of the probability that a token is right.
+
+    :param own: its probability before the mixing.
+    :param mixed: its probability after the mixing.
+    """
+    return -math.log1p(math.exp(-(_INTERCEPT + _OWN * log_odds(own) + _MIXED * log_odds(mixed))))
+
+
+def log_odds(probability: float) -> float:
+    """The logarithm of ``p / (1 - p)``, for probabilities from `_LEAST` to 1 less it."""
+    probability = min(max(probability, _LEAST), 1 - _LEAST)
+    return math.log(probability / (1 - probability))

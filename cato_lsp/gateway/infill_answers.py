@@ -27,12 +27,12 @@ class InfillAnswer:
 
     def whole(self, text: str, finish: str) -> dict[str, Any]:
         """The response of a request that does not stream."""
-        return self._last("" if self._request.n_predict == 0 else text, finish)
+        return self._last("" if self._request.prefills else text, finish)
 
     def part(self, text: str, finish: str | None) -> dict[str, Any]:  # noqa: ARG002
         """The event with the next part of the text."""
         self._lines = self._lines or "\n" in text
-        return {"index": 0, "content": "" if self._request.n_predict == 0 else text, "stop": False, **self._counts()}
+        return {"index": 0, "content": "" if self._request.prefills else text, "stop": False, **self._counts()}
 
     def closing(self, finish: str) -> list[bytes]:
         """The event after the last part."""
@@ -41,7 +41,7 @@ class InfillAnswer:
     def _counts(self) -> dict[str, int]:
         running = self._running
         return {
-            "tokens_predicted": 0 if self._request.n_predict == 0 else running.tokens,
+            "tokens_predicted": 0 if self._request.prefills else running.tokens,
             "tokens_evaluated": len(running.call.prompt_ids),
         }
 

@@ -8,7 +8,6 @@ import msgspec
 from msgspec import Meta
 
 from cato_lsp.gateway.openai_requests import GenerationRequest
-from cato_lsp.scheduling.slo import ServiceClass, TaskKind
 from cato_lsp.tasks.context import Chunk, FileContext
 from cato_lsp.tasks.window import plain
 
@@ -31,8 +30,6 @@ class InfillRequest(GenerationRequest, kw_only=True):
     """Other files, the most relevant last."""
     prompt: str = ""
     """The cursor's line up to the cursor."""
-    n_predict: Annotated[int, Meta(ge=-2, le=1_000_000)] | None = None
-    """Maximum tokens of the answer. 0: only prefill the prompt cache. Negative: as many as fit."""
     n_indent: Annotated[int, Meta(ge=0, le=10_000)] = 0
     """Least number of blanks at the start of each line after the first."""
     t_max_predict_ms: Annotated[float, Meta(ge=0.0, le=3.6e6)] = 0.0
@@ -44,9 +41,3 @@ class InfillRequest(GenerationRequest, kw_only=True):
     def context(self) -> FileContext:
         """The other files."""
         return FileContext(tuple(Chunk("", each.filename, plain(each.text)) for each in self.input_extra))
-
-    def deadline(self, usual: TaskKind) -> tuple[TaskKind, ServiceClass, float | None]:
-        """As for other requests; prefilling has none."""
-        if self.n_predict == 0:
-            return TaskKind.WARMUP, ServiceClass.BACKGROUND, None
-        return super().deadline(usual)

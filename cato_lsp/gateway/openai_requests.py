@@ -12,6 +12,7 @@ from cato_lsp.scheduling.slo import ServiceClass, TaskKind
 
 MOST_BYTES = 4 << 20
 """Maximum size of a request's body in bytes."""
+_Stop = Annotated[str, Meta(max_length=200)]
 _END_TO_END = (TaskKind.SUMMARIZATION, TaskKind.TRANSLATION)
 _USUAL = SlaSettings()
 _USUAL_MS = {
@@ -37,9 +38,11 @@ class GenerationRequest(msgspec.Struct, kw_only=True):
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stream: bool = False
     stream_options: StreamOptions | None = None
-    stop: str | Annotated[list[str], Meta(max_length=16)] | None = None
+    stop: _Stop | Annotated[list[_Stop], Meta(max_length=16)] | None = None
     n: Annotated[int, Meta(ge=1, le=1)] | None = None
     """Number of answers; only one is supported."""
+    n_predict: Annotated[int, Meta(ge=-2, le=1_000_000)] | None = None
+    """llama.cpp's maximum number of tokens. 0: only prefill the prompt cache. Negative: as many as fit."""
     cato_kind: TaskKind | None = None
     """The kind of task."""
     cato_slack_ms: Annotated[float, Meta(ge=0.0, le=3.6e6)] | None = None
@@ -57,6 +60,11 @@ class GenerationRequest(msgspec.Struct, kw_only=True):
         """Texts that end the answer."""
         given = [self.stop] if isinstance(self.stop, str) else self.stop or []
         return [each for each in given if each]
+
+    @property
+    def prefills(self) -> bool:
+        """Whether no answer is wanted."""
+        return self.n_predict == 0
 
     def unsupported(self) -> str | None:
         """The name of a field that asks for something the server cannot do."""
@@ -79,8 +87,8 @@ class GenerationRequest(msgspec.Struct, kw_only=True):
         slack = self.cato_slack_ms
         if slack is None and "cato_slack_ms" in self.vllm_xargs:
             slack = msgspec.convert(self.vllm_xargs["cato_slack_ms"], Annotated[float, Meta(ge=0.0, le=3.6e6)])
-        if kind is TaskKind.WARMUP:
-            return kind, ServiceClass.BACKGROUND, None
+        if kind is TaskKind.WARMUP or self.prefills:
+            return TaskKind.WARMUP, ServiceClass.BACKGROUND, None
         service = ServiceClass.E2E if kind in _END_TO_END else ServiceClass.TTFT
         return kind, service, (_USUAL_MS[kind] if slack is None else slack) / 1000
 

@@ -80,9 +80,9 @@ class _Endpoints:
         model = self._service.side.model
         check_supported(request, model)
         prompt = await anyio.to_thread.run_sync(self._prompts.chat, request)
-        answer = request.max_completion_tokens or request.max_tokens
-        if answer is None:
-            answer = max(1, min(CHAT_TOKENS, model.context_length - len(prompt.ids)))
+        answer = request.max_completion_tokens or request.max_tokens or max(0, request.n_predict or 0)
+        if not answer:
+            answer = 1 if request.prefills else max(1, min(CHAT_TOKENS, model.context_length - len(prompt.ids)))
         return await self._serve(http, user, request, prompt, answer, TaskKind.GENERATION)
 
     async def _serve(

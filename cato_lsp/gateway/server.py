@@ -245,7 +245,11 @@ def open_port(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, reuse_port=shared)
+        listener = socket.create_server((host, port), family=family, reuse_port=shared)
+        # Connections inherit it. asyncio sets it only where the socket's protocol is given, and without it a token
+        # waits up to 40 ms for the acknowledgement of the one before.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             remedy = "Another server may be running: stop it, or choose another port with --port."

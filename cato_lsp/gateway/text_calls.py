@@ -108,8 +108,6 @@ def make_call(
     Raises:
         CallRejectedError: prompt and answer do not fit the model.
     """
-    if max(prompt.ids) >= model.vocabulary or min(prompt.ids) < 0:
-        raise CallRejectedError("The prompt has tokens that the model does not know.")
     hidden = len(prompt.forced_prefix.hidden_ids) if prompt.forced_prefix else 0
     if len(prompt.ids) + hidden + answer > model.context_length:
         raise RequestError(
@@ -119,6 +117,8 @@ def make_call(
             code=CONTEXT_LENGTH_EXCEEDED,
             param="prompt" if usual is TaskKind.COMPLETION else "messages",
         )
+    if max(prompt.ids) >= model.vocabulary or min(prompt.ids) < 0:
+        raise CallRejectedError("The prompt has tokens that the model does not know.")
     kind, service, seconds = request.deadline(usual)
     now = time.monotonic()
     slo = Slo(kind, service, now, math.inf if seconds is None else now + seconds, user.name)

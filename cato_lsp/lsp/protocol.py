@@ -222,7 +222,11 @@ class SessionProtocol(LanguageServerProtocol):
         self.session.end(exit_code=0 if self._shutdown else 1)
 
     def _did_open(self, params: types.DidOpenTextDocumentParams) -> None:
-        self.session.opened(self.session.documents.open(params.text_document))
+        item = params.text_document
+        if not isinstance(cast("object", item.language_id), str):  # lsprotocol's converter accepts anything here
+            logger.warning("Invalid parameters for %s", types.TEXT_DOCUMENT_DID_OPEN)
+            return
+        self.session.opened(self.session.documents.open(item))
 
     def _did_change(self, params: types.DidChangeTextDocumentParams) -> None:
         try:

@@ -125,7 +125,7 @@ class Recorder:
         plan = plan_of(self.prompter, place, sources.language)[1]
         cache = None
         if workspace:
-            index = self._index(place, sources).outside(place.path, plan.document)
+            index = self.index(place, sources).outside(place.path, plan.document)
             cache = CacheModel(plan.tail, plan.document, index)
         slo = Slo(TaskKind.COMPLETION, ServiceClass.E2E, 0.0, _FOREVER, "evaluation")
         text, deltas = plan.stream(), list[tuple[str, int, float, str | None]]()
@@ -138,7 +138,7 @@ class Recorder:
                     break
         return Trace(place, sources.language, deltas)
 
-    def _index(self, place: Place, sources: Sources) -> FolderIndex:
+    def index(self, place: Place, sources: Sources) -> FolderIndex:
         """The index of the place's package, with the place's file as it is at the place."""
         package = sources.packages[place.path]
         if (index := self._indexes.get(package)) is None:

@@ -11,7 +11,7 @@ import json
 import re
 import sysconfig
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -67,14 +67,24 @@ def load_corpus(site: Path, cache: Path, language: str = "python") -> Corpus:
 
 def held_out_files(site: Path) -> list[SourceFile]:
     """The held-out side of Python alone, which takes seconds."""
+    return files_of_packages(site, HELD_OUT)
+
+
+def files_of_packages(site: Path, names: Collection[str]) -> list[SourceFile]:
+    """The files of some Python packages, by import name."""
     seen: set[int] = set()
-    return [f for p in permissive_packages(site) if p.name in HELD_OUT for f in _fresh_files(p, seen)]
+    return [f for p in permissive_packages(site) if p.name in names for f in _fresh_files(p, seen)]
 
 
 def held_out_of(language: str, cache: Path) -> list[SourceFile]:
     """The held-out side of another language than Python; downloads its few packages if ``cache`` lacks them."""
+    return files_of_archives(language, cache, {source.name for source in SOURCES if source.held_out})
+
+
+def files_of_archives(language: str, cache: Path, names: Collection[str]) -> list[SourceFile]:
+    """The files of some packages of another language than Python; downloads those that ``cache`` lacks."""
     seen: set[int] = set()
-    archives = download((s for s in SOURCES if s.language == language and s.held_out), cache / "packages")
+    archives = download((s for s in SOURCES if s.language == language and s.name in names), cache / "packages")
     return [file for archive in archives for file in _fresh_archive(archive, seen)]
 
 

@@ -44,13 +44,16 @@ async def test_what_stands_in_another_file_is_written_again(engine: EngineThread
     assert with_it.startswith('(table["zq"]')
 
 
-async def test_tokens_are_scored_by_the_mean_of_both_probabilities(engine: EngineThread, tokenizer: Tokenizer) -> None:
+async def test_what_the_cache_alone_knows_is_less_sure(engine: EngineThread, tokenizer: Tokenizer) -> None:
+    from cato_lsp.engine.cache_mixing import log_score
+
     workspace = NgramIndex({"other.py": tokenizer.encode(f"class A:\n    def g(self):\n{LINE}{REST}" * 3)})
     cache = CacheModel(tokenizer.encode(f"def f(self):\n{LINE}"), [], workspace)
     likely = [math.exp(delta.log_probability) for delta in await answer(engine, call_of(tokenizer, cache))]
-    assert all(0 < each <= 1 for each in likely)
-    # What the cache alone knows has at most half of its probability.
-    assert min(likely[:6]) < 0.6
+    assert all(0 < each < 1 for each in likely)
+    scores = [log_score(own, mixed) for own, mixed in ((0.01, 0.5), (0.01, 0.99), (0.9, 0.99), (1.0, 1.0))]
+    assert scores == sorted(scores)
+    assert math.exp(scores[1]) < 0.99
 
 
 async def test_a_cache_that_knows_nothing_changes_nothing(engine: EngineThread, tokenizer: Tokenizer) -> None:

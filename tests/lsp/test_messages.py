@@ -89,6 +89,22 @@ def features_with(method: str, handler: Any) -> list[Any]:
     return [each._replace(handler=handler) if each.method == method else each for each in FEATURES]
 
 
+@pytest.mark.parametrize("language", [None, 1])
+async def test_a_document_without_a_language_costs_one_line_of_the_log(
+    language: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with await served(Backend()) as server:
+        wire = await Wire.connect(server.sockets[0].getsockname()[1])
+        await wire.initialize()
+        caplog.clear()
+        document = {"uri": "file:///a.py", "languageId": language, "version": 1, "text": ""}
+        wire.notify("textDocument/didOpen", {"textDocument": document})
+        await wire.status()
+        logged = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+        wire.close()
+    assert logged == ["Invalid parameters for textDocument/didOpen"]
+
+
 async def test_the_registrations_of_pygls_are_not_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     Session(Backend())

@@ -87,11 +87,15 @@ async def test_a_request_without_an_answer_prefills_in_the_background(
         status, answer = await ask(team, n_predict=-1)
         assert status == 200
         assert answer["content"]
-    assert [(call.slo.kind, call.slo.service) for call in calls] == [
-        (TaskKind.WARMUP, ServiceClass.BACKGROUND),
-        (TaskKind.COMPLETION, ServiceClass.TTFT),
-    ]
-    assert calls[0].max_tokens == 1
+        # llama.vim prefills conversations, too.
+        chat = {"messages": [{"role": "user", "content": "x"}], "n_predict": 0, "samplers": [], "stream": False}
+        status, _, answer = await post(team, "/v1/chat/completions", json.dumps(chat).encode())
+        assert status == 200
+        assert answer["usage"]["completion_tokens"] == 1
+    background = (TaskKind.WARMUP, ServiceClass.BACKGROUND)
+    kinds = [(call.slo.kind, call.slo.service) for call in calls]
+    assert kinds == [background, (TaskKind.COMPLETION, ServiceClass.TTFT), background]
+    assert [call.max_tokens for call in calls if call.slo.kind is TaskKind.WARMUP] == [1, 1]
     assert calls[0].prompt_ids == calls[1].prompt_ids
 
 

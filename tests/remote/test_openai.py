@@ -156,6 +156,7 @@ async def test_errors_have_the_openai_format(team: Team) -> None:
             ({"prompt": "x", "logprobs": 3}, "unsupported_parameter", "logprobs", "Leave it out"),
             ({"prompt": "x", "echo": True}, "unsupported_parameter", "echo", "Leave it out"),
             ({"prompt": "x", "n": 2}, None, "n", "int"),
+            ({"prompt": "x", "stop": "x" * 201}, None, "stop", "length"),
         ]
         for request, code, param, words in wrong:
             with pytest.raises(openai.BadRequestError, match=words) as bad:
