@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -168,6 +169,7 @@ async def measure(calls: int) -> dict[str, Way]:
     keys = KeyFile(folder / "keys.json")
     os.environ["CATO_KEY"] = keys.add("bench")
     async with AsyncExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
         local = EngineThread(launch(), lambda _stage: None)
         here = Way(local)
         timed(lambda what, at: here.noted.append((what, at)))

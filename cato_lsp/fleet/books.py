@@ -78,7 +78,8 @@ class ReplicaBook:
         """The call has been sent to this replica."""
         if not self.calls:
             self._heard = now
-        self._load = self.load(now) + self.work(call)
+        # Where a machine is slow because others use it, its steps have become longer, not its tokens.
+        self._load = self.load(now) + self.work(call) + self.costs.fixed
         self._load_at = now
         self.calls[call.id] = OpenCall(call, now, self.uncached(call))
         self.prefixes.add(call.blocks)

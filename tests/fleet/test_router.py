@@ -121,3 +121,14 @@ def test_an_unknown_router_is_named() -> None:
     assert parse_routers("session, deadline,session") == ["session", "deadline"]
     with pytest.raises(ValueError, match=r"nonsense.*deadline"):
         parse_routers("deadline,nonsense")
+
+
+def test_a_replica_whose_steps_wait_for_the_machine_gets_less() -> None:
+    router, books = DeadlineRouter(), [book("slow", replace(COSTS, fixed=0.1, per_token=20e-6)), book("fast")]
+    names: list[str] = []
+    for number in range(30):
+        chosen = router.choose(completion(number, arrival=number / 10, ttft=2.0), books, number / 10)
+        chosen.sent(completion(number, arrival=number / 10, ttft=2.0), number / 10)
+        chosen.ended(str(number), finished=False)
+        names.append(chosen.name)
+    assert 0 < names.count("slow") < 10
