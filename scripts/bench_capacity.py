@@ -17,6 +17,7 @@ from pathlib import Path
 from cato_lsp.bench.capacity import attainment, highest_rate
 from cato_lsp.bench.hardware import load_profile
 from cato_lsp.bench.policies import BASELINES, parse_policies
+from cato_lsp.bench.simulate import simulate
 from cato_lsp.bench.specs import make_workload
 
 SHARES = (0.9, 0.95)
@@ -40,7 +41,8 @@ class Attained:
         name = f"{rate:g}"
         if name not in self._known:
             load = make_workload("poisson", rate=rate, seed=self._seed, duration=self._duration)
-            self._known[name] = attainment(load, self._policy, load_profile("h200-qwen2.5-coder-7b"))
+            (run,) = simulate(load, [self._policy], load_profile("h200-qwen2.5-coder-7b"))
+            self._known[name] = attainment(run)
             self._path.write_text(json.dumps(self._known) + "\n")
         return self._known[name]
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Play the recorded typing sessions against the bundled model, as our server answers them and as a plain client would.
 
-    PYTHONPATH=. python scripts/bench_typing.py [--keys 300] [--recording FILE ...] [--json FILE]
+    PYTHONPATH=. python scripts/bench_typing.py [--keys 300] [--recording FILE ...] [--engine URL] [--json FILE]
 
-Prints two Markdown tables. The figures of the first do not depend on the machine. A real session can be recorded with
-scripts/record_typing.py.
+With --engine the model is on a team's server; the key comes from CATO_KEY. Prints two Markdown tables. The figures of
+the first do not depend on the machine. A real session can be recorded with scripts/record_typing.py.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from cato_lsp.engine.launch import Launch
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.models.catalog import resolve_model
 from cato_lsp.orchestrator.summary import percentile
+from cato_lsp.remote.engine import RemoteEngine, RemoteLaunch
 from cato_lsp.tasks.model_format import ModelFormat, read_model_format
 
 RECORDINGS = Path(__file__).resolve().parent / "keystrokes" / "recordings"
@@ -38,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recording", type=Path, action="append", help="a session; may be repeated")
     parser.add_argument("--model", default="bundled")
+    parser.add_argument("--engine", help="address of a team's server with the same model, wss://HOST:PORT")
     parser.add_argument("--keys", type=int, default=300, help="keys of each session that are played live")
     parser.add_argument("--layout-keys", type=int, default=1500, help="keys of each session for the first table")
     parser.add_argument("--json", type=Path, help="also write all figures to this file")
@@ -90,12 +92,16 @@ async def live(
     totals = {"cato-lsp": Played(), "one request per key": Played()}
 
     def resting() -> bool:
+        if isinstance(engine := backend.host.engine, RemoteEngine):
+            # The server's counters come with the pings only.
+            return not engine._open and not backend.orchestrator.live_count
         stats = backend.orchestrator.engine_stats()
         return not stats.calls_running and not stats.calls_waiting and not backend.orchestrator.live_count
 
     async with anyio.create_task_group() as group:
         group.start_soon(backend.run)
-        backend.host.configure(Launch(resolve_model(options.model).path, EngineSettings()))
+        local = Launch(resolve_model(options.model).path, EngineSettings())
+        backend.host.configure(RemoteLaunch(options.engine) if options.engine else local)
         await ready(backend)
         for number, recording in enumerate(recordings):
             first = middle(recording, options.keys)

@@ -37,7 +37,7 @@ TESTS = {
 
 Not all tests are run, so that the share of killed mutants is a lower bound.
 """
-TIMEOUT = 900
+TIMEOUT = 400
 """Seconds for the tests of one mutant."""
 SMALL = 3
 """Larger constants are limits and tuned numbers: benchmarks judge them, not tests."""

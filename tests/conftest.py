@@ -53,8 +53,11 @@ def launch(model_folder: Path) -> Launch:
 
 
 @pytest.fixture(scope="session")
-async def backend(launch: Launch) -> AsyncIterator[Backend]:
-    """The shared side of a server, with its engine ready."""
+async def backend(anyio_backend: str, launch: Launch) -> AsyncIterator[Backend]:
+    """The shared side of a server, with its engine ready.
+
+    It names anyio's fixture, so that it also starts for a test that is not async itself.
+    """
     backend = Backend()
     async with anyio.create_task_group() as group:
         group.start_soon(backend.run)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cato_lsp.bench.hardware import HardwareProfile
-from cato_lsp.bench.simulate import simulate
-from cato_lsp.bench.workload import Workload
+from cato_lsp.bench.result import Run
 from cato_lsp.scheduling.slo import ServiceClass
 
 FIRST, HIGHEST = 0.25, 4.0
 """First and highest rate of the search."""
 
 
-def attainment(workload: Workload, policy: str, profile: HardwareProfile) -> float:
-    """Play the workload and return the share of all deadlines that are met."""
-    (run,) = simulate(workload, [policy], profile)
+def attainment(run: Run) -> float:
+    """The share of all deadlines that are met."""
     due = [result for result in run.results if result.slo.service is not ServiceClass.BACKGROUND]
     return sum(result.met for result in due) / max(1, len(due))
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from cato_lsp.bench.hardware import HardwareProfile
     from cato_lsp.bench.result import Run
+    from cato_lsp.bench.simulate import Progress
     from cato_lsp.bench.workload import Workload
 
 app = typer.Typer(help="Measure scheduling policies.", no_args_is_help=True)
@@ -57,11 +61,15 @@ def simulate(
         float | None,
         typer.Option("--capacity", help="Find the highest rate at which this share of all deadlines is met, e.g. 0.9."),
     ] = None,
+    replicas: Annotated[int, typer.Option("--replicas", min=1, help="Engines of a fleet that serves the load.")] = 1,
+    router: Annotated[
+        str, typer.Option("--router", help="With replicas: comma-separated names, e.g. `deadline,power-of-two`.")
+    ] = "deadline",
     json_file: JsonOption = None,
     report: ReportOption = None,
     save: SaveOption = None,
 ) -> None:
-    """Play a workload in virtual time: vLLM's real scheduler, on a simulated machine."""
+    """Play a workload in virtual time: vLLM's real scheduler, on a simulated machine or a fleet of them."""
     from cato_lsp.bench.hardware import load_profile
     from cato_lsp.bench.policies import parse_policies
     from cato_lsp.bench.simulate import summarize
@@ -69,11 +77,12 @@ def simulate(
     try:
         names = parse_policies(policies)
         hardware = load_profile(profile)
+        fleet = _Fleet(replicas, _routers(router, names)) if replicas > 1 else None
         if capacity is not None:
             load_at = partial(
                 _make_workload, workload, sla_scale=sla_scale, seed=seed, duration=duration, save=None, weights=weights
             )
-            _print_capacity(names, capacity, load_at, hardware)
+            _print_capacity(names, capacity, load_at, hardware, fleet)
             return
         rates = [float(part) for part in rate.split(",")]
         loads = [_make_workload(workload, r, sla_scale, seed, duration, save, weights) for r in rates]
@@ -82,12 +91,14 @@ def simulate(
     points: list[dict[str, Any]] = []
     runs: list[Run] = []
     for load, factor in zip(loads, rates, strict=True):
-        played = _play(load, names, hardware, f"{load.name} x{factor:g}")
+        played = _play(load, names, hardware, f"{load.name} x{factor:g}", fleet)
         runs = runs or played
         figures = summarize(load, names, played, hardware)
         points.append({"rate": factor, "policies": figures})
-        _print_table(f"{load.name}, rate {factor:g}, {hardware.name}", figures)
+        on = hardware.name if fleet is None else f"{fleet.replicas} x {hardware.name}"
+        _print_table(f"{load.name}, rate {factor:g}, {on}", figures)
     head = {
+        "replicas": replicas,
         "workload": workload,
         "rate": rates[0],
         "sla_scale": sla_scale,
@@ -161,6 +172,40 @@ def bench(
     _write(head, points, by_load[0], json_file, report)
 
 
+@dataclass(frozen=True, slots=True)
+class _Fleet:
+    """The fleet that `--replicas` and `--router` ask for."""
+
+    replicas: int
+    routers: list[str]
+
+    def play(
+        self, load: Workload, names: list[str], hardware: HardwareProfile, progress: Progress | None = None
+    ) -> list[Run]:
+        """Play the load under each policy with each router."""
+        from cato_lsp.bench.fleet_plan import FleetPlan
+        from cato_lsp.bench.simulate import simulate_fleet
+
+        return simulate_fleet(load, names, self.routers, FleetPlan(self.replicas), hardware, progress)
+
+
+def _routers(names: str, policies: list[str]) -> list[str]:
+    """Parse the names of routers, and make sure that a fleet can be played with each.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    from cato_lsp.bench.policies import CLAIRVOYANT
+    from cato_lsp.bench.routers import ROUTERS, parse_routers
+
+    if CLAIRVOYANT in policies:
+        raise ValueError(f"{CLAIRVOYANT} is a bound for one replica")
+    found = parse_routers(names)
+    for name in found:
+        ROUTERS[name]()
+    return found
+
+
 def _live_loads(
     spec: str, rate: float, sla_scale: float, seed: int, duration: float, save: Path | None
 ) -> list[Workload]:
@@ -183,19 +228,21 @@ def _make_workload(
     return load
 
 
-def _play(load: Workload, names: list[str], hardware: HardwareProfile, title: str) -> list[Run]:
+def _play(load: Workload, names: list[str], hardware: HardwareProfile, title: str, fleet: _Fleet | None) -> list[Run]:
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress as Bars
 
     from cato_lsp.bench.simulate import simulate as play
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        tasks = {name: bar.add_task(f"{title} {name}", total=load.duration) for name in names}
+    with Bars(console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
 
         def tell(name: str, seconds: float) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(f"{title} {name}", total=load.duration)
             bar.update(tasks[name], completed=seconds)
 
-        return play(load, names, hardware, tell)
+        return play(load, names, hardware, tell) if fleet is None else fleet.play(load, names, hardware, tell)
 
 
 def _print_table(title: str, figures: dict[str, dict[str, Any]]) -> None:
@@ -207,13 +254,26 @@ def _print_table(title: str, figures: dict[str, dict[str, Any]]) -> None:
 
 
 def _print_capacity(
-    names: list[str], share: float, load_at: Callable[[float], Workload], hardware: HardwareProfile
+    names: list[str],
+    share: float,
+    load_at: Callable[[float], Workload],
+    hardware: HardwareProfile,
+    fleet: _Fleet | None,
 ) -> None:
     from cato_lsp.bench.capacity import attainment, highest_rate
+    from cato_lsp.bench.simulate import simulate as play
 
-    for name in names:
-        rate = highest_rate(lambda rate, name=name: attainment(load_at(rate), name, hardware), share)
-        typer.echo(f"{name}: {share:.0%} of all deadlines are met up to rate {rate:.2f}")
+    def attained(name: str, router: str | None, rate: float) -> float:
+        if fleet is None or router is None:
+            (run,) = play(load_at(rate), [name], hardware)
+        else:
+            (run,) = replace(fleet, routers=[router]).play(load_at(rate * fleet.replicas), [name], hardware)
+        return attainment(run)
+
+    for name, router in product(names, [None] if fleet is None else fleet.routers):
+        rate = highest_rate(partial(attained, name, router), share) * (1 if fleet is None else fleet.replicas)
+        label = name if router is None else f"{name}/{router}"
+        typer.echo(f"{label}: {share:.0%} of all deadlines are met up to rate {rate:.2f}")
 
 
 def _print_contention(alone: dict[str, Any], saturated: dict[str, Any]) -> None:

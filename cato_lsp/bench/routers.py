@@ -50,13 +50,20 @@ class SessionHash(_Forgetful):
         return max(books, key=lambda book: hashlib.blake2b(f"{client}/{book.name}".encode()).digest())
 
 
+def _ray_prefix() -> Router:
+    from cato_lsp.bench.ray_prefix import RayPrefix
+
+    return RayPrefix()
+
+
 ROUTERS: dict[str, Callable[[], Router]] = {
     "round-robin": RoundRobin,
     "power-of-two": PowerOfTwo,
+    "prefix": _ray_prefix,
     "session": SessionHash,
     "deadline": DeadlineRouter,
 }
-"""Every router by name. Ray's prefix router is in `scripts/judge_fleet.py`, as it needs Ray."""
+"""Every router by name. `prefix` needs Ray (the extra ``fleet``)."""
 
 
 def parse_routers(names: str) -> list[str]:

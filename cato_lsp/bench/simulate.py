@@ -5,14 +5,18 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 from cato_lsp.bench.clairvoyant import clairvoyant_met
+from cato_lsp.bench.fleet_plan import FleetPlan
 from cato_lsp.bench.hardware import HardwareProfile
 from cato_lsp.bench.metrics import KINDS, run_summary
 from cato_lsp.bench.policies import CLAIRVOYANT, policy_named
 from cato_lsp.bench.result import Run
+from cato_lsp.bench.routers import ROUTERS
 from cato_lsp.bench.workload import Workload
 
 Progress = Callable[[str, float], None]
@@ -32,6 +36,32 @@ def simulate(
         twin = Twin(workload, policy_named(name), profile)
         with without_garbage_collection():
             runs.append(twin.play(None if progress is None else partial(progress, name)))
+            del twin
+    return runs
+
+
+def simulate_fleet(
+    workload: Workload,
+    policies: Iterable[str],
+    routers: Iterable[str],
+    plan: FleetPlan,
+    profile: HardwareProfile,
+    progress: Progress | None = None,
+) -> list[Run]:
+    """Play the workload on a fleet under each policy with each router; a run's name is ``POLICY/ROUTER``.
+
+    Raises:
+        ValueError: the policy is the clairvoyant bound, or the router needs Ray, which is not installed.
+    """
+    from cato_lsp.bench.fleet import FleetTwin
+
+    runs: list[Run] = []
+    for policy, router in product(policies, routers):
+        name = f"{policy}/{router}"
+        with without_garbage_collection():
+            twin = FleetTwin(workload, policy_named(policy), profile, plan, ROUTERS[router])
+            run = twin.play(None if progress is None else partial(progress, name))
+            runs.append(replace(run, policy=name))
             del twin
     return runs
 

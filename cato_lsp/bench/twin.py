@@ -1,66 +1,46 @@
-"""The simulator ("twin"): vLLM's real engine core and scheduler on a simulated machine, in virtual time."""
+"""The simulator ("twin"): one virtual engine that serves a workload."""
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Callable
 from typing import Any
 
-from cato_lsp.bench.core import start_core, step
-from cato_lsp.bench.executor import STOP_TOKEN, VirtualClock, make_executor_cls
 from cato_lsp.bench.hardware import HardwareProfile
+from cato_lsp.bench.player import Player
 from cato_lsp.bench.policies import PolicySpec
-from cato_lsp.bench.result import CallResult, Run, TimelineStep
-from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY, Workload, WorkloadCall, token_ids
-from cato_lsp.scheduling.slo import TaskKind
+from cato_lsp.bench.result import Run, TimelineStep
+from cato_lsp.bench.virtual_engine import VirtualEngine
+from cato_lsp.bench.workload import Workload
+from cato_lsp.scheduling.slo import Slo
 
-MAX_EMPTY_STEPS = 1000
 
-
-class Twin:
+class Twin(Player):
     """One engine under one policy, played once."""
 
     def __init__(self, workload: Workload, policy: PolicySpec, profile: HardwareProfile) -> None:
-        self.workload = workload
+        super().__init__(workload)
         self.policy = policy
-        self.clock = VirtualClock()
-        self.results: list[CallResult] = []
         self.steps: list[TimelineStep] = []
-        self._answer_lengths: dict[str, int] = {}
-        self._live: dict[str, int] = {}  # client to its completion in flight or last answered
-        executor_cls = make_executor_cls(profile, self.clock, self._answer_lengths, self._executed)
-        self.core = start_core(workload.shares_prefixes, policy, profile, executor_cls, self.clock)
-        from vllm import SamplingParams
-        from vllm.v1.request import Request
-
-        self._make_request = Request
-        self._params = {
-            kind: SamplingParams(temperature=0.0, max_tokens=most, stop_token_ids=[STOP_TOKEN])
-            for kind, most in MAX_ANSWER.items()
-        }
+        self._engine = VirtualEngine(workload.shares_prefixes, policy, profile, self._executed)
+        self.core = self._engine.core
 
     def play(self, progress: Callable[[float], None] | None = None) -> Run:
         """Play the workload to the end. `progress` is called from time to time with the virtual time."""
         calls = self.workload.calls
-        core, clock, scheduler = self.core, self.clock, self.core.scheduler
-        position = empty = 0
-        while position < len(calls) or scheduler.has_unfinished_requests():
+        engine, clock = self._engine, self._engine.clock
+        position = 0
+        while position < len(calls) or engine.busy:
             while position < len(calls) and calls[position].time <= clock.now:
-                self._arrive(position, calls[position])
+                self.arrive(position)
                 position += 1
-            if not scheduler.has_unfinished_requests():
+            if not engine.busy:
                 if position < len(calls):
                     clock.now = max(clock.now, calls[position].time)
                 continue
-            outputs, executed = step(core)
-            empty = 0 if executed else empty + 1
-            if empty > MAX_EMPTY_STEPS:
-                raise RuntimeError(f"policy {self.policy.name} computes nothing at {clock.now:.3f} s")
-            self._take(outputs)
+            self._take(engine.step())
             if progress is not None and len(self.steps) % 256 == 0:
                 progress(min(clock.now, self.workload.duration))
-        scheduler.shutdown()  # not the core's, which collects the garbage of the whole process: `simulate` does so once
+        engine.stop()
         return Run(
             policy=self.policy.name,
             duration=self.workload.duration,
@@ -68,48 +48,21 @@ class Twin:
             busy=sum(step.end - step.start for step in self.steps),
             results=self.results,
             steps=self.steps,
-            policy_errors=getattr(scheduler, "policy_errors", 0),
+            policy_errors=engine.policy_errors,
         )
 
-    def _arrive(self, index: int, call: WorkloadCall) -> None:
-        live = self._live.get(call.client)
-        if call.follows and live is not None and not math.isnan(self.results[live].first):
-            return
-        if (call.supersedes or call.follows) and live is not None:
-            self._cancel(live, call.time)
-        if not call.prompt:
-            return
-        position = len(self.results)
-        slo = self.workload.slo(call, call.time)
-        self.results.append(CallResult(slo, call.prompt))
-        if call.kind is TaskKind.COMPLETION:
-            self._live[call.client] = position
-        self._answer_lengths[str(position)] = call.answer
-        params = copy.copy(self._params[call.kind])
-        params.extra_args = {"cato": slo}
-        request = self._make_request(
-            request_id=str(position),
-            prompt_token_ids=token_ids(call, index) if self.workload.shares_prefixes else [3] * call.prompt,
-            sampling_params=params,
-            pooling_params=None,
-            arrival_time=call.time,
-            priority=PRIORITY[call.kind],
-            block_hasher=self.core.request_block_hasher,
-        )
-        self.core.add_request(request)
+    def submit(self, position: int, prompt: list[int], answer: int, slo: Slo) -> None:
+        """See `Player.submit`."""
+        self._engine.add(str(position), prompt, answer, slo)
 
-    def _cancel(self, position: int, time: float) -> None:
-        del self._live[self.results[position].slo.client]
-        result = self.results[position]
-        if not math.isnan(result.last):
-            return
-        result.cancelled = time
+    def abort(self, position: int, time: float) -> None:
+        """See `Player.abort`."""
         if self.steps and self.steps[-1].end > time:
-            result.wasted = self.steps[-1].tokens.get(position, 0)
-        self.core.abort_requests([str(position)])
+            self.results[position].wasted = self.steps[-1].tokens.get(position, 0)
+        self._engine.abort(str(position))
 
     def _take(self, outputs: list[Any]) -> None:
-        results, now = self.results, self.clock.now
+        results, now = self.results, self._engine.clock.now
         for output in outputs:
             result = results[int(output.request_id)]
             if not result.generated:

@@ -114,6 +114,12 @@ class Workload:
             raise ValueError(f"{path} is not a saved workload: {error}") from error
 
 
+_TOKENS, _STRIDE = 490, 40503
+_INVERSE = pow(_STRIDE, -1, _TOKENS)
+_CYCLE = [10 + place * _STRIDE % _TOKENS for place in range(_TOKENS)]
+"""All tokens that are used, once. A prompt runs through them from a place of its own."""
+
+
 def token_ids(call: WorkloadCall, index: int) -> list[int]:
     """Invented token ids of a call's prompt. Calls of one document share the beginning, others share nothing.
 
@@ -121,10 +127,17 @@ def token_ids(call: WorkloadCall, index: int) -> list[int]:
     """
     shared = max(0, call.prompt - call.typed) if call.document >= 0 else 0
     base = call.document if call.document >= 0 else -1 - index
-    seed = (base * 2654435761) & 0x7FFFFFFF
-    ids = [10 + (seed + i * 40503) % 490 for i in range(shared)]
-    own = ((index + 1) * 2246822519) & 0x7FFFFFFF
-    return ids + [10 + (own + i * 30011) % 490 for i in range(call.prompt - shared)]
+    own = (index + 1) * 2246822519
+    return _invented(base * 2654435761, shared) + _invented(own, call.prompt - shared)
+
+
+def _invented(seed: int, count: int) -> list[int]:
+    """Tokens from 10 to 499. The first four name the seed, so that no two seeds share a block."""
+    seed &= 0x7FFFFFFF
+    names = [10 + seed // _TOKENS**place % _TOKENS for place in range(min(4, count))]
+    start = seed * _INVERSE % _TOKENS
+    rounds = (start + count) // _TOKENS + 1
+    return names + (_CYCLE * rounds)[start + 4 : start + count]
 
 
 def clip(value: float, low: float, high: float) -> int:

@@ -12,7 +12,11 @@ from cato_lsp.scheduling.slo import ServiceClass
 PATIENCE = 10.0
 """A call is refused if the work before it takes more than this many times its deadline, as tasks are on one engine."""
 RETRY = 0.02
-"""Seconds after which a deferred call is decided on again."""
+"""Least seconds after which a deferred call is decided on again."""
+LATEST_RETRY = 0.25
+"""Most seconds until then."""
+PARTS = 8
+"""A deferred call is decided on again after this part of the time that it has left."""
 
 
 class Verdict(StrEnum):
@@ -20,7 +24,7 @@ class Verdict(StrEnum):
 
     SEND = "send"
     DEFER = "defer"
-    """Every replica would miss its deadline now, but one without a queue would meet it. Decide again in `RETRY`."""
+    """Every replica would miss its deadline now, but one without a queue would meet it. Decide again in a moment."""
     REFUSE = "refuse"
 
 
@@ -36,7 +40,17 @@ def admit(call: NewCall, chosen: ReplicaBook, books: Sequence[ReplicaBook], now:
     slo = call.slo
     if slo.service is ServiceClass.BACKGROUND or gain(chosen, call, now) > 0:
         return Verdict.SEND
-    if any(meets_alone(book, call, now) for book in books):
+    # Where all slots are taken, the replica's scheduler can pause a call for this one; the gateway cannot.
+    if any(book.fits(call) and meets_alone(book, call, now) for book in books):
         return Verdict.DEFER
-    queue = min(book.backlog() / USABLE for book in books)
-    return Verdict.REFUSE if queue > PATIENCE * (slo.deadline - slo.arrival) else Verdict.SEND
+    return Verdict.REFUSE if shortest_queue(books) > PATIENCE * (slo.deadline - slo.arrival) else Verdict.SEND
+
+
+def shortest_queue(books: Sequence[ReplicaBook]) -> float:
+    """Return the predicted seconds until the replica with the least to read has read it."""
+    return min(book.backlog() / USABLE for book in books)
+
+
+def retry_after(call: NewCall, now: float) -> float:
+    """Return the seconds after which a deferred call is decided on again: the sooner, the less time it has left."""
+    return min(LATEST_RETRY, max(RETRY, (call.slo.deadline - now) / PARTS))

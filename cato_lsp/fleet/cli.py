@@ -29,6 +29,10 @@ STOP_TIMEOUT = 60.0
 @app.command()
 def up(
     replicas: Annotated[int, typer.Option(min=1, help="Number of engines.")] = 1,
+    max_replicas: Annotated[
+        int | None,
+        typer.Option(min=1, help="Start up to this number when deadlines are missed.", show_default=False),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8765,
     model: Annotated[
@@ -59,10 +63,13 @@ def up(
     settings, more = load_settings([*layers, Layer("command line", {"model": model})])
     for problem in [*problems, *more]:
         typer.echo(str(problem), err=True)
+    if max_replicas is not None and max_replicas < replicas:
+        _fail(f"--max-replicas {max_replicas} is less than --replicas {replicas}.")
     fleet = FleetSettings(
         model=settings.model,
         engine=settings.engine,
         replicas=replicas,
+        max_replicas=max_replicas,
         host=host,
         port=port,
         tls_cert=tls_cert,
@@ -72,6 +79,8 @@ def up(
     )
     _check(fleet)
     stop = threading.Event()
+    # Also ends what has been started so far.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     typer.echo(f"Starting Ray and {replicas} engines. This takes a minute.", err=True)
     try:
         with local_fleet(fleet) as running:
@@ -103,6 +112,12 @@ def status() -> None:
     typer.echo(f"{seen['url']}\tprocess {seen['pid']}\tlogs in {seen['logs']}")
     for name, states in seen["deployments"].items():
         typer.echo(f"{name}\t" + ", ".join(f"{count} {state.lower()}" for state, count in states.items()))
+    if (fleet := seen["fleet"]) is not None:
+        from rich.console import Console
+
+        from cato_lsp.gateway.top import fleet_table
+
+        Console().print(fleet_table(fleet))
 
 
 @app.command()
@@ -125,6 +140,7 @@ def down() -> None:
 def _check(fleet: FleetSettings) -> None:
     """End the command if the fleet could not start, before Ray is started."""
     from cato_lsp.engine.api import EngineError
+    from cato_lsp.engine.model_folder import inspect_model_folder
     from cato_lsp.gateway.keys import KeyFile, KeyFileError
     from cato_lsp.gateway.server import RefusedError, check_exposure
 
@@ -133,6 +149,8 @@ def _check(fleet: FleetSettings) -> None:
     try:
         options = fleet.serve_options
         check_exposure(options)
+        inspect_model_folder(options.launch.model)
+        _check_cpus(fleet)
         keys = KeyFile(options.keys)
         keys.reload()
         if not keys.keys():
@@ -144,6 +162,19 @@ def _check(fleet: FleetSettings) -> None:
         _fail(str(error))
     except OSError as error:
         _fail(f"Cannot listen at {fleet.host}:{fleet.port}: {error.strerror}. Use --port.")
+
+
+def _check_cpus(fleet: FleetSettings) -> None:
+    """End the command if the engines would share CPUs, which makes all of them slow."""
+    from cato_lsp.engine.launch import is_cpu_build
+
+    threads = fleet.launch.cpu_threads
+    needed, here = fleet.most_replicas * threads, os.cpu_count() or 1
+    if is_cpu_build() and needed > here:
+        _fail(
+            f"{fleet.most_replicas} engines of {threads} threads need {needed} CPUs, and this machine has {here}.\n"
+            "Use fewer --replicas, or set `engine.threads` to less in cato.toml."
+        )
 
 
 def _status_file() -> Path:

@@ -11,10 +11,13 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable
-from typing import Any
+from dataclasses import asdict
+from typing import Any, cast
 
 import anyio
+import psutil
 
+from cato_lsp.fleet.autoscaling import combined
 from cato_lsp.fleet.gateway import FleetGateway
 from cato_lsp.fleet.offer import Offer
 from cato_lsp.fleet.ray_api import ray, serve
@@ -82,7 +85,9 @@ class Engine(_Service):
     async def __init__(self, settings: FleetSettings) -> None:
         super().__init__()
         context = serve.get_replica_context()
-        self._replica = Replica(str(context.replica_tag), _own_address(), settings.launch)
+        started = psutil.Process().create_time()
+        self._replica = Replica(str(context.replica_tag), _own_address(), settings.launch, started)
+        self._demand: dict[str, float] = {}
         self._gateways = serve.get_deployment_handle("Gateway", context.app_name)
         await self.start(self._replica.run(), self._replica.ready)
         self.tasks.append(asyncio.create_task(supervise("Offers", self._offer)))
@@ -92,10 +97,17 @@ class Engine(_Service):
             if (offer := self._replica.offer) is not None:
                 told = self._gateways.broadcast("offered", offer.to_map())
                 try:
-                    await told.results_async(timeout_s=5, return_exceptions=True)
+                    answers = await told.results_async(timeout_s=5, return_exceptions=True)
+                    self._demand = combined(
+                        cast("dict[str, float]", each) for each in answers if isinstance(each, dict) and each
+                    )
                 except TimeoutError:
                     logger.warning("A gateway does not answer")
             await asyncio.sleep(OFFER_EVERY)
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Called by Serve, for `cato_lsp.fleet.autoscaling.policy`."""
+        return self._demand
 
     async def __del__(self) -> None:
         """Called by Serve before it ends this replica."""
@@ -120,12 +132,16 @@ class GatewayDeployment(_Service):
     async def __init__(self, settings: FleetSettings, engines: object) -> None:
         super().__init__()
         del engines
-        self._gateway = FleetGateway(settings.serve_options)
+        self._gateway = FleetGateway(settings.serve_options, settings.scaler)
         await self.start(self._gateway.run(), self._gateway.listening)
 
-    async def offered(self, offer: dict[str, Any]) -> None:
-        """A replica takes calls."""
-        self._gateway.offered(Offer.from_map(offer))
+    async def offered(self, offer: dict[str, Any]) -> dict[str, float]:
+        """A replica takes calls. Returns the demand; see `cato_lsp.fleet.autoscaling`."""
+        return self._gateway.offered(Offer.from_map(offer))
+
+    async def view(self) -> dict[str, Any] | None:
+        """The fields of a `FleetView`."""
+        return asdict(seen) if (seen := self._gateway.view) is not None else None
 
     async def __del__(self) -> None:
         """Called by Serve before it ends this replica."""

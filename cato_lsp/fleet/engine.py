@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -21,9 +21,12 @@ from cato_lsp.engine.api import (
     EngineUnavailableError,
 )
 from cato_lsp.engine.stream import ThreadCallStream
+from cato_lsp.fleet.admission import Verdict, admit, retry_after, shortest_queue
 from cato_lsp.fleet.books import Capacity, NewCall, ReplicaBook
 from cato_lsp.fleet.prefixes import block_hashes
 from cato_lsp.fleet.router import DeadlineRouter, Router
+from cato_lsp.fleet.scaling import Scaler
+from cato_lsp.gateway.limits import Limit, LimitError
 from cato_lsp.remote.messages import CallDelta
 from cato_lsp.remote.open_call import OpenCall
 from cato_lsp.scheduling.cost import StepCosts
@@ -47,12 +50,20 @@ class FleetEngine:
     """An `Engine` over replicas that come and go. Use it on the event loop, while `run` is running.
 
     A call whose replica is lost goes on elsewhere, from the prompt and the tokens that were delivered, with what is
-    left of its deadline.
+    left of its deadline. A new call is refused, or held back for a moment, as `admit` decides.
+
+    :param scaler: is told of every new call.
     """
 
-    def __init__(self, router: Router | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        router: Router | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        scaler: Scaler | None = None,
+    ) -> None:
         self._router = router or DeadlineRouter()
         self._clock = clock
+        self._scaler = scaler
         self._replicas: dict[str, _Replica] = {}
         self._changed = anyio.Event()
         self._numbers = itertools.count(1)
@@ -62,6 +73,8 @@ class FleetEngine:
         self._group: anyio.abc.TaskGroup
         self.moved = 0
         """Calls that went on elsewhere because their replica was lost."""
+        self.deferred = 0
+        """Calls that are held back now."""
 
     async def run(self) -> None:
         """Serve calls until cancelled."""
@@ -73,11 +86,22 @@ class FleetEngine:
         """The names of the replicas that are up."""
         return tuple(self._replicas)
 
-    def add(self, name: str, engine: Engine, capacity: Capacity, *, forces_prefixes: bool = False) -> None:
+    def add(
+        self,
+        name: str,
+        engine: Engine,
+        capacity: Capacity,
+        *,
+        forces_prefixes: bool = False,
+        load_seconds: float = 0.0,
+    ) -> None:
         """A replica is up.
 
         :param forces_prefixes: whether it holds answers to a `ForcedPrefix`.
+        :param load_seconds: how long it took to start.
         """
+        if self._scaler is not None:
+            self._scaler.loaded_in(load_seconds)
         self._replicas[name] = _Replica(engine, ReplicaBook(name, capacity, engine.cost()), forces_prefixes)
         self._changed.set()
         self._changed = anyio.Event()
@@ -86,6 +110,12 @@ class FleetEngine:
         """A replica is gone, or takes no more calls. Its open calls end by themselves. Idempotent."""
         if self._replicas.pop(name, None) is not None:
             self._router.removed(name)
+
+    def wanted(self) -> int:
+        """Return the number of replicas that there should be."""
+        if self._scaler is None:
+            return len(self._replicas)
+        return self._scaler.wanted(self._books(), self._clock())
 
     def submit(self, call: Call) -> ThreadCallStream:
         """Route ``call`` and return its stream at once."""
@@ -108,7 +138,7 @@ class FleetEngine:
             tokens_computed=sum(s.tokens_computed for s in each),
             tokens_wasted=sum(s.tokens_wasted for s in each),
             calls_running=sum(s.calls_running for s in each),
-            calls_waiting=sum(s.calls_waiting for s in each),
+            calls_waiting=sum(s.calls_waiting for s in each) + self.deferred,
             kv_cache_usage=sum(s.kv_cache_usage for s in each) / max(1, len(each)),
             step_seconds=sum(s.step_seconds for s in each),
         )
@@ -116,8 +146,11 @@ class FleetEngine:
     def cost(self) -> StepCosts:
         """Return the costs of the replica with the least load, where the next call is likely to go."""
         now = self._clock()
-        books = [replica.book for replica in self._replicas.values()]
+        books = self._books()
         return min(books, key=lambda book: book.load(now)).costs if books else StepCosts()
+
+    def _books(self) -> list[ReplicaBook]:
+        return [replica.book for replica in self._replicas.values()]
 
     def _cancel(self, stream: ThreadCallStream) -> None:
         scope = self._scopes.get(stream.call_id)
@@ -140,7 +173,7 @@ class FleetEngine:
     async def _answer(self, open_call: OpenCall) -> None:
         call = open_call.stream.call
         for tries in itertools.count(1):
-            replica = await self._choose(open_call.stream.call_id, call)
+            replica = await self._choose(open_call.stream.call_id, call, moved=tries > 1)
             try:
                 await self._answer_on(replica, open_call, call)
             except CallRejectedError:
@@ -151,14 +184,47 @@ class FleetEngine:
                     self.remove(replica.book.name)
                 rest = open_call.rest(self._clock(), forced=replica.forces_prefixes)
                 if rest is None or tries == MOST_REPLICAS:
-                    raise
+                    # Its own text names an address of the private network.
+                    raise EngineUnavailableError("The engine that served this call was lost.", "Try again.") from error
                 call = rest
                 self.moved += 1
             else:
                 return
 
-    async def _choose(self, call_id: str, call: Call) -> _Replica:
-        """Choose a replica and enter the call into its book. Waits for a replica if none is up.
+    async def _choose(self, call_id: str, call: Call, *, moved: bool) -> _Replica:
+        """Choose a replica and enter the call into its book.
+
+        :param moved: its replica was lost: it is sent on at once, and no news to the scaler.
+
+        Raises:
+            EngineUnavailableError: no replica has come.
+            LimitError: too much work is ahead of the call.
+        """
+        new = NewCall(call_id, call.slo, len(call.prompt_ids), block_hashes(call.prompt_ids, call.cache_salt))
+        counted = moved
+        while True:
+            await self._any_replica(call)
+            now, books = self._clock(), self._books()
+            book = self._router.choose(new, books, now)
+            if self._scaler is not None and not counted:
+                self._scaler.routed(new, book, books, now)
+            counted = True
+            match Verdict.SEND if moved else admit(new, book, books, now):
+                case Verdict.SEND:
+                    book.sent(new, now)
+                    self._homes[call.slo.client] = book.name
+                    return self._replicas[book.name]
+                case Verdict.REFUSE:
+                    raise _too_busy(new, books)
+                case Verdict.DEFER:
+                    self.deferred += 1
+                    try:
+                        await anyio.sleep(retry_after(new, now))
+                    finally:
+                        self.deferred -= 1
+
+    async def _any_replica(self, call: Call) -> None:
+        """Wait for a replica if none is up.
 
         Raises:
             EngineUnavailableError: none has come.
@@ -168,12 +234,6 @@ class FleetEngine:
                 await self._changed.wait()
         if not self._replicas:
             raise EngineUnavailableError("No engine of the fleet is running.", "Try again in a moment.")
-        now = self._clock()
-        new = NewCall(call_id, call.slo, len(call.prompt_ids), block_hashes(call.prompt_ids, call.cache_salt))
-        book = self._router.choose(new, [replica.book for replica in self._replicas.values()], now)
-        book.sent(new, now)
-        self._homes[call.slo.client] = book.name
-        return self._replicas[book.name]
 
     async def _answer_on(self, replica: _Replica, open_call: OpenCall, call: Call) -> None:
         book, stream, finished = replica.book, open_call.stream, False
@@ -189,6 +249,17 @@ class FleetEngine:
                     stream.push(delta)
         finally:
             book.ended(stream.call_id, finished=finished)
+
+
+def _too_busy(call: NewCall, books: Sequence[ReplicaBook]) -> LimitError:
+    ahead = sum(len(book.calls) for book in books)
+    allowed = call.slo.deadline - call.slo.arrival
+    return LimitError(
+        Limit.QUEUE,
+        f"The fleet is overloaded: {ahead} calls are ahead, with {shortest_queue(books):.1f} s of prompts on each of "
+        f"{len(books)} engines, and the deadline is {allowed:.1f} s.",
+        "Try again later.",
+    )
 
 
 def _as_message(delta: Delta) -> CallDelta:

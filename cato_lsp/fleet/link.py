@@ -11,7 +11,7 @@ from cato_lsp.fleet.offer import Offer
 from cato_lsp.remote.calls import to_wire
 from cato_lsp.remote.engine import RemoteEngine, RemoteLaunch
 from cato_lsp.remote.link import Link
-from cato_lsp.remote.messages import Hint
+from cato_lsp.remote.messages import Draining, FromServer, Hint
 
 PING_EVERY = 0.5
 """Seconds between pings: they carry the counters of an idle replica, and show that it is there."""
@@ -26,6 +26,8 @@ class ReplicaEngine(RemoteEngine):
         super().__init__(RemoteLaunch(offer.url))
         self._offer = offer
         self._tokenizer = tokenizer
+        self.leaving = anyio.Event()
+        """Set when the replica has said that it takes no new calls."""
 
     @property
     def address(self) -> str:
@@ -51,6 +53,11 @@ class ReplicaEngine(RemoteEngine):
         left = until - time.monotonic()
         if self._link is not None and left > 0:
             self._link.send(Hint(1000 * left, client))
+
+    def _take(self, link: Link, message: FromServer) -> None:
+        super()._take(link, message)
+        if isinstance(message, Draining):
+            self.leaving.set()
 
     async def _ping(self, link: Link) -> None:
         while True:

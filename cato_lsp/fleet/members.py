@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 
 import anyio
 import anyio.abc
@@ -15,7 +14,7 @@ from cato_lsp.fleet.link import ReplicaEngine
 from cato_lsp.fleet.offer import Offer
 from cato_lsp.fleet.prefixes import BLOCK
 from cato_lsp.gateway.server import ModelFiles
-from cato_lsp.gateway.service import ReplicaView, ServedModel
+from cato_lsp.gateway.service import FleetView, ReplicaView, ServedModel
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +64,11 @@ class Members:
         return self._files.served(shortest, forces_prefixes=all(each.forces_prefixes for each in up))
 
     @property
-    def replicas(self) -> Mapping[str, ReplicaView]:
-        """The replicas that take calls."""
+    def fleet(self) -> FleetView:
+        """The replicas that take calls, and what happens between them."""
         up = {name: self._known[name] for name in self._fleet.replicas if name in self._known}
-        return {name: ReplicaView(each.address, each.stats()) for name, each in up.items()}
+        replicas = {name: ReplicaView(each.address, each.stats(), each.cost().recent_step) for name, each in up.items()}
+        return FleetView(replicas, self._fleet.wanted(), self._fleet.deferred, self._fleet.moved)
 
     async def _stay_connected(self, offer: Offer) -> None:
         """Serve a replica's connection until it is lost."""
@@ -77,9 +77,14 @@ class Members:
             await link.start()
             logger.info("Replica %s has joined", offer.name)
             capacity = Capacity(offer.slots, offer.kv_tokens // BLOCK)
-            self._fleet.add(offer.name, link, capacity, forces_prefixes=link.forces_prefixes)
-            error = await link.wait_closed()
-            logger.warning("Replica %s has left: %s", offer.name, error)
+            self._fleet.add(
+                offer.name,
+                link,
+                capacity,
+                forces_prefixes=link.forces_prefixes,
+                load_seconds=offer.load_seconds,
+            )
+            await self._until_lost(offer.name, link)
         except EngineUnavailableError as error:
             logger.warning("Replica %s cannot be reached: %s", offer.name, error)
         except EngineError as error:
@@ -90,3 +95,19 @@ class Members:
             self._fleet.remove(offer.name)
             link.stop()
             del self._known[offer.name]
+
+    async def _until_lost(self, name: str, link: ReplicaEngine) -> None:
+        """Keep the connection. A replica that stops gets no new calls, and has time for those that are running."""
+
+        async def lost() -> None:
+            error = await link.wait_closed()
+            level = logging.INFO if link.leaving.is_set() else logging.WARNING
+            logger.log(level, "Replica %s has left: %s", name, error)
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(lost)
+            await link.leaving.wait()
+            logger.info("Replica %s takes no more calls", name)
+            self._fleet.remove(name)
+            await anyio.sleep_forever()

@@ -22,7 +22,8 @@ class FleetCollector(Collector):
         waiting = GaugeMetricFamily("cato_replica_calls_waiting", "Calls that are waiting.", labels=["replica"])
         usage = GaugeMetricFamily("cato_replica_kv_cache_usage", "KV cache in use, 0 to 1.", labels=["replica"])
         tokens = CounterMetricFamily("cato_replica_tokens_computed", "Prefill and decode tokens.", labels=["replica"])
-        views = self._members.replicas
+        fleet = self._members.fleet
+        views = fleet.replicas
         for name, view in views.items():
             stats = view.stats
             running.add_metric([name], stats.calls_running)
@@ -31,5 +32,8 @@ class FleetCollector(Collector):
             tokens.add_metric([name], stats.tokens_computed)
         yield from (running, waiting, usage, tokens)
         yield GaugeMetricFamily("cato_replicas", "Replicas that take calls.", len(views))
-        moved = self._members.engine.moved
-        yield CounterMetricFamily("cato_moved_calls", "Calls that went on elsewhere as their replica was lost.", moved)
+        yield GaugeMetricFamily("cato_replicas_wanted", "Replicas that there should be.", fleet.wanted)
+        yield GaugeMetricFamily("cato_held_back_calls", "Calls that wait in the gateway.", fleet.held_back)
+        yield CounterMetricFamily(
+            "cato_moved_calls", "Calls that went on elsewhere as their replica was lost.", fleet.moved
+        )

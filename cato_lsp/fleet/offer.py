@@ -19,6 +19,8 @@ class Offer(msgspec.Struct, frozen=True):
     """Calls that run at the same time."""
     kv_tokens: int
     """Tokens that its KV cache holds."""
+    load_seconds: float = 0.0
+    """How long it took to start."""
 
     def to_map(self) -> dict[str, Any]:
         """Convert for sending."""

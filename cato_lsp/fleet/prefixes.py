@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 
@@ -37,10 +38,8 @@ class SentPrefixes:
 
     def matched(self, blocks: Sequence[Hashable]) -> int:
         """Return how many of the leading blocks have been sent before."""
-        for count in range(len(blocks), 0, -1):
-            if blocks[count - 1] in self._blocks:
-                return count
-        return 0
+        # A block is never forgotten after those behind it, so the known ones come first.
+        return bisect_left(blocks, True, key=lambda block: block not in self._blocks)
 
     def add(self, blocks: Sequence[Hashable]) -> None:
         """Add a prompt that was sent. The blocks at its end are the first to be forgotten, as in vLLM."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
 
 import anyio
 import anyio.to_thread
@@ -16,7 +17,7 @@ from cato_lsp.fleet.offer import Offer
 from cato_lsp.gateway.keys import User
 from cato_lsp.gateway.limits import Limits
 from cato_lsp.gateway.server import Gateway, ModelFiles, ServeOptions, open_port
-from cato_lsp.gateway.service import ReplicaView, ServedModel
+from cato_lsp.gateway.service import ServedModel
 
 UNLIMITED = Limits(calls=10**9, tokens=10**12, prompt=10**9, rate=1e9, connections=1000)
 """The limits of users are the gateway's."""
@@ -55,9 +56,8 @@ class _OneEngine:
         return self._files.served(self.engine.context_length, forces_prefixes=self.engine.forces_prefixes)
 
     @property
-    def replicas(self) -> Mapping[str, ReplicaView]:
-        """There are none."""
-        return {}
+    def fleet(self) -> None:
+        """It is one engine."""
 
 
 class Replica:
@@ -65,10 +65,11 @@ class Replica:
 
     :param name: unique in the fleet.
     :param host: address of this node in the cluster's private network.
+    :param started: when its process was started, in seconds since the epoch.
     """
 
-    def __init__(self, name: str, host: str, launch: Launch) -> None:
-        self._name, self._host, self._launch = name, host, launch
+    def __init__(self, name: str, host: str, launch: Launch, started: float) -> None:
+        self._name, self._host, self._launch, self._started = name, host, launch, started
         self._key = OneKey()
         self.ready = anyio.Event()
         """Set when calls are served."""
@@ -95,7 +96,8 @@ class Replica:
         options = ServeOptions(self._launch, keys=self._launch.model, host=self._host, port=port, limits=UNLIMITED)
         self._gateway = Gateway(options, self._key, _OneEngine(engine, files), listener)
         host = f"[{self._host}]" if ":" in self._host else self._host
-        self._offer = Offer(self._name, f"ws://{host}:{port}", self._key.key, engine.slots, engine.kv_tokens)
+        load = max(0.0, time.time() - self._started)
+        self._offer = Offer(self._name, f"ws://{host}:{port}", self._key.key, engine.slots, engine.kv_tokens, load)
         error: EngineError | None = None
 
         async def until_closed() -> None:

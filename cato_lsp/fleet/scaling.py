@@ -127,10 +127,15 @@ class Scaler:
 
     def __init__(self, least: int, most: int, *, spare: int = 1, load_seconds: float = 60.0) -> None:
         self._least, self._most, self._spare = least, most, spare
-        self._hold = max(3 * WINDOW, 2 * load_seconds)
+        self._hold = 0.0
+        self.loaded_in(load_seconds)
         self._missed = MissedShare()
         self._up = 0
         self._without_spare = self._smaller = ImaginedFleet(0, 0.0)
+
+    def loaded_in(self, seconds: float) -> None:
+        """The replica that was started last took so long."""
+        self._hold = max(3 * WINDOW, 2 * seconds)
 
     def routed(self, call: NewCall, chosen: ReplicaBook, books: Sequence[ReplicaBook], now: float) -> None:
         """A call goes to ``chosen``, one of ``books``. Calls that no number of replicas would help do not count."""

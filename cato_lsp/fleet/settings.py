@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cato_lsp.config import EngineSettings
 from cato_lsp.engine.launch import Launch, is_cpu_build
+from cato_lsp.fleet.scaling import Scaler
 from cato_lsp.gateway.keys import default_key_file
 from cato_lsp.gateway.limits import Limits
 from cato_lsp.gateway.server import ServeOptions
@@ -27,6 +28,8 @@ class FleetSettings(BaseModel):
     """Engines; with ``max_replicas``, at least."""
     max_replicas: int | None = Field(default=None, ge=1)
     """Autoscale up to this number of engines."""
+    spare: int = Field(default=1, ge=0)
+    """With ``max_replicas``: engines beyond those that meet the deadlines. They are there when load grows."""
     gateways: int = Field(default=1, ge=1)
     """Gateways, at most one per node: each listens at the same port."""
     host: str = "127.0.0.1"
@@ -71,6 +74,24 @@ class FleetSettings(BaseModel):
             self.insecure,
             Limits(**numbers),
         )
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.max_replicas is not None and self.max_replicas < self.replicas:
+            raise ValueError(f"max_replicas ({self.max_replicas}) is less than replicas ({self.replicas}).")
+        return self
+
+    @property
+    def most_replicas(self) -> int:
+        """The largest number of engines."""
+        return self.max_replicas or self.replicas
+
+    @property
+    def scaler(self) -> Scaler | None:
+        """What decides the number of engines; ``None`` if it is fixed."""
+        if self.max_replicas is None:
+            return None
+        return Scaler(self.replicas, self.max_replicas, spare=self.spare)
 
     @property
     def engine_resources(self) -> dict[str, float]:

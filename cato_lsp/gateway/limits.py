@@ -16,6 +16,8 @@ class Limit(StrEnum):
     TOKENS = "tokens"
     PROMPT = "prompt"
     RATE = "rate"
+    QUEUE = "queue"
+    """Not of the user: the work that is ahead of the call takes far longer than its deadline allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,15 @@ class Limits:
 
 
 class LimitError(CallRejectedError):
-    """A call exceeds a limit of its user."""
+    """A call exceeds a limit of its user.
 
-    def __init__(self, limit: Limit, message: str, remedy: str) -> None:
+    :param retry_after: seconds after which the call may be accepted, as far as that is known.
+    """
+
+    def __init__(self, limit: Limit, message: str, remedy: str, retry_after: float = 0.0) -> None:
         super().__init__(message, remedy)
         self.limit = limit
+        self.retry_after = retry_after
 
 
 class Allowance:
@@ -83,7 +89,10 @@ class Allowance:
             )
         if self._credit < 1:
             raise LimitError(
-                Limit.RATE, f"More than {limits.rate:g} calls per second. {_ahead(stats)}", "Send fewer calls."
+                Limit.RATE,
+                f"More than {limits.rate:g} calls per second. {_ahead(stats)}",
+                "Send fewer calls.",
+                (1 - self._credit) / limits.rate,
             )
         self._credit -= 1
         self.calls += 1

@@ -12,6 +12,7 @@ from cato_lsp.scheduling.slo import ServiceClass, TaskKind
 
 MOST_BYTES = 4 << 20
 """Maximum size of a request's body in bytes."""
+_Stop = Annotated[str, Meta(max_length=200)]
 _END_TO_END = (TaskKind.SUMMARIZATION, TaskKind.TRANSLATION)
 _USUAL = SlaSettings()
 _USUAL_MS = {
@@ -34,16 +35,23 @@ class GenerationRequest(msgspec.Struct, kw_only=True):
 
     model: str = ""
     temperature: Annotated[float, Meta(ge=0.0, le=10.0)] | None = None
-    seed: int | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stream: bool = False
     stream_options: StreamOptions | None = None
-    stop: str | Annotated[list[str], Meta(max_length=16)] | None = None
+    stop: _Stop | Annotated[list[_Stop], Meta(max_length=16)] | None = None
     n: Annotated[int, Meta(ge=1, le=1)] | None = None
     """Number of answers; only one is supported."""
+    n_predict: Annotated[int, Meta(ge=-2, le=1_000_000)] | None = None
+    """llama.cpp's maximum number of tokens. 0: only prefill the prompt cache. Negative: as many as fit."""
     cato_kind: TaskKind | None = None
     """The kind of task."""
     cato_slack_ms: Annotated[float, Meta(ge=0.0, le=3.6e6)] | None = None
     """Time until the deadline: of the first token, or of the last for summaries and translations."""
+    logprobs: bool | int | None = None
+    """Not supported, as the fields below: a request that relies on one must not be answered as if it had not."""
+    top_logprobs: int | None = None
+    echo: bool = False
+    best_of: int | None = None
     vllm_xargs: dict[str, Any] = {}
     """May contain ``cato_kind`` and ``cato_slack_ms``, as in requests to vLLM's own server."""
 
@@ -52,6 +60,22 @@ class GenerationRequest(msgspec.Struct, kw_only=True):
         """Texts that end the answer."""
         given = [self.stop] if isinstance(self.stop, str) else self.stop or []
         return [each for each in given if each]
+
+    @property
+    def prefills(self) -> bool:
+        """Whether no answer is wanted."""
+        return self.n_predict == 0
+
+    def unsupported(self) -> str | None:
+        """The name of a field that asks for something the server cannot do."""
+        # Zero log-probabilities are still those of the chosen tokens.
+        if self.logprobs is not None and self.logprobs is not False:
+            return "logprobs"
+        if self.top_logprobs:
+            return "top_logprobs"
+        if self.echo:
+            return "echo"
+        return "best_of" if (self.best_of or 1) > 1 else None
 
     def deadline(self, usual: TaskKind) -> tuple[TaskKind, ServiceClass, float | None]:
         """Return the kind, its service class, and the seconds until the deadline (``None``: there is none).
@@ -63,8 +87,8 @@ class GenerationRequest(msgspec.Struct, kw_only=True):
         slack = self.cato_slack_ms
         if slack is None and "cato_slack_ms" in self.vllm_xargs:
             slack = msgspec.convert(self.vllm_xargs["cato_slack_ms"], Annotated[float, Meta(ge=0.0, le=3.6e6)])
-        if kind is TaskKind.WARMUP:
-            return kind, ServiceClass.BACKGROUND, None
+        if kind is TaskKind.WARMUP or self.prefills:
+            return TaskKind.WARMUP, ServiceClass.BACKGROUND, None
         service = ServiceClass.E2E if kind in _END_TO_END else ServiceClass.TTFT
         return kind, service, (_USUAL_MS[kind] if slack is None else slack) / 1000
 

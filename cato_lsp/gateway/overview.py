@@ -15,9 +15,9 @@ MOST_CALLS = 100
 
 
 def overview(service: Service) -> dict[str, Any]:
-    """Return ``{state, model, stats, replicas, connections, calls, kinds, users}``.
+    """Return ``{state, model, stats, fleet, connections, calls, kinds, users}``.
 
-    ``replicas`` has ``{address, stats}`` by name; empty unless the engine is a fleet.
+    ``fleet`` has the fields of `FleetView`; null unless the engine is a fleet.
 
     ``calls`` are the most urgent running calls: ``{user, kind, prompt, tokens, age, slack}``. ``prompt`` and ``tokens``
     (of the answer) are token counts, ``age`` and ``slack`` are seconds. ``slack`` is the time until the deadline; null
@@ -32,7 +32,7 @@ def overview(service: Service) -> dict[str, Any]:
         "state": state,
         "model": model,
         "stats": asdict(service.stats()),
-        "replicas": {name: asdict(view) for name, view in service.side.replicas.items()},
+        "fleet": asdict(fleet) if (fleet := service.side.fleet) is not None else None,
         "connections": service.open_connections,
         "running": len(calls),
         "calls": [_shown(running) for running in calls[:MOST_CALLS]],

@@ -24,13 +24,13 @@ class Recent:
 
     def add(self, user: str, kind: TaskKind, outcome: Outcome, tokens: int) -> None:
         """Store a call that has ended."""
-        self._ended.append((self._clock(), user, kind, outcome, tokens))
+        now = self._clock()
+        self._ended.append((now, user, kind, outcome, tokens))
+        self._forget(now)
 
     def summary(self) -> dict[str, Any]:
         """Return ``{kinds: {kind: {outcome: calls}}, users: {name: {calls, tokens}}}``."""
-        since = self._clock() - WINDOW
-        while self._ended and self._ended[0][0] < since:
-            self._ended.popleft()
+        self._forget(self._clock())
         kinds: dict[str, Counter[str]] = {}
         users: dict[str, Counter[str]] = {}
         groups = {"kinds": kinds, "users": users}
@@ -38,3 +38,7 @@ class Recent:
             kinds.setdefault(kind.value, Counter())[outcome.value] += 1
             users.setdefault(user, Counter()).update(calls=1, tokens=tokens)
         return {name: {each: dict(counts) for each, counts in group.items()} for name, group in groups.items()}
+
+    def _forget(self, now: float) -> None:
+        while self._ended and self._ended[0][0] < now - WINDOW:
+            self._ended.popleft()

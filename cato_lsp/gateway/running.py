@@ -9,6 +9,7 @@ from typing import Self
 
 from cato_lsp.engine.api import Call, CallStream, Delta, EngineError, FinishReason
 from cato_lsp.gateway.keys import User
+from cato_lsp.gateway.limits import Limit, LimitError
 
 
 class RunningCall:
@@ -26,6 +27,8 @@ class RunningCall:
         """Tokens of the prompt that were in the prefix cache."""
         self.finish_reason: FinishReason | None = None
         self.failed = False
+        self.limit: Limit | None = None
+        """The limit that the call was refused for, after it was queued."""
         self._ended = ended
         self._counted = False
 
@@ -43,8 +46,9 @@ class RunningCall:
                 self.tokens += delta.tokens
                 self.finish_reason = delta.finish_reason
                 yield delta
-        except EngineError:
+        except EngineError as error:
             self.failed = True
+            self.limit = error.limit if isinstance(error, LimitError) else None
             raise
 
     async def __aenter__(self) -> Self:

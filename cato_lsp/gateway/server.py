@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,10 +22,12 @@ from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.model_folder import inspect_tokenizer_folder
 from cato_lsp.engine.thread import EngineThread
 from cato_lsp.gateway.app import make_app
+from cato_lsp.gateway.infill_routes import infill_routes
 from cato_lsp.gateway.keys import KeyFile
 from cato_lsp.gateway.limits import Limits
+from cato_lsp.gateway.openai_prompts import TextPrompts
 from cato_lsp.gateway.openai_routes import openai_routes
-from cato_lsp.gateway.service import EngineSide, Keys, ReplicaView, ServedModel, Service
+from cato_lsp.gateway.service import EngineSide, Keys, ServedModel, Service
 from cato_lsp.remote.messages import FORCED_PREFIX, MOST_CLIENT_BYTES
 from cato_lsp.remote.model_files import describe, tokenizer_hash
 
@@ -92,9 +94,8 @@ class HostedEngine:
         return self._files.served(engine.context_length, forces_prefixes=forces)
 
     @property
-    def replicas(self) -> Mapping[str, ReplicaView]:
-        """There are none."""
-        return {}
+    def fleet(self) -> None:
+        """It is one engine."""
 
 
 def check_exposure(options: ServeOptions) -> None:
@@ -209,8 +210,9 @@ async def run_server(options: ServeOptions) -> None:
 
 
 def _uvicorn_config(options: ServeOptions, service: Service) -> uvicorn.Config:
+    prompts = TextPrompts(options.launch.model)
     config = uvicorn.Config(
-        make_app(service, openai_routes(service, options.launch.model)),
+        make_app(service, [*openai_routes(service, prompts), *infill_routes(service, prompts)]),
         ssl_certfile=options.tls_cert,
         ssl_keyfile=options.tls_key,
         # Allows several tasks to send at the same time, and applies back-pressure when the laptop does not read.
@@ -243,7 +245,11 @@ def open_port(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, reuse_port=shared)
+        listener = socket.create_server((host, port), family=family, reuse_port=shared)
+        # Connections inherit it. asyncio sets it only where the socket's protocol is given, and without it a token
+        # waits up to 40 ms for the acknowledgement of the one before.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             remedy = "Another server may be running: stop it, or choose another port with --port."

@@ -49,6 +49,22 @@ class ReplicaView:
 
     address: str
     stats: EngineStats
+    step_seconds: float = 0.0
+    """How long its last steps took, on average: a slow replica is seen by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetView:
+    """A fleet as operators see it."""
+
+    replicas: Mapping[str, ReplicaView]
+    """Those that take calls, by name."""
+    wanted: int
+    """How many there should be."""
+    held_back: int
+    """Calls that wait in the gateway."""
+    moved: int
+    """Calls that went on elsewhere because their replica was lost, so far."""
 
 
 class EngineSide(Protocol):
@@ -73,8 +89,8 @@ class EngineSide(Protocol):
         ...
 
     @property
-    def replicas(self) -> Mapping[str, ReplicaView]:
-        """The replicas by name, if the engine is a fleet; else empty."""
+    def fleet(self) -> FleetView | None:
+        """The replicas, if the engine is a fleet."""
         ...
 
 
@@ -127,7 +143,7 @@ class Service:
             self.reload_keys()
 
     def reload_keys(self) -> None:
-        """Read the key file again if it has changed."""
+        """Read the key file again if it has changed, and abort the calls of users who have no key any more."""
         try:
             changed = self._keys.reload()
         except KeyFileError as error:
@@ -137,6 +153,9 @@ class Service:
             logger.info("The keys have changed")
             self._revoked.set()
             self._revoked = anyio.Event()
+            for running in list(self.running):
+                if not self._keys.holds(running.user.name):
+                    running.stream.cancel()
 
     def user(self, authorization: str | None) -> User | None:
         """Return the user of an ``Authorization`` header; ``None`` if the key is unknown."""
@@ -185,6 +204,8 @@ class Service:
                 self._idle.set()
             allowance.give_back(tokens)
             self.metrics.ended(running)
+            if running.limit is not None:
+                self.metrics.refused(running.limit)
 
         running = RunningCall(user, call, engine.submit(call), ended)
         self.running.add(running)

@@ -94,14 +94,20 @@ def render(seen: Mapping[str, Any]) -> RenderableType:
         left = Text("none") if slack is None else Text(f"{slack:.2f} s", style="red" if slack < 0 else "")
         sizes = str(call["prompt"]), str(call["tokens"])
         calls.add_row(escape(call["user"]), call["kind"], *sizes, f"{call['age']:.2f} s", left)
-    return Group(head, *_replicas(seen.get("replicas", {})), deadlines, users, calls)
+    fleet = seen.get("fleet")
+    return Group(head, *([fleet_table(fleet)] if fleet is not None else []), deadlines, users, calls)
 
 
-def _replicas(seen: Mapping[str, Any]) -> list[RenderableType]:
-    """One table, if there are replicas."""
-    table = Table("replica", "address", "run", "wait", "KV cache", "tokens", title="Replicas")
-    for name, each in sorted(seen.items()):
+def fleet_table(fleet: Mapping[str, Any]) -> RenderableType:
+    """Format the replicas of a `FleetView`."""
+    title = (
+        f"{len(fleet['replicas'])} of {fleet['wanted']} replicas, {fleet['held_back']} calls held back, "
+        f"{fleet['moved']} moved so far"
+    )
+    table = Table("replica", "address", "run", "wait", "KV cache", "tokens", "step", title=title)
+    for name, each in sorted(fleet["replicas"].items()):
         stats = each["stats"]
         numbers = str(stats["calls_running"]), str(stats["calls_waiting"]), f"{stats['kv_cache_usage']:.0%}"
-        table.add_row(escape(name), escape(each["address"]), *numbers, f"{stats['tokens_computed']:,}")
-    return [table] if seen else []
+        step = f"{1000 * each['step_seconds']:.0f} ms"
+        table.add_row(escape(name), escape(each["address"]), *numbers, f"{stats['tokens_computed']:,}", step)
+    return table

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import stat
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, BinaryIO, Protocol
@@ -83,16 +85,16 @@ class _PipeProtocol(asyncio.streams.FlowControlMixin):
 
 
 async def _reader(stdin: BinaryIO) -> tuple[asyncio.BaseTransport | None, Reader]:
-    """A reader on the event loop. Only a regular file needs a thread."""
-    reader = asyncio.StreamReader()
-    try:
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), stdin
-        )
-    except ValueError:  # a regular file
+    """A reader on the event loop, or on a thread for what the loop cannot watch: regular files and ``/dev/null``."""
+    mode = os.fstat(stdin.fileno()).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stdin.isatty()):
         from pygls.io_ import StdinAsyncReader
 
         return None, StdinAsyncReader(stdin)
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), stdin
+    )
     return transport, reader
 
 

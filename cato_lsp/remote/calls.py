@@ -51,8 +51,8 @@ def from_wire(
 ) -> Call:
     """Convert a message that arrived at ``now`` (monotonic clock, s) to a call.
 
-    Half of the shortest round trip, which is the time on the way, is subtracted once: so deadline and arrival are the
-    moments that the laptop has in mind.
+    Half of the shortest round trip is taken as the time on the way. The arrival is the moment that the sender has in
+    mind; the deadline is earlier than the sender's by the way of the answer.
 
     :param spellings: content of the connection's slot that the message refers to.
     :param vocabulary: number of token ids of the model.
@@ -70,10 +70,11 @@ def from_wire(
     prefix = None
     if spellings is not None or message.hidden_ids:
         prefix = ForcedPrefix(spellings or (), message.hidden, tuple(message.hidden_ids))
-    sent = now - round_trip / 2
+    way = round_trip / 2
+    sent = now - way
     deadline = math.inf
     if message.slack_ms is not None and message.service is not ServiceClass.BACKGROUND:
-        deadline = sent + message.slack_ms / 1000
+        deadline = sent + message.slack_ms / 1000 - way
     slo = Slo(
         message.kind,
         message.service,

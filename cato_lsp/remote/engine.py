@@ -132,6 +132,8 @@ class RemoteEngine:
 
     async def wait_closed(self) -> EngineError | None:
         """Serve calls until `stop`, then return ``None``; or until the server is lost, then return the error."""
+        if self._stopped.is_set():
+            return self._error
         try:
             async with anyio.create_task_group() as group:
 

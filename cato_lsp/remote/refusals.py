@@ -68,6 +68,11 @@ def explain(error: Exception, url: str) -> EngineError:
         case ConnectionClosed():
             close = error.rcvd
             return _explain_close(close.code if close else 1006, close.reason if close else "", url)
+        case InvalidMessage() if isinstance(error.__cause__, EOFError | OSError):
+            # As a server does that ends, or a proxy whose server is away.
+            return EngineUnavailableError(
+                f"{url} closed the connection without an answer.", "Check that it runs, and ws:// against wss://."
+            )
         case InvalidMessage() | InvalidHandshake() | HTTPException() | ValueError():
             return EngineError(
                 f"{url} does not answer like a cato-lsp server.",

@@ -56,12 +56,19 @@ class FimPromptBuilder:
     :param prompt_tokens: most tokens of a prompt: the context length less the answer.
     :param context_tokens: most of them for other files, at most half; ``None``: a quarter, if the model has learned to
         use them.
+    :param healer: the tokenizer's, if one is at hand: it takes a while to make for a large vocabulary.
     :raises ValueError: if a control token of the family is missing from the vocabulary or the budget holds
         no text.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, family: FimFamily, prompt_tokens: int, context_tokens: int | None = None
+        self,
+        tokenizer: Tokenizer,
+        family: FimFamily,
+        prompt_tokens: int,
+        context_tokens: int | None = None,
+        *,
+        healer: Healer | None = None,
     ) -> None:
         self._tokenizer = tokenizer
         self._family = family
@@ -77,7 +84,7 @@ class FimPromptBuilder:
             raise ValueError(f"a prompt of {prompt_tokens} tokens holds no useful text; at least {least} are needed")
         self._prompt_tokens = prompt_tokens
         # The line stands at the end of the prompt in one order only.
-        self._healer = Healer(tokenizer) if family.heals and family.order is Order.PSM else None
+        self._healer = healer or Healer(tokenizer) if family.heals and family.order is Order.PSM else None
 
     @property
     def reads_other_files(self) -> bool:

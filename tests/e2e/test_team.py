@@ -1,4 +1,4 @@
-"""Neovim on a team's server over TLS: suggestions, a server that is killed, the bundled model, and the return."""
+"""Neovim and VS Code on a team's server over TLS: suggestions, a server that is killed, and its page in a browser."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from tests.e2e.editors import eventually
 from tests.e2e.neovim import Neovim
 from tests.e2e.team_server import TeamServer
+from tests.e2e.vscode import ENGINE, Code
+from tests.e2e.wire import Wire
 
 SOURCE = '''def add(first, second):
     """Add two numbers."""
@@ -60,3 +62,33 @@ def test_neovim(server: TeamServer, tmp_path: Path) -> None:
         server.start()
         eventually("the server is used again", lambda: engine(f"at 127.0.0.1:{server.port}"))
         accept()
+
+
+def test_vscode_and_the_page_of_the_server(server: TeamServer, tmp_path: Path) -> None:
+    environment = server.laptop(tmp_path / "home")
+    with Code.recorded(tmp_path, ENGINE, environment) as code:
+        window = code.window(tmp_path / "workspace")
+        window.wait_until_ready()
+        path = window.open("sums.py", SOURCE)
+        typed, (rest, *_) = window.suggestion(Wire(tmp_path / "wire"), path)
+        window.press("Tab")
+        eventually("the suggestion is accepted", lambda: not window.ghost())
+        assert window.save(path) == SOURCE + typed + rest
+        assert server.overview()["users"]["alice"]["calls"] > 0
+
+        page = code.visit(f"https://127.0.0.1:{server.port}/")
+
+        def show(key: str) -> None:
+            page.click("#key")
+            page.type(key, 0)
+            page.press("Enter")
+
+        eventually("the page asks for a key", lambda: page.texts("#state") == ["A key is needed."])
+        show("cato-wrong")
+        eventually("a wrong key is refused", lambda: page.texts("#state") == ["This key is not known."])
+        assert not page.texts("caption")
+        show(server.key)
+        eventually("the state is shown", lambda: "bundled: ready. 1 connections" in "".join(page.texts("#state")))
+        assert page.texts("caption") == ["Deadlines, last minute", "Users, last minute", "Running now"]
+        assert "alice" in page.texts("td")
+        assert server.key not in " ".join(page.texts("body"))

@@ -99,10 +99,10 @@ class Code:
         self._answer()
 
     @classmethod
-    def recorded(cls, folder: Path, settings: dict[str, Any]) -> Self:
+    def recorded(cls, folder: Path, settings: dict[str, Any], environment: dict[str, str] | None = None) -> Self:
         """One that uses this checkout's server, with what they say to each other written to ``folder / "wire"``."""
         server = recorded(server_script(folder), folder)
-        return cls(folder, {**QUIET_SETTINGS, **settings, "cato.server.path": str(server)})
+        return cls(folder, {**QUIET_SETTINGS, **settings, "cato.server.path": str(server)}, environment)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -155,9 +155,13 @@ class Code:
             place = f"workspace={file}"
         return Window(self, workspace, self.call("open", None, f"http://127.0.0.1:{self.port}/?{place}", *size))
 
+    def visit(self, url: str) -> Window:
+        """Open another web page in the browser, whoever has issued its certificate."""
+        return Window(self, self.folder, self.call("visit", None, url))
+
 
 class Window:
-    """One window of VS Code."""
+    """One window of VS Code, or another page of the browser."""
 
     def __init__(self, code: Code, workspace: Path, page: int) -> None:
         self._code = code

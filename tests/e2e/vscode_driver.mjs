@@ -15,6 +15,11 @@ const commands = {
     await page.waitForSelector(".monaco-workbench", { timeout: 90000 });
     return pages.push(page) - 1;
   },
+  async visit(_page, url) {
+    const page = await browser.newPage({ ignoreHTTPSErrors: true });
+    await page.goto(url);
+    return pages.push(page) - 1;
+  },
   async reload(page) {
     await page.reload();
     await page.waitForSelector(".monaco-workbench", { timeout: 90000 });

@@ -29,6 +29,7 @@ from cato_lsp.supervise import supervise
 from cato_lsp.tasks.completion import CompletionPrompter
 from cato_lsp.tasks.stop import StopRules
 from cato_lsp.tasks.tokenizer import Tokenizer
+from tests.conftest import phase
 from tests.faults.conftest import REPETITIONS, memory
 from tests.faults.window import Window
 
@@ -151,7 +152,11 @@ NAMES = (
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_failure_stays_where_it_happens(
-    name: str, backend: Backend, windows: list[Window], monkeypatch: pytest.MonkeyPatch
+    name: str,
+    backend: Backend,
+    windows: list[Window],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     injection, trigger = points(backend)[name]
     assert set(points(backend)) == set(NAMES)
@@ -164,14 +169,24 @@ async def test_a_failure_stays_where_it_happens(
         group.start_soon(supervise, "The status socket", lambda: serve_status(backend))
         while not await anyio.to_thread.run_sync(ask_servers):
             await anyio.sleep(0.01)
-        await round_of(injection, trigger, backend, windows)  # what is allocated once
-        before = memory()
-        for _ in range(REPETITIONS - 1):
-            await round_of(injection, trigger, backend, windows)
-        after = memory()
+        await round_of(injection, trigger, backend, windows)
+        if REPETITIONS > 1:
+            before = await memory_of_a_fresh_engine(backend, windows)  # with what is allocated once
+            for _ in range(REPETITIONS - 1):
+                await round_of(injection, trigger, backend, windows)
+            caplog.clear()  # its tracebacks hold the engines that failed
+            after = await memory_of_a_fresh_engine(backend, windows)
+            assert after < before * 1.05, f"{before / 1e6:.0f} MB before, {after / 1e6:.0f} MB after"
         group.cancel_scope.cancel()
     assert injection.fired == REPETITIONS
-    assert after < before * 1.05, f"{before / 1e6:.0f} MB before, {after / 1e6:.0f} MB after"
+
+
+async def memory_of_a_fresh_engine(backend: Backend, windows: list[Window]) -> int:
+    """Resident bytes with a new engine: the pages of an older one's KV cache come with the tokens that it computed."""
+    await restart(backend, windows)
+    await phase(backend, EnginePhase.LOADING)
+    await ready(backend, windows)
+    return memory()
 
 
 async def round_of(injection: Injection, trigger: Trigger, backend: Backend, windows: list[Window]) -> None:
@@ -185,7 +200,7 @@ async def round_of(injection: Injection, trigger: Trigger, backend: Backend, win
         injection.armed = True
         await trigger(backend, windows)
         while injection.fired == fired:
-            for window in windows:
+            for window in windows[1:]:  # a key in the first window would drop what is prefetched for it
                 window.type()
                 await window.wait_for(window.ask())
             await anyio.sleep(0.01)

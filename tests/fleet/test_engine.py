@@ -14,12 +14,15 @@ from cato_lsp.engine.api import Call, CallRejectedError, Delta, EngineError, Eng
 from cato_lsp.engine.stream import ThreadCallStream
 from cato_lsp.fleet.books import Capacity
 from cato_lsp.fleet.engine import FleetEngine
+from cato_lsp.fleet.scaling import Scaler
+from cato_lsp.gateway.limits import Limit, LimitError
 from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from tests.fleet.calls import COSTS
 
 pytestmark = pytest.mark.asyncio
 ROOM = Capacity(8, 1000)
+MUCH_ROOM = Capacity(256, 10_000)
 
 
 class Replica:
@@ -62,8 +65,8 @@ def words(*ids: int, end: bool = False) -> Delta:
 
 
 @asynccontextmanager
-async def running_fleet() -> AsyncGenerator[FleetEngine]:
-    made = FleetEngine(clock=lambda: 0.0)
+async def running_fleet(scaler: Scaler | None = None) -> AsyncGenerator[FleetEngine]:
+    made = FleetEngine(clock=lambda: 0.0, scaler=scaler)
     async with anyio.create_task_group() as group:
         group.start_soon(made.run)
         await anyio.lowlevel.checkpoint()
@@ -170,3 +173,54 @@ async def test_hints_go_to_the_home_of_a_client_and_counters_add_up() -> None:
         assert (one.hints, two.hints) == (["ann"], [])
         assert fleet.stats().steps == 2
         assert fleet.stats().kv_cache_usage == 0.5
+
+
+def a_completion(prompt: int, deadline: float, number: int = 0) -> Call:
+    slo = Slo(TaskKind.COMPLETION, ServiceClass.TTFT, 0.0, deadline, "ann")
+    return Call(tuple(range(number, number + prompt)), slo, 10)
+
+
+async def test_a_call_that_the_queue_makes_late_is_held_back_and_one_far_too_late_is_refused() -> None:
+    async with running_fleet() as fleet:
+        replica = Replica()
+        fleet.add("one", replica, MUCH_ROOM)
+        before = [fleet.submit(a_completion(1000, 0.35, number)) for number in range(12)]
+        while len(replica.streams) < len(before):
+            await anyio.lowlevel.checkpoint()
+        with pytest.raises(LimitError, match=r"12 calls are ahead, with 0.\d s of prompts on each") as refused:
+            await read(fleet.submit(a_completion(8000, 0.01)), [])
+        assert refused.value.limit is Limit.QUEUE
+        fleet.submit(a_completion(4000, 0.2))
+        while fleet.stats().calls_waiting == 0:
+            await anyio.lowlevel.checkpoint()
+        assert len(replica.streams) == 12
+        for stream in list(replica.streams):
+            stream.push(words(1, end=True))
+        with anyio.fail_after(60):
+            while len(replica.streams) == 12:
+                await anyio.sleep(0.001)
+        assert fleet.stats().calls_waiting == 0
+
+
+async def test_a_call_whose_replica_was_lost_is_not_held_back() -> None:
+    async with running_fleet(Scaler(1, 4)) as fleet:
+        dying, other = Replica(), Replica()
+        fleet.add("dying", dying, MUCH_ROOM)
+        got: list[int] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(read, fleet.submit(a_completion(4000, 0.2)), got)
+            (await dying.call()).push(words(7))
+            while not got:
+                await anyio.lowlevel.checkpoint()
+            fleet.add("other", other, MUCH_ROOM)
+            for number in range(40):
+                fleet.submit(a_completion(1000, 0.35, number))
+            while fleet.deferred == 0:
+                await anyio.lowlevel.checkpoint()
+            assert fleet.wanted() > 2
+            dying.streams[0].push(EngineUnavailableError("killed"))
+            with anyio.fail_after(60):
+                while len(moved := [each for each in other.streams if len(each.call.prompt_ids) > 4000]) == 0:
+                    await anyio.sleep(0.001)
+            moved[0].push(words(8, end=True))
+        assert got == [7, 8]

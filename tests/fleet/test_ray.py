@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import re
 import signal
@@ -20,6 +21,7 @@ from typing import Any
 import anyio
 import psutil
 import pytest
+from pydantic import ValidationError
 
 from cato_lsp.engine.api import Call, CallStream, EngineError
 from cato_lsp.engine.thread import EngineThread
@@ -56,6 +58,8 @@ class Fleet:
         self._environment = os.environ | {
             "XDG_CONFIG_HOME": str(folder / "config"),
             "XDG_STATE_HOME": str(folder / "state"),
+            # It must start a Ray of its own, whatever else runs here.
+            "RAY_ADDRESS": "127.0.0.1:1",
         }
 
     def command(self, *arguments: str) -> list[str]:
@@ -77,7 +81,7 @@ class Fleet:
 
     def up(self) -> dict[str, Any]:
         """The replicas that take calls, by name."""
-        return self.overview()["replicas"]
+        return self.overview()["fleet"]["replicas"]
 
     def moved(self) -> int:
         """Calls that went on elsewhere so far."""
@@ -230,11 +234,21 @@ class Interrupted:
         assert fleet.moved() == moved + 1, "It was in mid-answer."
 
 
+_answers: list[tuple[str, list[int]]] = []
+
+
+async def undisturbed(engine: EngineThread) -> tuple[str, list[int]]:
+    """The answer to the long call that tests disturb."""
+    if not _answers:
+        _answers.append(await answer(engine.submit(patient_call(LONG))))
+    return _answers[0]
+
+
 async def test_killing_a_replica_costs_no_token_and_it_is_replaced(fleet: Fleet, engine: EngineThread) -> None:
     await wait(lambda: len(fleet.up()) == 2)
     before = set(fleet.up())
     call = patient_call(LONG)
-    wanted = await answer(engine.submit(call))
+    wanted = await undisturbed(engine)
     interrupted = Interrupted(fleet)
     await interrupted.run(call, lambda process: process.send_signal(signal.SIGKILL))
     assert (interrupted.text, interrupted.tokens) == wanted
@@ -244,8 +258,8 @@ async def test_killing_a_replica_costs_no_token_and_it_is_replaced(fleet: Fleet,
 
 async def test_a_silent_replica_loses_its_calls_to_others_and_comes_back(fleet: Fleet, engine: EngineThread) -> None:
     await wait(lambda: len(fleet.up()) == 2)
-    call = patient_call(LONG, first=310)
-    wanted = await answer(engine.submit(call))
+    call = patient_call(LONG)
+    wanted = await undisturbed(engine)
     interrupted = Interrupted(fleet)
     await interrupted.run(call, psutil.Process.suspend)
     assert (interrupted.text, interrupted.tokens) == wanted
@@ -257,8 +271,19 @@ async def test_a_silent_replica_loses_its_calls_to_others_and_comes_back(fleet: 
 
 
 def test_status_shows_the_replicas(fleet: Fleet) -> None:
-    wait_sync(lambda: "Engine\t2 running" in fleet.ask("status"))
-    assert fleet.url in fleet.ask("status")
+    wait_sync(lambda: "Engine\t2 running" in (shown := fleet.ask("status")) and "2 of 2 replicas" in shown)
+    shown = fleet.ask("status")
+    assert fleet.url in shown
+    assert all(each["address"] in shown for each in fleet.up().values())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_arguments_of_a_config_file_make_the_application() -> None:
+    # As Ray imports it and passes them.
+    app: Any = importlib.import_module("cato_lsp.fleet").app
+    app({"model": "bundled", "replicas": 1, "max_replicas": 2, "gateway_resources": {"gateway": 1}})
+    with pytest.raises(ValidationError, match="replicaz"):
+        app({"replicaz": 1})
 
 
 def test_a_second_fleet_is_refused(fleet: Fleet) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from lsprotocol import types
 
+from cato_lsp.lsp import progress
 from cato_lsp.lsp.assist import Assist, Request, scratch_name
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.tasks.snapshot import Snapshot
@@ -240,7 +241,10 @@ async def test_a_translation_grows_in_the_preview_and_is_done_once(wire: Wire) -
     assert task["calls"] >= 2
 
 
-async def test_the_progress_shows_omitted_parts_and_the_number_of_tokens(wire: Wire) -> None:
+async def test_the_progress_shows_omitted_parts_and_the_number_of_tokens(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_PAUSE", 0.0)
     await wire.initialize(**FULL, experimental={"catoPreview": True})
     wire.open(CODE)
     arguments = [{"uri": URI, "language": "javascript"}]

@@ -163,6 +163,7 @@ async def test_a_model_that_cannot_start_is_an_error_status_until_the_settings_a
     error = await wire.hear(lambda told: told.get("params", {}).get("kind") == "Error")
     assert "no model folder" in error["params"]["message"]
     assert "Set `model`" in error["params"]["message"]
+    assert not error["params"]["busy"]
     wire.open("x = 1\n")
     assert await wire.complete(0, 5) == {"items": []}
     assert (await wire.status())["tasks"][-1]["outcome"] == "unavailable"

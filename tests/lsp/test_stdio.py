@@ -229,6 +229,18 @@ def test_a_script_can_be_piped_from_a_file_into_a_file(tmp_path: Path) -> None:
     assert b"inlineCompletionProvider" in output.read_bytes()
 
 
+@pytest.mark.parametrize("options", [[], ["--standalone"]])
+def test_an_input_that_the_event_loop_cannot_watch_ends_the_process(options: list[str], tmp_path: Path) -> None:
+    environment = {**ENVIRONMENT, "XDG_RUNTIME_DIR": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
+    command = (sys.executable, "-m", "cato_lsp", *options)
+    run = subprocess.run(
+        command, stdin=subprocess.DEVNULL, env=environment, capture_output=True, timeout=60, check=False
+    )
+    assert run.returncode == 1
+    assert b"Traceback" not in run.stderr
+    subprocess.run([sys.executable, "-m", "cato_lsp", "stop"], env=environment, timeout=60, check=False)
+
+
 def test_initialize_is_answered_without_importing_torch_or_vllm() -> None:
     program = """
         import asyncio, json, sys

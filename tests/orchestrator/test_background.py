@@ -10,6 +10,7 @@ import pytest
 
 from cato_lsp.config import CompletionSettings, Settings
 from cato_lsp.lsp.backend import Backend
+from cato_lsp.orchestrator.background import Background, PrefetchJob
 from cato_lsp.orchestrator.record import Source
 from cato_lsp.tasks.completion import CompletionRequest
 from cato_lsp.tasks.snapshot import Snapshot
@@ -27,9 +28,9 @@ async def wait_for_jobs(backend: Backend, count: int) -> None:
             await anyio.sleep(0.001)
 
 
-async def test_a_warmed_up_document_is_in_the_prefix_cache(backend: Backend) -> None:
-    settings = Settings(completion=CompletionSettings(answer_ms=60_000, candidates=1))
-    text = f"# warm up\n{TEXT}"
+async def test_a_warmed_up_document_is_in_the_prefix_cache_also_up_to_a_comment(backend: Backend) -> None:
+    settings = Settings(completion=CompletionSettings(answer_ms=60_000, candidates=1, in_comments=False))
+    text = f'# warm up\n{TEXT}"""\n# nothing is completed here while'
     snapshot = Snapshot("file:///warm.py", "python", 1, text)
     before = backend.orchestrator.prefetched
     last = last_record(backend)
@@ -52,11 +53,14 @@ async def test_a_warmed_up_document_is_in_the_prefix_cache(backend: Backend) -> 
         ("file:///p/a.py", Settings(disabled_languages=("python",))),
     ],
 )
-async def test_documents_without_completions_are_not_warmed_up(backend: Backend, uri: str, settings: Settings) -> None:
-    computed = backend.orchestrator.engine_stats().tokens_computed
-    backend.orchestrator.opened("cold", Snapshot(uri, "python", 1, f"# {uri}\n{TEXT}"), settings)
-    await anyio.wait_all_tasks_blocked()
-    assert backend.orchestrator.engine_stats().tokens_computed == computed
+async def test_documents_without_completions_are_not_warmed_up(
+    backend: Backend, uri: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[PrefetchJob] = []
+    monkeypatch.setattr(Background, "put", lambda _background, job: jobs.append(job))
+    backend.orchestrator.opened("cold", Snapshot(uri, "python", 1, TEXT), settings)
+    backend.orchestrator.opened("warm", Snapshot("file:///b.py", "python", 1, TEXT), Settings())
+    assert [job.client for job in jobs] == ["warm"]
 
 
 async def test_the_follow_up_of_an_accepted_completion_is_prefetched(backend: Backend) -> None:

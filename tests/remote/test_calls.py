@@ -18,10 +18,11 @@ def test_a_call_keeps_its_weight_and_penalty_over_the_wire() -> None:
     assert (read.slo.weight, read.slo.queue_penalty) == (0.2, pytest.approx(3.0))
 
 
-def test_half_of_the_shortest_round_trip_is_subtracted_once() -> None:
+def test_the_way_of_the_call_is_subtracted_and_from_the_deadline_that_of_the_answer_too() -> None:
     call = make_call()
     call = replace(call, slo=replace(call.slo, arrival=100.0, deadline=101.0))
     message = to_wire(1, call, 100.5, None)
     read = from_wire(message, 7.0, 0.2, client="laptop", cache_salt=None, spellings=None, vocabulary=100_000)
     # On the server's clock it was sent at 6.9, half a second after its arrival and half a second before its deadline.
-    assert (read.slo.arrival, read.slo.deadline) == (pytest.approx(6.4), pytest.approx(7.4))
+    # An answer needs 0.1 s to the laptop.
+    assert (read.slo.arrival, read.slo.deadline) == (pytest.approx(6.4), pytest.approx(7.3))

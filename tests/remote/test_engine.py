@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from cato_lsp.engine.api import CallRejectedError, CallStream, EngineError, ForcedPrefix
 from cato_lsp.engine.thread import EngineThread
+from cato_lsp.gateway.server import open_port
 from cato_lsp.remote.engine import RemoteEngine
 from cato_lsp.tasks.healing import Healer
 from cato_lsp.tasks.tokenizer import Tokenizer
@@ -149,3 +151,12 @@ async def test_counters_come_with_the_pings(team: Team, engine: EngineThread) ->
             while not remote.stats().steps:
                 await anyio.sleep(0.01)
         assert remote.round_trip < 60
+
+
+def test_tokens_do_not_wait_for_the_acknowledgement_of_earlier_ones() -> None:
+    with (
+        open_port("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as connection,
+    ):
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

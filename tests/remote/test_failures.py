@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import anyio
 import pytest
+from websockets.exceptions import InvalidMessage
 
 from cato_lsp.engine.api import EngineError, EngineUnavailableError
 from cato_lsp.engine.host import EngineHost, EnginePhase
 from cato_lsp.engine.thread import EngineThread
 from cato_lsp.remote import engine as remote_engine
 from cato_lsp.remote.engine import RemoteLaunch
+from cato_lsp.remote.refusals import explain
 from tests.conftest import make_call
 from tests.remote.conftest import Team
 from tests.remote.test_engine import answer
@@ -36,6 +38,13 @@ async def test_a_call_survives_a_lost_connection_word_for_word(
         await gateway.service.idle()
 
 
+def test_a_server_that_ends_while_it_is_dialed_may_be_tried_again() -> None:
+    ended, other = InvalidMessage("no response"), InvalidMessage("no HTTP")
+    ended.__cause__, other.__cause__ = EOFError(), ValueError()
+    assert isinstance(explain(ended, "ws://127.0.0.1:1"), EngineUnavailableError)
+    assert not isinstance(explain(other, "ws://127.0.0.1:1"), EngineUnavailableError)
+
+
 async def test_open_calls_fail_if_the_server_cannot_be_reached(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_engine, "AWAY", 0.2)
     async with team.server():
@@ -43,6 +52,7 @@ async def test_open_calls_fail_if_the_server_cannot_be_reached(team: Team, monke
         await remote.start()
         stream = remote.submit(make_call())
     assert isinstance(await remote.wait_closed(), EngineUnavailableError)
+    assert isinstance(await remote.wait_closed(), EngineUnavailableError), "also for one who asks later"
     with pytest.raises(EngineUnavailableError):
         await answer(stream)
     with pytest.raises(EngineError):

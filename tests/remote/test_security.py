@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import hmac
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import anyio
 import msgspec
@@ -14,11 +19,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from cato_lsp.engine.api import CallRejectedError, EngineError
+from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.thread import EngineThread
-from cato_lsp.gateway import connection
+from cato_lsp.gateway import connection, keys
 from cato_lsp.gateway.keys import KeyFile, KeyFileError
 from cato_lsp.gateway.limits import Limits
-from cato_lsp.gateway.server import RefusedError, check_exposure
+from cato_lsp.gateway.server import RefusedError, ServeOptions, check_exposure
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.lsp.methods.status import backend_status
 from cato_lsp.remote.engine import RemoteLaunch
@@ -30,6 +36,7 @@ from cato_lsp.remote.messages import (
     WRONG_VERSION,
     Fetch,
     Hello,
+    Message,
     Ping,
     SubmitCall,
     encode,
@@ -147,6 +154,44 @@ async def test_a_silent_laptop_leaves_no_call_running(team: Team, monkeypatch: p
         assert b"cato_abandoned_calls_total 1.0" in gateway.service.metrics.exposition()
 
 
+async def test_a_slow_reader_takes_little_memory_and_is_disconnected(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "SILENCE", 1.0)
+    written = 0
+
+    def count(message: Message) -> bytes:
+        nonlocal written
+        frame = encode(message)
+        written += len(frame)
+        return frame
+
+    monkeypatch.setattr(connection, "encode", count)
+    wanted = 1000
+    async with team.server() as gateway, team.laptop("bob") as bystander:
+        async with await dial(team, team.key("alice")) as socket:
+            await socket.send(encode(Hello()))
+            # It reads nothing. Its library takes a few frames, the system's buffers a few megabytes.
+            for _ in range(wanted):
+                await socket.send(encode(Fetch("tokenizer.json")))
+            with anyio.fail_after(120):
+                while gateway.service.open_connections > 1:
+                    await anyio.sleep(0.01)
+        size = len(gateway.service.side.model.contents["tokenizer.json"])
+        assert size < written < 32 << 20 < wanted * size
+        assert (await answer(bystander.submit(make_call())))[1]
+
+
+async def test_pages_lead_to_no_file(team: Team) -> None:
+    async with team.server():
+        for path in ("/../cli.py", "/page.js/../../keys.py", "/%2e%2e/keys.py", "//etc/passwd", "/page/index.html"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", team.port)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            status, *_ = (await reader.read()).split(b"\r\n")
+            writer.close()
+            assert b" 404 " in status, path
+
+
 async def test_calls_over_the_limit_are_refused_with_the_number_of_running_and_waiting_calls(team: Team) -> None:
     async with team.server(limits=Limits(calls=1, tokens=5000, prompt=1000, rate=1000)), team.laptop() as remote:
         with pytest.raises(CallRejectedError, match="at most 1000"):
@@ -185,13 +230,8 @@ async def test_tls_works_and_a_certificate_of_unknown_origin_is_refused(
             assert (await answer(remote.submit(make_call())))[1]
 
 
-def test_a_server_does_not_listen_on_a_network_in_the_clear(team: Team) -> None:
-    from dataclasses import replace
-
-    from cato_lsp.engine.launch import Launch
-    from cato_lsp.gateway.server import ServeOptions
-
-    options = ServeOptions(Launch(Path(), None), team.keys.path)  # type: ignore[arg-type]
+def test_a_server_does_not_listen_on_a_network_in_the_clear(launch: Launch, tmp_path: Path) -> None:
+    options = ServeOptions(launch, tmp_path / "keys.json")
     for host in ("127.0.0.1", "::1", "localhost"):
         check_exposure(replace(options, host=host))
     with pytest.raises(RefusedError, match="--tls-cert"):
@@ -233,6 +273,27 @@ def test_a_server_cannot_choose_where_a_laptop_writes(tmp_path: Path) -> None:
     for name in ("../../evil", "/etc/passwd", "..", "a/b/../..", "\\..\\x", ""):
         folder = FileCache(tmp_path).folder(name, "0" * 64)
         assert folder.resolve().parent == (tmp_path / ("0" * 32)).resolve()
+
+
+def test_a_key_is_compared_in_constant_time_with_every_stored_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = KeyFile(tmp_path / "keys.json")
+    right = [file.add(name) for name in ("alice", "bob", "carol")]
+    stored_keys = file.keys()
+    compared: list[tuple[str, str]] = []
+
+    def compare(one: str, other: str) -> bool:
+        compared.append((one, other))
+        return hmac.compare_digest(one, other)
+
+    monkeypatch.setattr(keys, "hmac", SimpleNamespace(compare_digest=compare))
+    for shown in (*right, "cato-wrong", "", right[0][:-1]):
+        compared.clear()
+        assert (file.check(shown) is not None) is (shown in right)
+        digest = hashlib.sha256(shown.encode()).hexdigest()
+        assert [mine for _, mine in compared] == [digest] * 3
+        assert {stored for stored, _ in compared} == {each.hash for each in stored_keys}
 
 
 def test_keys_are_stored_hashed_and_private(tmp_path: Path) -> None:

@@ -101,6 +101,21 @@ def test_in_a_burst_the_client_with_the_most_calls_gives_way(policy, request_of,
     assert next(iter(plan.grants)) == modest.id
 
 
+@pytest.mark.parametrize("late", [2, 20])
+def test_under_overload_and_only_then_an_answer_that_can_still_be_on_time_sets_the_pace(
+    policy, request_of, view_of, late
+) -> None:
+    translation = decoding(request_of(TaskKind.TRANSLATION, prompt=3000))
+    for _ in range(50):
+        policy.lengths.add(TaskKind.TRANSLATION, translation.generated + 1000)
+    in_time = request_of(prompt=5000, arrival=1.0)
+    view = view_of(translation, in_time, *(request_of(prompt=8000) for _ in range(late)), now=1.0)
+    grants = policy.plan(view).grants
+    per_token = (translation.slo.deadline - view.now) / 1000
+    step = view.costs.seconds(sum(grants.values()), len(grants), translation.computed)
+    assert step == pytest.approx(per_token if late == 20 else policy.options.urgent_step * policy.ttft, rel=0.01)
+
+
 def test_one_call_with_a_short_deadline_hardly_changes_the_length_of_steps(policy, request_of, view_of) -> None:
     before = policy.ttft
     hasty = request_of(prompt=10)

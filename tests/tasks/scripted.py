@@ -17,6 +17,8 @@ class ScriptedCalls(Calls):
         self._answer = answer
         self._time = time
         self.prompts: list[str] = []
+        self.most: list[int] = []
+        """The most tokens that each call may give."""
         self.then: list[int] = []
         self.shown: list[str] = []
 
@@ -24,6 +26,7 @@ class ScriptedCalls(Calls):
         self, call: ModelCall, *, then: Sequence[CallEstimate] = (), on_text: OnText | None = None
     ) -> Answer:
         self.prompts.append(self._decode(call.prompt.ids))
+        self.most.append(call.max_tokens)
         self.then.append(len(then))
         text = self._answer(self.prompts[-1])
         for end in range(1, len(text) + 1):

@@ -136,6 +136,12 @@ def test_the_pieces_of_a_file_join_to_the_file(language: str) -> None:
     assert len(pieces) > 1
 
 
+def test_no_piece_is_empty_where_a_part_ends_at_a_definition() -> None:
+    source = Outline("def f():\n    pass\n\n\ndef g():\n    pass\n", "python")
+    end = source.text.index("def g")
+    assert source.pieces(0, end) == [(0, end)]
+
+
 @given(st.text(alphabet="def f(x):\n  return'\"#{}é漢🙂", max_size=80))
 def test_any_text_has_an_outline(text: str) -> None:
     for language in LANGUAGES:

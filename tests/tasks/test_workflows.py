@@ -298,6 +298,15 @@ async def test_a_translation_that_does_not_parse_is_repaired_once(plain: PlainPr
     assert "line 1" in calls.prompts[1]
 
 
+async def test_the_repair_of_a_long_translation_may_be_twice_as_long(
+    plain: PlainPrompter, tokenizer: Tokenizer
+) -> None:
+    broken = "let x = [" + ", ".join(map(str, range(60))) + "];\nlet y = ;"
+    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: broken)
+    await Translation(Snapshot("file:///a.py", "python", 1, "x = 1\n"), 0, 6, "javascript", plain).run(calls)
+    assert calls.most[1] >= 2 * len(tokenizer.encode(broken))
+
+
 async def test_a_translation_that_repeats_itself_is_ended_and_repaired(
     plain: PlainPrompter, tokenizer: Tokenizer
 ) -> None:

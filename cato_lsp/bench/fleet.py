@@ -1,0 +1,288 @@
+"""The simulator of a fleet: virtual engines behind gateways, on one virtual clock.
+
+Gateways use the production router and books (`cato_lsp.fleet`). What they know is late: a message takes a hop each way,
+and books change when it is sent or received. The time between laptop and gateway is left out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from heapq import heappop, heappush
+from typing import Any
+
+from cato_lsp.bench.executor import FILLER_TOKEN
+from cato_lsp.bench.fleet_plan import FleetPlan, slowed
+from cato_lsp.bench.hardware import HardwareProfile
+from cato_lsp.bench.player import Player
+from cato_lsp.bench.policies import PolicySpec
+from cato_lsp.bench.result import Run, TimelineStep
+from cato_lsp.bench.virtual_engine import VirtualEngine
+from cato_lsp.bench.workload import Workload
+from cato_lsp.fleet.admission import Verdict, admit, retry_after
+from cato_lsp.fleet.books import Capacity, NewCall, ReplicaBook
+from cato_lsp.fleet.prefixes import BLOCK, block_hashes
+from cato_lsp.fleet.router import DeadlineRouter, Router
+from cato_lsp.scheduling.cost import StepCosts
+from cato_lsp.scheduling.slo import Slo
+
+FOUND_DEAD = 0.085
+"""Seconds until a gateway knows that a replica has died, as measured with Ray."""
+
+
+@dataclass(slots=True, eq=False)
+class _Replica:
+    name: str
+    engine: VirtualEngine
+    capacity: Capacity
+    last: TimelineStep | None = None
+    died: float = math.inf
+
+
+@dataclass(slots=True, eq=False)
+class _Gateway:
+    router: Router
+    books: dict[str, ReplicaBook] = field(default_factory=dict[str, ReplicaBook])
+
+
+@dataclass(slots=True, eq=False)
+class _OpenCall:
+    position: int
+    slo: Slo
+    prompt: list[int]
+    answer: int
+    gateway: _Gateway
+    delivered: int = 0
+    replica: _Replica | None = None
+    """None: held back, or no replica is up."""
+
+
+class FleetTwin(Player):
+    """A fleet under one policy and one router, played once.
+
+    :param make_router: makes the router of a gateway.
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        policy: PolicySpec,
+        profile: HardwareProfile,
+        plan: FleetPlan,
+        make_router: Callable[[], Router],
+    ) -> None:
+        super().__init__(workload)
+        self.plan = plan
+        self.steps: list[TimelineStep] = []
+        self.sent: Counter[str] = Counter()
+        """Calls by the name of the replica that they were sent to."""
+        self.moved = 0
+        """Calls that went on elsewhere because their replica died."""
+        self.refused = 0
+        """Calls that were not admitted; they are never answered."""
+        self._policy, self._profile = policy, profile
+        self._gateways = [_Gateway(make_router()) for _ in range(plan.gateways)]
+        self._open: dict[int, _OpenCall] = {}
+        self._homeless: list[_OpenCall] = []
+        """Calls that came while no replica was up."""
+        self._events: list[tuple[float, int, Callable[[float], None]]] = []
+        self._numbers = itertools.count()
+        self._working: set[_Replica] = set()
+        self._engines: list[_Replica] = [self._load(number) for number in range(plan.replicas)]
+        self._now = 0.0
+
+    def play(self, progress: Callable[[float], None] | None = None) -> Run:
+        """Play the workload to the end. `progress` is called from time to time with the virtual time."""
+        for number, replica in enumerate(self._engines):
+            if number in self.plan.joins:
+                self._at(self.plan.joins[number], partial(self._join, replica))
+            else:
+                self._join(replica, 0.0)
+        for number, time in self.plan.deaths.items():
+            self._at(time, partial(self._die, self._engines[number]))
+        self._next_arrival(0)
+        while True:
+            first = min(self._working, key=lambda replica: (replica.engine.clock.now, replica.name), default=None)
+            if self._events and (first is None or self._events[0][0] <= first.engine.clock.now):
+                self._now, _, event = heappop(self._events)
+                event(self._now)
+            elif first is not None:
+                self._step(first)
+                if progress is not None and len(self.steps) % 1024 == 0:
+                    progress(min(first.engine.clock.now, self.workload.duration))
+            else:
+                break
+        for replica in self._engines:
+            replica.engine.stop()
+        busy = sum(step.end - step.start for step in self.steps)
+        return Run(
+            policy=self._policy.name,
+            duration=self.workload.duration,
+            makespan=max(self._now, *(replica.engine.clock.now for replica in self._engines)),
+            busy=busy / self.plan.replicas,
+            results=self.results,
+            steps=self.steps,
+            policy_errors=sum(replica.engine.policy_errors for replica in self._engines),
+        )
+
+    def submit(self, position: int, prompt: list[int], answer: int, slo: Slo) -> None:
+        """See `Player.submit`."""
+        gateway = self._gateways[zlib.crc32(slo.client.encode()) % len(self._gateways)]
+        call = self._open[position] = _OpenCall(position, slo, prompt, answer, gateway)
+        self._route(call, slo.arrival)
+
+    def abort(self, position: int, time: float) -> None:
+        """See `Player.abort`."""
+        call = self._open.pop(position)
+        replica = call.replica
+        if replica is None:
+            return
+        if replica.last is not None and replica.last.end > time:
+            self.results[position].wasted = replica.last.tokens.get(position, 0)
+        book = call.gateway.books.get(replica.name)
+        if book is not None:
+            book.ended(str(position), finished=False)
+        self._at(time + self.plan.hop, partial(self._aborted, replica, str(position)))
+
+    def _at(self, time: float, event: Callable[[float], None]) -> None:
+        heappush(self._events, (time, next(self._numbers), event))
+
+    def _next_arrival(self, index: int) -> None:
+        if index < len(self.workload.calls):
+            self._at(self.workload.calls[index].time, partial(self._arrival, index))
+
+    def _arrival(self, index: int, _now: float) -> None:
+        self.arrive(index)
+        self._next_arrival(index + 1)
+
+    def _load(self, number: int) -> _Replica:
+        profile = slowed(self._profile, self.plan.slow.get(number, 1.0))
+
+        def executed(start: float, end: float, tokens: dict[str, int]) -> None:
+            self._executed(replica, start, end, tokens)
+
+        engine = VirtualEngine(self.workload.shares_prefixes, self._policy, profile, executed)
+        engine.warm_up()
+        replica = _Replica(f"replica-{number}", engine, Capacity(profile.max_slots, profile.kv_tokens // BLOCK))
+        return replica
+
+    def _join(self, replica: _Replica, now: float) -> None:
+        replica.engine.clock.now = now
+        for gateway in self._gateways:
+            gateway.books[replica.name] = ReplicaBook(replica.name, replica.capacity, replica.engine.costs)
+        homeless, self._homeless = self._homeless, []
+        for call in homeless:
+            self._route(call, now)
+
+    def _die(self, replica: _Replica, now: float) -> None:
+        replica.died = now
+        self._working.discard(replica)
+        self._at(now + FOUND_DEAD, partial(self._found_dead, replica))
+
+    def _found_dead(self, replica: _Replica, now: float) -> None:
+        for gateway in self._gateways:
+            del gateway.books[replica.name]
+            gateway.router.removed(replica.name)
+        for call in self._open.values():
+            if call.replica is replica:
+                self.moved += 1
+                self._route(call, now, moved=True)
+
+    def _route(self, call: _OpenCall, now: float, *, moved: bool = False) -> None:
+        """Send what is left of a call to a replica, as `FleetEngine` does; with another router than ours, at once."""
+        if self._open.get(call.position) is not call:
+            return  # cancelled while it was held back
+        router, books = call.gateway.router, list(call.gateway.books.values())
+        call.replica = None
+        if not books:
+            self._homeless.append(call)
+            return
+        prompt = call.prompt + [FILLER_TOKEN] * call.delivered
+        blocks = block_hashes(prompt) if self.workload.shares_prefixes else _own_blocks(call.position, len(prompt))
+        new = NewCall(str(call.position), call.slo, len(prompt), blocks)
+        book = router.choose(new, books, now)
+        match Verdict.SEND if moved or not isinstance(router, DeadlineRouter) else admit(new, book, books, now):
+            case Verdict.SEND:
+                self._send(call, new, prompt, book, now)
+            case Verdict.REFUSE:
+                self.refused += 1
+                del self._open[call.position]
+            case Verdict.DEFER:
+                self._at(now + retry_after(new, now), partial(self._route, call))
+
+    def _send(self, call: _OpenCall, new: NewCall, prompt: list[int], book: ReplicaBook, now: float) -> None:
+        book.sent(new, now)
+        self.sent[book.name] += 1
+        replica = call.replica = next(each for each in self._engines if each.name == book.name)
+        slo = replace(
+            call.slo, deadline=call.slo.deadline - self.plan.hop
+        )  # the way back, as `remote.calls.from_wire` does
+        added = partial(self._added, replica, str(call.position), prompt, call.answer - call.delivered, slo)
+        self._at(now + self.plan.hop, added)
+
+    def _added(self, replica: _Replica, name: str, prompt: list[int], answer: int, slo: Slo, now: float) -> None:
+        if replica.died < now:
+            return
+        if replica not in self._working:
+            replica.engine.clock.now = max(replica.engine.clock.now, now)
+            self._working.add(replica)
+        replica.engine.add(name, prompt, answer, slo)
+
+    def _aborted(self, replica: _Replica, name: str, now: float) -> None:
+        if replica.died < now:
+            return
+        replica.engine.abort(name)
+        if not replica.engine.busy:
+            self._working.discard(replica)
+
+    def _step(self, replica: _Replica) -> None:
+        engine = replica.engine
+        outputs = engine.step()
+        end = engine.clock.now
+        if outputs:
+            self._at(end + self.plan.hop, partial(self._heard, replica, end, outputs, engine.costs))
+        if not engine.busy:
+            self._working.discard(replica)
+
+    def _heard(self, replica: _Replica, end: float, outputs: list[Any], costs: StepCosts, now: float) -> None:
+        """The deltas of a step that ended at ``end`` come to the gateways, unless the replica died during the step."""
+        if replica.died < end:
+            return
+        for output in outputs:
+            position = int(output.request_id)
+            call = self._open.get(position)
+            if call is None or call.replica is not replica:
+                continue
+            result, tokens = self.results[position], len(output.new_token_ids)
+            book = call.gateway.books[replica.name]
+            book.heard(output.request_id, tokens, now, costs)
+            if not result.generated:
+                result.first = now
+            result.generated += tokens
+            call.delivered += tokens
+            if output.finish_reason is not None:
+                result.last = now
+                book.ended(output.request_id, finished=True)
+                del self._open[position]
+
+    def _executed(self, replica: _Replica, start: float, end: float, tokens: dict[str, int]) -> None:
+        by_position: dict[int, int] = {}
+        for name, count in tokens.items():
+            position = int(name)
+            by_position[position] = count
+            result = self.results[position]
+            result.computed += count
+            if result.cancelled <= start:
+                result.wasted += count
+        replica.last = TimelineStep(start, end, by_position)
+        self.steps.append(replica.last)
+
+
+def _own_blocks(position: int, prompt: int) -> tuple[tuple[int, int], ...]:
+    """The blocks of a prompt that shares none with others."""
+    return tuple((position, block) for block in range(prompt // BLOCK))

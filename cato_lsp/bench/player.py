@@ -1,0 +1,54 @@
+"""Plays a workload's events: which become calls, and which cancel one."""
+
+from __future__ import annotations
+
+import math
+
+from cato_lsp.bench.result import CallResult
+from cato_lsp.bench.workload import Workload, WorkloadCall, token_ids
+from cato_lsp.scheduling.slo import Slo, TaskKind
+
+
+class Player:
+    """The users' side of a simulation. A subclass has the engines: `submit` and `abort`."""
+
+    def __init__(self, workload: Workload) -> None:
+        self.workload = workload
+        self.results: list[CallResult] = []
+        """Of each call, in order of arrival. A call is known by its position here."""
+        self._live: dict[str, int] = {}  # client to its completion in flight or last answered
+
+    def submit(self, position: int, prompt: list[int], answer: int, slo: Slo) -> None:
+        """Send a call to an engine."""
+        raise NotImplementedError
+
+    def abort(self, position: int, time: float) -> None:
+        """The user has cancelled a call, which is not answered in full."""
+        raise NotImplementedError
+
+    def arrive(self, index: int) -> None:
+        """Play the event at ``index`` of the workload."""
+        call = self.workload.calls[index]
+        live = self._live.get(call.client)
+        if call.follows and live is not None and not math.isnan(self.results[live].first):
+            return
+        if (call.supersedes or call.follows) and live is not None:
+            self._cancel(live, call.time)
+        if not call.prompt:
+            return
+        position = len(self.results)
+        slo = self.workload.slo(call, call.time)
+        self.results.append(CallResult(slo, call.prompt))
+        if call.kind is TaskKind.COMPLETION:
+            self._live[call.client] = position
+        self.submit(position, self._prompt(call, index), call.answer, slo)
+
+    def _prompt(self, call: WorkloadCall, index: int) -> list[int]:
+        return token_ids(call, index) if self.workload.shares_prefixes else [3] * call.prompt
+
+    def _cancel(self, position: int, time: float) -> None:
+        del self._live[self.results[position].slo.client]
+        result = self.results[position]
+        if math.isnan(result.last):
+            result.cancelled = time
+            self.abort(position, time)
