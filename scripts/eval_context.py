@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
-from eval_model import each
+from evaluation.concurrency import each
 from evaluation.measures import edit_similarity
 from evaluation.places import Place, line_places
 from evaluation.product import ProductModel, served

@@ -18,7 +18,7 @@ from statistics import fmean
 
 import anyio
 import anyio.to_thread
-from eval_model import each
+from evaluation.concurrency import each
 from evaluation.places import Place
 from evaluation.product import ProductModel, served
 from evaluation.sandbox import succeeds

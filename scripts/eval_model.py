@@ -3,8 +3,9 @@
 
     .venv/bin/python scripts/eval_model.py cato_lsp/models/default --json result.json
 
-Prints Markdown: a table of figures, and the first completions as they came. See docs/default-model.md for what the
-figures mean.
+Prints Markdown: a table of figures, the first completions as they came, and what a person sees while typing and when
+asking, for each language, without and with the cache model over the package (as scripts/eval_typing.py). See
+docs/default-model.md for what the figures mean.
 """
 
 from __future__ import annotations
@@ -13,30 +14,31 @@ import argparse
 import asyncio
 import json
 import sysconfig
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from statistics import fmean, median
 from textwrap import dedent, indent
-from typing import TypeVar
 
 import anyio
+from eval_typing import measure as measure_typing
 from evaluation.baselines import FiveGram, copy_most_similar_line
+from evaluation.concurrency import each
 from evaluation.measures import bits_per_byte, edit_similarity, is_one_sentence, mentions_identifier, parses
-from evaluation.places import Place, block_places, line_places
+from evaluation.places import SEED, Place, block_places, line_places
 from evaluation.product import ProductModel, served
 from evaluation.report import Figures, completions_table, figures_table
 from evaluation.server import measure_server
+from evaluation.typing import Shown
 from tokenizers import Tokenizer
 from training.corpus import SourceFile, held_out_files, load_corpus
 from training.functions import Example, build_examples
 from training.javascript import node_accepts
+from training.sources import LANGUAGES
 
 from cato_lsp.tasks.prompts import generate, summarize, translate
 
 ROOT = Path(__file__).resolve().parent.parent
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 def main() -> None:
@@ -53,7 +55,9 @@ def main() -> None:
         result = {"model": str(options.model), "figures": figures, "baselines": others, "completions": completions}
         options.json.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print(figures_table(str(options.model), figures, others))
-    print(f"\n{completions_table(completions[:10])}")
+    print(f"\n{completions_table(completions[:10])}\n")
+    options.places = options.typing_places
+    anyio.run(measure_typing, options)
 
 
 def parse_options() -> argparse.Namespace:
@@ -61,12 +65,15 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="Hugging Face model folder")
     parser.add_argument("--places", type=int, default=500, help="single-line places")
+    parser.add_argument("--typing-places", type=int, default=60, help="places while typing, per language")
+    parser.add_argument("--languages", nargs="*", default=["Python", *LANGUAGES[1:]], help="languages while typing")
     parser.add_argument("--blocks", type=int, default=60, help="multi-line places")
     parser.add_argument("--tasks", type=int, default=60, help="examples of each task")
     parser.add_argument("--files", type=int, default=30, help="held-out files for bits per byte")
     parser.add_argument("--baselines", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--site-packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "model")
+    parser.set_defaults(seed=SEED, traces=None)
     parser.add_argument("--json", type=Path, help="also write everything to this file")
     return parser.parse_args()
 
@@ -92,9 +99,22 @@ def line_figures(answers: Sequence[str], places: Sequence[Place]) -> Figures:
         "… with the cursor in a word": fmean(r for r, w in zip(right, within, strict=True) if w),
         "… with the cursor between words": fmean(r for r, w in zip(right, within, strict=True) if not w),
         "rest of a line: edit similarity": fmean(edit_similarity(answer, wanted) for answer, wanted in pairs),
-        "rest of a line: something shown": fmean(bool(answer) for answer, _ in pairs),
+        **shown_figures(answers, places),
         "rest of a line: right, but too short": fmean(bool(a) and w.startswith(a) and a != w for a, w in pairs),
         "rest of a line: right, but too long": fmean(a.startswith(w) and a != w for a, w in pairs),
+    }
+
+
+def shown_figures(answers: Sequence[str], places: Sequence[Place]) -> Figures:
+    """What a person sees who asks."""
+    sums = Shown()
+    for answer, place in zip(answers, places, strict=True):
+        sums.add(answer, place, 0)
+    return {
+        "rest of a line: something shown": sums.shown / sums.places,
+        "rest of a line: right of shown": sums.right / max(1, sums.shown),
+        "rest of a line: right characters per place": sums.right_characters / sums.places,
+        "rest of a line: wrong characters per place": sums.wrong_characters / sums.places,
     }
 
 
@@ -196,21 +216,6 @@ def some(examples: Sequence[Example], kind: str, count: int) -> list[Example]:
     """A fixed random choice of the examples of a kind."""
     of_kind = [e for e in examples if e.kind == kind]
     return Random(3).sample(of_kind, min(count, len(of_kind)))
-
-
-async def each(items: Sequence[Item], work: Callable[[Item], Awaitable[Result]], at_once: int = 4) -> list[Result]:
-    """The results of ``work`` on each item, a few at a time so that the engine can batch them."""
-    results: dict[int, Result] = {}
-    limit = anyio.Semaphore(at_once)
-
-    async def run(index: int, item: Item) -> None:
-        async with limit:
-            results[index] = await work(item)
-
-    async with anyio.create_task_group() as group:
-        for index, item in enumerate(items):
-            group.start_soon(run, index, item)
-    return [results[index] for index in range(len(items))]
 
 
 if __name__ == "__main__":

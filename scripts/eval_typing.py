@@ -15,8 +15,8 @@ import sysconfig
 from pathlib import Path
 
 import anyio
-from eval_model import each
 from evaluation import places as python_places
+from evaluation.concurrency import each
 from evaluation.places import Place, line_places
 from evaluation.typing import HEADER, Recorder, Shown, Sources, Trace, load, save, shown, text_places
 from training.corpus import held_out_files, held_out_of
@@ -42,11 +42,12 @@ def main() -> None:
     parser.add_argument("--places", type=int, default=200, help="per language")
     parser.add_argument("--seed", type=int, default=python_places.SEED)
     parser.add_argument("--languages", nargs="+", default=["Python", "TypeScript", "Lua"])
-    parser.add_argument("--traces", type=Path, default=ROOT / ".cache" / "typing", help="answers are kept here")
+    parser.add_argument("--traces", type=Path, help="answers are kept here and read again")
     parser.add_argument("--site-packages", type=Path, default=Path(sysconfig.get_paths()["purelib"]))
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "model")
     options = parser.parse_args()
-    options.traces.mkdir(parents=True, exist_ok=True)
+    if options.traces is not None:
+        options.traces.mkdir(parents=True, exist_ok=True)
     anyio.run(measure, options)
 
 
@@ -62,13 +63,23 @@ async def measure(options: argparse.Namespace) -> None:
         for sources in all_sources(options):
             places = places_of(sources, options.places, options.seed)
             for workspace in (False, True):
-                file = options.traces / f"{sources.name}-{options.seed}-{len(places)}-{int(workspace)}.jsonl"
-                if not file.exists():
-                    save(await record(recorder, places, sources, workspace), file)
-                await print_rows(sources.name, workspace, load(file), prompter)
+                traces = await recorded(recorder, places, sources, workspace, options)
+                await print_rows(sources.name, workspace, traces, prompter)
     finally:
         engine.stop()
         await engine.wait_closed()
+
+
+async def recorded(
+    recorder: Recorder, places: list[Place], sources: Sources, workspace: bool, options: argparse.Namespace
+) -> list[Trace]:
+    """The answers at all places, which are kept in the folder ``options.traces`` if there is one."""
+    if options.traces is None:
+        return await record(recorder, places, sources, workspace)
+    file = options.traces / f"{sources.name}-{options.seed}-{len(places)}-{int(workspace)}.jsonl"
+    if not file.exists():
+        save(await record(recorder, places, sources, workspace), file)
+    return load(file)
 
 
 async def record(recorder: Recorder, places: list[Place], sources: Sources, workspace: bool) -> list[Trace]:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import anyio
 import numpy as np
-from eval_model import each
 from eval_typing import places_of
+from evaluation.concurrency import each
 from evaluation.typing import Recorder, Sources, Trace
 from numpy.typing import NDArray
 from training.corpus import SourceFile, files_of_archives, files_of_packages

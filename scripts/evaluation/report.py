@@ -9,6 +9,8 @@ Figures = dict[str, float]
 _NUMBERS = {
     "bits per byte": "{:.3f}",
     "rest of a line: edit similarity": "{:.3f}",
+    "rest of a line: right characters per place": "{:.2f}",
+    "rest of a line: wrong characters per place": "{:.2f}",
     "16 tokens after 500 uncached tokens, seconds": "{:.3f}",
     "server ready after, seconds": "{:.1f}",
     "… of them computing, seconds": "{:.1f}",
