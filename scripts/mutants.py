@@ -16,6 +16,7 @@ import difflib
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -148,13 +149,15 @@ def _tests_of(module: str, folder: Path) -> Iterator[str]:
     """The files of the tests of a module; first those whose file names name it, then those that mention it."""
     whole, named = next(tests for place, tests in TESTS.items() if module.startswith(place))
     stem = Path(module).stem
+    method = re.sub(r"_(\w)", lambda letter: letter[1].upper(), stem)  # the name of an LSP method
     texts = {
         file: file.read_text(encoding="utf-8")
         for place in (*whole, *named)
         for file in ([folder / place] if place.endswith(".py") else sorted((folder / place).rglob("test_*.py")))
     }
-    for file in sorted(texts, key=lambda file: (stem not in file.stem, stem not in texts[file])):
-        if stem in texts[file] or stem in file.stem or any(file.is_relative_to(folder / place) for place in whole):
+    mentions = {file: stem in text or method in text for file, text in texts.items()}
+    for file in sorted(texts, key=lambda file: (stem not in file.stem, not mentions[file])):
+        if mentions[file] or stem in file.stem or any(file.is_relative_to(folder / place) for place in whole):
             yield str(file)
 
 

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.anyio
 
 @pytest.mark.parametrize(
     "body",
-    [b"{not json", b"[]", b'"text"', b"\xff\xfe", b'{"id": 1, "method": "cato/status"}'],
-    ids=["broken", "array", "string", "not utf-8", "no jsonrpc"],
+    [b"", b"{not json", b"[]", b'"text"', b"\xff\xfe", b'{"id": 1, "method": "cato/status"}'],
+    ids=["empty", "broken", "array", "string", "not utf-8", "no jsonrpc"],
 )
 async def test_an_invalid_message_gets_a_parse_error_and_the_session_continues(wire: Wire, body: bytes) -> None:
     await wire.initialize()
