@@ -131,6 +131,7 @@ def test_the_status_bar_shows_a_broken_model_and_its_repair(code: Code, window: 
     finally:
         code.configure({"cato.model": "bundled"})
         window.reload()
+        window.wait_until_ready()
 
 
 def test_an_untrusted_workspace_starts_nothing_until_it_is_trusted(code: Code, wire: Wire, folder: Path) -> None:
