@@ -21,7 +21,7 @@ from tests.conftest import ENGINE_SETTINGS, phase
 from tests.faults.window import Window
 
 REPETITIONS = 20 if os.environ.get("CATO_FAULTS") == "full" else 1
-"""How often each fault is injected; ``CATO_FAULTS=full`` runs the whole campaign (50 minutes)."""
+"""How often each fault is injected; ``CATO_FAULTS=full`` runs the whole campaign (8 minutes)."""
 
 
 @pytest.fixture(autouse=True)
