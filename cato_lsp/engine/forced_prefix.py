@@ -20,7 +20,7 @@ _MISSING_CHARACTER = 2.0
 """Nats that a token loses for each character of the prefix that it leaves to later tokens.
 
 The probability of ``r`` is that of all words in r, the one of ``return`` that of one word. Without a penalty short
-tokens win, and words come in pieces that are rare in the training data. 2 and 4 were equal on tuning places, 0.5 and 1
+tokens win, and words come in pieces that are rare in the training data. 2 and 4 were equal on tuning places, 0 and 1
 worse (docs/default-model.md).
 """
 
