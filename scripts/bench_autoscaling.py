@@ -19,7 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from bench_fleet import mean_and_error
-from bench_paper import PROFILE, SLA_SCALE, SLOWED
+from bench_paper import PROFILE, SLOWED
 
 LEAST, MOST = 1, 6
 LOAD_SECONDS = 60.0
@@ -105,7 +105,7 @@ def play(job: Job) -> dict[str, float]:
 
     shape, seconds = LOADS[job.load], SECONDS[job.load]
     calls = varying(MIX, lambda time: shape(time) / SLOWED, most=HIGHEST / SLOWED, seed=job.seed, duration=seconds)
-    workload = Workload(job.load, calls, seconds, SLA_SCALE)
+    workload = Workload(job.load, calls, seconds, sla_scale=SLOWED)
     name, _, number = job.scaler.partition(":")
     policy, router = job.pair.split("/")
     start, scaler = LEAST, None
