@@ -10,7 +10,6 @@ from cato_lsp.scheduling.cost import StepCost, StepCostModel
 from cato_lsp.scheduling.lengths import AnswerLengths
 from cato_lsp.scheduling.slo import TaskKind
 
-
 PER_SEQUENCE = 1e-4
 
 
