@@ -113,6 +113,24 @@ async def test_a_body_in_a_language_with_braces_keeps_the_braces(plain: PlainPro
     assert not unverified
 
 
+@pytest.mark.parametrize(
+    ("marked", "answer", "language", "expected"),
+    [
+        (
+            "function f(\n  a,\n  b,\n) {‸\n",
+            "return a + b;",
+            "javascript",
+            "function f(\n  a,\n  b,\n) {\n  return a + b;\n}\n",
+        ),
+        ("class A:‸\n", "x = 1", "python", "class A:\n    x = 1\n"),
+    ],
+)
+async def test_a_head_without_a_body_gets_one_and_the_brace_that_it_lacks(
+    plain: PlainPrompter, tokenizer: Tokenizer, marked: str, answer: str, language: str, expected: str
+) -> None:
+    assert await generated(marked, answer, plain, tokenizer, language) == (expected, False)
+
+
 async def test_code_follows_the_comment_above(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
     marked = "def f(xs):\n    # sort the list\n    # and print it‸\n\n"
     text, unverified = await generated(marked, "xs.sort()\nprint(xs)", plain, tokenizer)
