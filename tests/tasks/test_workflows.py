@@ -136,6 +136,9 @@ async def test_code_follows_the_comment_above(plain: PlainPrompter, tokenizer: T
     text, unverified = await generated(marked, "xs.sort()\nprint(xs)", plain, tokenizer)
     assert text == "def f(xs):\n    # sort the list\n    # and print it\n    xs.sort()\n    print(xs)\n\n"
     assert not unverified
+    target = generation_target(*at(marked))
+    assert target is not None
+    assert target.head == "    # sort the list\n    # and print it\n", "what is above is context"
 
 
 @pytest.mark.parametrize(
@@ -148,6 +151,7 @@ async def test_code_follows_the_comment_above(plain: PlainPrompter, tokenizer: T
         "# far away\n\n\n‸\n",
         "f(‸\n",
         'def f(x):\n    """D."""\n\n‸\n',
+        "class A:\n    def f(self):\n        pass\n    ‸\n",
     ],
 )
 def test_nothing_is_generated_without_a_signature_or_comment(marked: str) -> None:
