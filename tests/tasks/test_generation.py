@@ -115,6 +115,7 @@ async def test_code_follows_the_comment_above(plain: PlainPrompter, tokenizer: T
         "f(‸\n",
         'def f(x):\n    """D."""\n\n‸\n',
         "class A:\n    def f(self):\n        pass\n    ‸\n",
+        "‸\n# a comment\n",
     ],
 )
 def test_nothing_is_generated_without_a_signature_or_comment(marked: str) -> None:

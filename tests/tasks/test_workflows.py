@@ -7,12 +7,14 @@ from typing import cast
 
 import pytest
 
+from cato_lsp.tasks import translation
 from cato_lsp.tasks.calls import CannotDoError
+from cato_lsp.tasks.languages import parser_of
 from cato_lsp.tasks.prompts import CatoPrompter, PlainPrompter
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.summarization import Explanation, Summarization, documentable
 from cato_lsp.tasks.tokenizer import Tokenizer
-from cato_lsp.tasks.translation import Translation, translations
+from cato_lsp.tasks.translation import TARGETS, Translation, translations
 from tests.tasks.scripted import ScriptedCalls, at, edit_of
 
 pytestmark = pytest.mark.anyio
@@ -98,6 +100,15 @@ async def test_another_model_translates_small_symbols_together(plain: PlainPromp
     assert not result.unverified
 
 
+@pytest.mark.parametrize(("more", "calls"), [(0, 1), (-1, 2)])
+async def test_symbols_are_translated_together_up_to_a_number_of_tokens(
+    plain: PlainPrompter, monkeypatch: pytest.MonkeyPatch, more: int, calls: int
+) -> None:
+    monkeypatch.setattr(translation, "PIECE_TOKENS", plain.count(FILE) + more)
+    task = Translation(Snapshot("file:///a.py", "python", 1, FILE), 0, len(FILE), "javascript", plain)
+    assert len(task.estimate()) == calls
+
+
 async def test_a_translation_that_does_not_parse_is_repaired_once(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
     answers = iter(["let x = ;", "let x = 1;"])
     calls = ScriptedCalls(tokenizer.decode, lambda _prompt: next(answers))
@@ -171,6 +182,10 @@ async def test_a_selected_method_is_translated_without_its_indentation(
     calls = ScriptedCalls(tokenizer.decode, javascript)
     await Translation(Snapshot("file:///a.py", "python", 1, text), start + 4, len(text), "javascript", cato).run(calls)
     assert calls.prompts == [f"javascript\n{textwrap.dedent(text[start:]).strip()}"]
+
+
+def test_only_languages_whose_syntax_can_be_checked_are_offered_as_targets() -> None:
+    assert all(parser_of(target) is not None for target in TARGETS)
 
 
 def test_untrained_languages_are_refused_with_a_reason(cato: CatoPrompter, plain: PlainPrompter) -> None:
