@@ -202,8 +202,8 @@ def _stub(outline: Outline, symbol: Symbol, level: str) -> GenerationTarget | No
             start = symbol.doc.end
         if not _STUB.match(_without_comments(text[start:end], outline.language)):
             return None
-        end = start + len(text[start:end].rstrip())
-        start -= len(text[:start]) - len(text[:start].rstrip())
+        start = _end_of_code(text, start)
+        end = max(start, _end_of_code(text, end))
         after = ""
     else:
         start, end = start + 1, end - 1
