@@ -1,17 +1,22 @@
 """Measures how many small mistakes the tests catch (mutation testing).
 
-    python scripts/mutants.py --count 200 --seed 1 --out mutants.json
+    python scripts/mutants.py --count 200 --seed 1 --jobs 2 --out mutants.json
 
 Draws mutants (one changed operator, condition or constant each) from the modules in `TESTS` with a fixed seed, runs
 the tests of the mutated module on a copy of the checkout, and lists the mutants that survive. Results are kept in the
 output file, so that an interrupted run continues. `--show` prints the survivors of an earlier run with their diffs.
-A mutant whose tests do not end in time is listed, and counts as killed: most such mutants loop.
+
+A mutant is *killed* if a test fails, or takes longer than `TEST_TIMEOUT`, and the same test passes without the
+mutation right afterwards, on the same machine under the same load. If it does not, the result is *unclear*: the test
+is flaky, or the machine too slow. *Timed out* means that the tests as a whole did not end. Both count as not killed,
+and are tried again by the next run.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import difflib
 import json
 import os
@@ -21,10 +26,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
+
+import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = {
@@ -38,8 +49,10 @@ TESTS = {
 
 Not all tests are run, so that the share of killed mutants is a lower bound.
 """
-TIMEOUT = 400
-"""Seconds for the tests of one mutant."""
+TEST_TIMEOUT = 120
+"""Seconds for one test: several times what the slowest needs on a loaded machine."""
+TIMEOUT = 1800
+"""Seconds for all tests of one mutant."""
 SMALL = 3
 """Larger constants are limits and tuned numbers: benchmarks judge them, not tests."""
 
@@ -127,22 +140,53 @@ def diff(mutant: Mutant) -> str:
 
 
 def outcome(mutant: Mutant, folder: Path) -> str:
-    """Run the tests of the module on a copy of the checkout in `folder`; return "killed", "survived" or "timed out"."""
+    """Run the tests of the module on a copy of the checkout in `folder`.
+
+    Returns:
+        "killed", "survived", "unclear" or "timed out"
+    """
     file = folder / mutant.module
     original = file.read_text(encoding="utf-8")
+    tests = list(_tests_of(mutant.module, folder))
+    if not tests:
+        return "survived"
     try:
         file.write_text(mutate(original, mutant.number)[0], encoding="utf-8")
-        tests = list(_tests_of(mutant.module, folder))
-        if not tests:
+        if _passes(folder, "--cache-clear", *tests):
             return "survived"
-        environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", *tests]
-        done = subprocess.run(command, cwd=folder, env=environment, timeout=TIMEOUT, capture_output=True, check=False)
+        file.write_text(original, encoding="utf-8")
+        # Only what failed. If no test was collected, because nothing could be imported, nothing is run again.
+        return "killed" if _passes(folder, "--last-failed", "--last-failed-no-failures=none", *tests) else "unclear"
     except subprocess.TimeoutExpired:
         return "timed out"
     finally:
         file.write_text(original, encoding="utf-8")
-    return "survived" if done.returncode == 0 else "killed"
+
+
+def _passes(folder: Path, *arguments: str) -> bool:
+    """Whether pytest finds no failure on the copy in `folder`.
+
+    Raises:
+        subprocess.TimeoutExpired: it did not end in `TIMEOUT`
+    """
+    environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-x", "-q", f"--timeout={TEST_TIMEOUT}", "-p", "no:randomly", *arguments]
+    with (folder / "pytest.log").open("w") as log:
+        try:
+            done = subprocess.run(
+                command, cwd=folder, env=environment, timeout=TIMEOUT, stdout=log, stderr=log, check=False
+            )
+        finally:
+            _end_processes_of(folder)
+    return done.returncode in (0, 5)  # 5: there was no test to run
+
+
+def _end_processes_of(folder: Path) -> None:
+    """End what the tests of a mutant left running, such as a server that no longer ends by itself."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("PYTHONPATH") == str(folder):
+                process.kill()
 
 
 def _tests_of(module: str, folder: Path) -> Iterator[str]:
@@ -156,15 +200,41 @@ def _tests_of(module: str, folder: Path) -> Iterator[str]:
         for file in ([folder / place] if place.endswith(".py") else sorted((folder / place).rglob("test_*.py")))
     }
     mentions = {file: stem in text or method in text for file, text in texts.items()}
-    for file in sorted(texts, key=lambda file: (stem not in file.stem, not mentions[file])):
-        if mentions[file] or stem in file.stem or any(file.is_relative_to(folder / place) for place in whole):
+    own = {file: any(file.is_relative_to(folder / place) for place in whole) for file in texts}
+    for file in sorted(texts, key=lambda file: (stem not in file.stem, not own[file], not mentions[file])):
+        if mentions[file] or own[file] or stem in file.stem:
             yield str(file)
+
+
+def try_out(mutants: list[Mutant], jobs: int, out: Path, results: dict[str, str]) -> None:
+    """Add the outcome of each mutant to `results` and to the file `out`, `jobs` mutants at a time."""
+    folders: SimpleQueue[Path] = SimpleQueue()
+    lock = threading.Lock()
+
+    def one(mutant: Mutant) -> None:
+        folder, start = folders.get(), time.monotonic()
+        result = outcome(mutant, folder)
+        folders.put(folder)
+        with lock:
+            results[mutant.name] = result
+            out.write_text(json.dumps(results, indent=1))
+            print(f"{result:9} {time.monotonic() - start:5.0f} s", mutant.name, flush=True)
+
+    with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(jobs) as workers:
+        for job in range(jobs):
+            folder = Path(temporary) / str(job)
+            left_out = (".git", ".venv", ".editors", ".cache", ".pytest_cache", "node_modules")
+            shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*left_out))
+            (folder / ".venv").symlink_to(ROOT / ".venv")
+            folders.put(folder)
+        list(workers.map(one, mutants))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="mutants at a time")
     parser.add_argument("--only", default="", help="only mutants of modules whose path contains this text")
     parser.add_argument("--out", type=Path, default=Path("mutants.json"))
     parser.add_argument("--show", action="store_true", help="print the survivors with their diffs")
@@ -172,22 +242,13 @@ def main() -> None:
     results: dict[str, str] = json.loads(options.out.read_text()) if options.out.exists() else {}
     mutants = [each for each in draw(options.count, options.seed) if options.only in each.module]
     if not options.show:
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary) / "checkout"
-            shutil.copytree(
-                ROOT, folder, ignore=shutil.ignore_patterns(".git", ".venv", ".editors", ".cache", "node_modules")
-            )
-            (folder / ".venv").symlink_to(ROOT / ".venv")
-            for mutant in mutants:
-                if mutant.name not in results:
-                    results[mutant.name] = outcome(mutant, folder)
-                    options.out.write_text(json.dumps(results, indent=1))
-                    print(f"{results[mutant.name]:9}", mutant.name, flush=True)
+        todo = [each for each in mutants if results.get(each.name) not in ("killed", "survived")]
+        try_out(todo, options.jobs, options.out, results)
     tried = [each for each in mutants if each.name in results]
     for mutant in tried:
         if results[mutant.name] != "killed":
             print(f"{results[mutant.name]}:\n{diff(mutant)}")
-    print(f"{sum(results[each.name] != 'survived' for each in tried)} of {len(tried)} mutants killed")
+    print(f"{sum(results[each.name] == 'killed' for each in tried)} of {len(tried)} mutants killed")
 
 
 if __name__ == "__main__":

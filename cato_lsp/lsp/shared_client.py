@@ -42,7 +42,7 @@ _MOST_CRASHES = 5
 _CRASH_PERIOD = 180.0
 """Seconds."""
 _BACK_OFF = 1.0
-"""Seconds between the second crash in that period and the next server; doubled with each further crash."""
+"""Seconds between the second crash in that period and the next server; then 3, 7 times as long. None at the first."""
 _CLOSING = 0.1
 """Seconds that a killed process needs at most to close its sockets."""
 _LAST_WORDS = 2.0
@@ -219,7 +219,7 @@ class Relay:
             status = {"busy": True, "message": "Restarting", "kind": "Normal"}
             self._editor.write(encode({"method": "cato/didChangeStatus", "params": status}))
             self._show(2, "Cato: the server crashed and is restarted. Suggestions return when the model is loaded.")
-        await anyio.sleep(0 if count == 1 else _BACK_OFF * 2 ** (count - 2))
+        await anyio.sleep(_BACK_OFF * (2 ** (count - 1) - 1))
         return True
 
     def _tell_version(self) -> None:

@@ -31,7 +31,7 @@ _RULERS = frozenset("-=#*~_/.+ \t")
 def is_stuck(text: str) -> bool:
     """Whether an answer, so far as it is written, repeats itself: its last whole lines, or the end of its last line."""
     *lines, last = text[-_REACH:].split("\n")
-    return repeated_lines(lines) > 0 or _first_copy_end(last) is not None
+    return bool(repeated_lines(lines)) or _first_copy_end(last) is not None
 
 
 def without_repetition(text: str) -> str:

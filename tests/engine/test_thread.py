@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import anyio
+import anyio.to_thread
 import pytest
 
 from cato_lsp.engine.api import CallRejectedError
@@ -61,6 +65,30 @@ async def test_a_call_cancelled_during_decode_costs_no_token_after_the_step_that
     assert stream.usage.abort_latency_steps is not None
     assert stream.usage.abort_latency_steps <= 1
     assert stream.usage.tokens_computed < 50 + 500
+
+
+async def test_a_call_cancelled_while_a_step_runs_is_aborted_before_the_next_one(
+    engine: EngineThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cato_lsp.engine.vllm_core import VllmCore
+
+    step, running, go_on = VllmCore.step, threading.Event(), threading.Event()
+
+    def held(core: VllmCore) -> Any:
+        running.set()
+        go_on.wait()
+        return step(core)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VllmCore, "step", held)
+        stream = engine.submit(make_call(50, max_tokens=500, first=309))
+        await anyio.to_thread.run_sync(running.wait)
+        stream.cancel()
+        go_on.set()
+        await settled(engine, stream)
+    assert stream.usage.abort_latency_steps == 1
+    assert stream.usage.tokens_computed == 50
+    assert stream.usage.tokens_after_cancel == 0
 
 
 async def test_a_call_cancelled_during_prefill_leaves_the_rest_of_its_prompt_uncomputed_tabbyapi_383(

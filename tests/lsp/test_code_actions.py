@@ -116,6 +116,9 @@ async def test_a_client_without_resolve_or_tags_gets_commands(wire: Wire) -> Non
     for action in await offers(wire, span((10, 4))):
         assert "tags" not in action
         assert action["command"]["arguments"][0]["uri"] == URI
+    actions = await offers(wire, span((3, 0), (7, 17)))
+    (translate,) = (each for each in actions if each["title"] == "Cato: Translate the selection to JavaScript")
+    assert translate["command"]["arguments"][0]["language"] == "javascript"
 
 
 async def test_resolving_documents_a_function_with_a_versioned_edit(wire: Wire) -> None:

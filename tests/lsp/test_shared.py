@@ -11,7 +11,7 @@ import stat
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +79,14 @@ class Window:
 
 
 @asynccontextmanager
-async def window(environment: dict[str, str]) -> AsyncGenerator[Window]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "cato_lsp", stdin=PIPE, stdout=PIPE, env=environment
-    )
+async def window(environment: dict[str, str], log: Path | None = None) -> AsyncGenerator[Window]:
+    """
+    :param log: file for the window's stderr.
+    """
+    with nullcontext() if log is None else log.open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "cato_lsp", stdin=PIPE, stdout=PIPE, stderr=stderr, env=environment
+        )
     try:
         yield Window(process)
     finally:
@@ -275,8 +279,9 @@ async def stop(environment: dict[str, str]) -> tuple[int | None, str]:
     return process.returncode, said.decode()
 
 
-async def test_stop_ends_the_server_and_its_windows_cleanly(environment: dict[str, str]) -> None:
-    async with window(environment) as first, window(environment) as second:
+async def test_stop_ends_the_server_and_its_windows_cleanly(environment: dict[str, str], tmp_path: Path) -> None:
+    log = tmp_path / "editor.log"
+    async with window(environment, log) as first, window(environment) as second:
         for each in (first, second):
             await each.open()
         await first.ready()
@@ -289,8 +294,11 @@ async def test_stop_ends_the_server_and_its_windows_cleanly(environment: dict[st
         assert not psutil.pid_exists(server) or psutil.Process(server).status() == psutil.STATUS_ZOMBIE
         assert "items" in (await first.wire.answer(asked))["result"]
         for each in (first, second):
+            status = await each.wire.hear(lambda told: "kind" in str(told) and "cato-lsp stop" in str(told))
+            assert status["params"]["busy"] is False
             assert "cato-lsp stop" in (await each.wire.told("window/showMessage"))["params"]["message"]
             assert await each.process.wait() == 0
+    assert "The model is bundled" in log.read_text(), "the server's log is in the editor's own"
     async with window(environment) as again:
         await again.open()
         assert await servers(environment) != [server]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import psutil
 import pytest
@@ -194,22 +195,48 @@ async def test_windows_outlive_the_server_however_often_it_is_killed(
         assert abs(memory(server) - before) < 0.05 * before
 
 
-async def test_a_server_that_cannot_run_is_given_up_after_some_tries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_client, "_BACK_OFF", 0.0)
+async def test_a_server_that_cannot_run_is_given_up_after_some_tries_with_one_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        await anyio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(shared_client.anyio, "sleep", pause)
     tries: list[socket.socket] = []
 
     def hang_up() -> socket.socket:
+        """Only the first server lives until the editor is initialized."""
         ours, theirs = socket.socketpair()
-        theirs.close()
+        if tries:
+            theirs.close()
+        else:
+            first.append(theirs)
         tries.append(ours)
         return ours
 
-    relay = Relay(hang_up, {"version": __version__}, LOG)
+    async def serve() -> None:
+        assert await relay.run(connection, *pipes) == 1
+
+    first: list[socket.socket] = []
+    relay, connection = Relay(hang_up, {"version": __version__}, LOG), hang_up()
     (stdin, keyboard), (screen, stdout) = os.pipe(), os.pipe()
-    with os.fdopen(keyboard, "wb"), os.fdopen(screen, "rb"), anyio.fail_after(PATIENCE):
+    os.write(keyboard, encode({"id": 1, "method": "initialize", "params": {}}) + encode({"method": "initialized"}))
+    with os.fdopen(keyboard, "wb"), os.fdopen(screen, "rb") as shown, anyio.fail_after(PATIENCE):
         pipes = os.fdopen(stdin, "rb"), os.fdopen(stdout, "wb", buffering=0)
-        assert await relay.run(hang_up(), *pipes) == 1
+        async with anyio.create_task_group() as group:
+            group.start_soon(serve)
+            read = b""
+            while b"initialized" not in read:
+                read += await anyio.to_thread.run_sync(first[0].recv, 4096)
+            first[0].close()
+        said = shown.read().decode()
     assert len(tries) == 5
+    assert pauses[0] == 0 < pauses[1] < pauses[2] < pauses[3], "longer each time"
+    assert said.count("window/showMessage") == 1
+    assert "the server crashed 5 times" in said
 
 
 async def test_a_connection_to_a_server_that_is_already_dying_is_no_second_crash(

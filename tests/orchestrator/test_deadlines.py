@@ -6,8 +6,11 @@ import pytest
 
 from cato_lsp.config import Settings, SlaSettings, load_settings
 from cato_lsp.lsp.backend import Backend
+from cato_lsp.orchestrator.call_times import CallTimes
 from cato_lsp.orchestrator.deadlines import alone_ms, relaxed
 from cato_lsp.scheduling.cost import StepCosts
+from cato_lsp.tasks.calls import CallEstimate
+from cato_lsp.tasks.summarization import EXPECTED_TOKENS
 
 FAST = StepCosts(fixed=5e-3, per_token=2e-5)
 SLOW = StepCosts(fixed=0.1, per_token=2e-4)
@@ -23,6 +26,8 @@ def test_a_slow_machine_gets_twice_the_time_that_it_needs_alone() -> None:
         assert getattr(hold, name) >= min(1.9 * milliseconds, 800), name
     assert 800 <= hold.completion_ttft_ms <= 1000
     assert hold.translation_token_ms > 200
+    two_answers = CallTimes(SLOW).seconds(CallEstimate(0, 2 * EXPECTED_TOKENS))
+    assert hold.summarization_e2e_ms == pytest.approx(2 * 1000 * two_answers, rel=0.05), "its input is counted apart"
 
 
 def test_a_deadline_that_was_set_is_not_relaxed() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cato_lsp.scheduling.cato import CatoPolicy
+from cato_lsp.scheduling.options import CatoOptions
 from cato_lsp.scheduling.slo import TaskKind
 
 
@@ -101,11 +102,12 @@ def test_in_a_burst_the_client_with_the_most_calls_gives_way(policy, request_of,
     assert next(iter(plan.grants)) == modest.id
 
 
-@pytest.mark.parametrize("late", [2, 20])
+@pytest.mark.parametrize(("late", "weight", "sets_the_pace"), [(2, 1.0, False), (20, 1.0, True), (2, 10.0, True)])
 def test_under_overload_and_only_then_an_answer_that_can_still_be_on_time_sets_the_pace(
-    policy, request_of, view_of, late
+    policy, request_of, view_of, late, weight, sets_the_pace
 ) -> None:
     translation = decoding(request_of(TaskKind.TRANSLATION, prompt=3000))
+    translation.slo = replace(translation.slo, weight=weight)
     for _ in range(50):
         policy.lengths.add(TaskKind.TRANSLATION, translation.generated + 1000)
     in_time = request_of(prompt=5000, arrival=1.0)
@@ -113,7 +115,7 @@ def test_under_overload_and_only_then_an_answer_that_can_still_be_on_time_sets_t
     grants = policy.plan(view).grants
     per_token = (translation.slo.deadline - view.now) / 1000
     step = view.costs.seconds(sum(grants.values()), len(grants), translation.computed)
-    assert step == pytest.approx(per_token if late == 20 else policy.options.urgent_step * policy.ttft, rel=0.01)
+    assert step == pytest.approx(per_token if sets_the_pace else policy.options.urgent_step * policy.ttft, rel=0.01)
 
 
 def test_one_call_with_a_short_deadline_hardly_changes_the_length_of_steps(policy, request_of, view_of) -> None:
@@ -124,12 +126,48 @@ def test_one_call_with_a_short_deadline_hardly_changes_the_length_of_steps(polic
     assert policy.ttft > 0.95 * before
 
 
+def test_steps_follow_the_time_that_most_calls_allow(policy, request_of, view_of) -> None:
+    for _ in range(300):
+        call = request_of(prompt=10)
+        call.slo = replace(call.slo, deadline=call.slo.arrival + 0.05)
+        policy.plan(view_of(call))
+    assert policy.ttft == pytest.approx(0.05, rel=0.01)
+
+
 def test_a_request_that_has_waited_long_gets_a_part_of_every_step(policy, request_of, view_of) -> None:
     forgotten = request_of(prompt=7000, arrival=0.0)
     now = policy.options.patience + 1
     rush = [request_of(prompt=3000, arrival=now) for _ in range(10)]
     plan = policy.plan(view_of(forgotten, *rush, now=now))
     assert plan.grants[forgotten.id] == policy.options.reserve
+    assert len(plan.grants) > 1, "the others go on"
+
+
+def test_a_step_is_long_enough_for_a_completion_after_the_part_of_the_request_that_has_waited_long(
+    request_of, view_of
+) -> None:
+    policy = CatoPolicy(CatoOptions(reserve=1000))
+    now = policy.options.patience + 1
+    forgotten, completion = request_of(prompt=7000, arrival=0.0), request_of(prompt=1200, arrival=now)
+    plan = policy.plan(view_of(forgotten, completion, now=now))
+    assert plan.grants == {forgotten.id: 1000, completion.id: 1200}
+
+
+def test_a_step_that_is_too_short_for_any_prefill_carries_the_least_part_of_one(policy, request_of, view_of) -> None:
+    warmups = [request_of(TaskKind.WARMUP) for _ in range(3)]
+    view = view_of(*warmups)
+    view.costs = replace(view.costs, per_sequence=1.0)
+    assert policy.plan(view).grants == {warmups[0].id: policy.options.reserve}
+
+
+def test_where_predictions_are_poor_a_prompt_that_would_be_only_just_on_time_does_not_hold_up_others(
+    policy, request_of, view_of
+) -> None:
+    tight, other = request_of(prompt=7000), request_of(prompt=1500, arrival=0.1)
+    view = view_of(tight, other)
+    assert next(iter(policy.plan(view).grants)) == tight.id
+    view.costs = replace(view.costs, error=0.05)
+    assert next(iter(policy.plan(view).grants)) == other.id
 
 
 def test_blocks_are_reserved_for_the_longest_waiting_request(policy, request_of, view_of) -> None:
@@ -174,6 +212,18 @@ def test_of_two_e2e_prompts_due_at_once_the_one_with_a_queue_penalty_waits(polic
     first.slo = replace(first.slo, queue_penalty=10.0)
     plan = policy.plan(view_of(first, second))
     assert next(iter(plan.grants)) == second.id
+
+
+def test_of_two_e2e_prompts_that_cannot_both_be_on_time_the_one_with_the_dearer_answer_waits(
+    policy, request_of, view_of
+) -> None:
+    answer = view_of().costs.recent_step * policy.lengths.remaining(TaskKind.SUMMARIZATION, 0, 0.8)
+    summaries = [request_of(TaskKind.SUMMARIZATION, prompt=3000, arrival=answer + 0.1 - 6.0) for _ in range(2)]
+    long = summaries[0]
+    long.prompt, long.computed = 30_000, 27_000  # all but as much as of the other one is in the prefix cache
+    view = view_of(*summaries)
+    view.costs = replace(view.costs, per_context=1e-7)
+    assert next(iter(policy.plan(view).grants)) == summaries[1].id
 
 
 def test_of_two_prompts_that_cannot_both_be_on_time_the_kind_with_more_weight_is_served(

@@ -10,12 +10,14 @@ from cato_lsp.scheduling.cost import StepCost, StepCostModel
 from cato_lsp.scheduling.lengths import AnswerLengths
 from cato_lsp.scheduling.slo import TaskKind
 
+PER_SEQUENCE = 1e-4
+
 
 def steps(rng: random.Random, count: int, fixed: float, per_token: float) -> list[StepCost]:
     made: list[StepCost] = []
     for _ in range(count):
         tokens, sequences, context = rng.randint(1, 8000), rng.randint(1, 60), rng.randint(1000, 200_000)
-        seconds = fixed + per_token * tokens + 14e-9 * context
+        seconds = fixed + per_token * tokens + PER_SEQUENCE * sequences + 14e-9 * context
         made.append(StepCost(tokens, sequences, context, seconds * rng.uniform(0.97, 1.03)))
     return made
 
@@ -24,8 +26,10 @@ def test_the_cost_model_finds_the_costs_of_a_machine() -> None:
     model = StepCostModel()
     for cost in steps(random.Random(1), 400, 5.8e-3, 24e-6):
         model.learn(cost)
-    assert model.costs.seconds(2000, 20, 60_000) == pytest.approx(5.8e-3 + 24e-6 * 2000 + 14e-9 * 60_000, rel=0.05)
+    step = 5.8e-3 + 24e-6 * 2000 + PER_SEQUENCE * 20 + 14e-9 * 60_000
+    assert model.costs.seconds(2000, 20, 60_000) == pytest.approx(step, rel=0.05)
     assert model.costs.per_token == pytest.approx(24e-6, rel=0.05)
+    assert model.costs.per_sequence == pytest.approx(PER_SEQUENCE, rel=0.3)
 
 
 def test_the_cost_model_follows_a_machine_that_slows_down() -> None:

@@ -11,6 +11,7 @@ from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as FastTokenizer
 
 from cato_lsp.tasks.families import FAMILIES, FimFamily
+from cato_lsp.tasks.prompts import CatoPrompter, PlainPrompter
 from cato_lsp.tasks.tokenizer import Tokenizer
 
 CATO_TOKENS = ["<|endoftext|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|file_sep|>"]
@@ -79,6 +80,22 @@ def family_tokenizers() -> dict[str, Tokenizer]:
             fast.add_tokens([AddedToken(token, normalized=False, special=False) for token in tokens_of(family)])
         made[family.name] = Tokenizer(fast.to_str())
     return made
+
+
+@pytest.fixture(scope="session")
+def tokenizer(byte_level: object) -> Tokenizer:
+    tokens = ["<|endoftext|>", "<|summarize|>", "<|generate|>", "<|translate|>", "<|answer|>"]
+    return Tokenizer(byte_level(tokens).to_str())  # type: ignore[operator]
+
+
+@pytest.fixture(scope="session")
+def plain(tokenizer: Tokenizer) -> PlainPrompter:
+    return PlainPrompter(tokenizer, 4096)
+
+
+@pytest.fixture(scope="session")
+def cato(tokenizer: Tokenizer) -> CatoPrompter:
+    return CatoPrompter(tokenizer, 4096)
 
 
 def tokens_of(family: FimFamily) -> tuple[str, ...]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, ModelCall, OnText
+from cato_lsp.tasks.edit import Edit
+from cato_lsp.tasks.snapshot import Snapshot
+from cato_lsp.tasks.task import TaskResult
 
 
 class ScriptedCalls(Calls):
@@ -52,3 +55,15 @@ class ScriptedCalls(Calls):
 
     def show(self, text: str) -> None:
         self.shown.append(text)
+
+
+def at(marked: str, language: str = "python", newline: str = "\n") -> tuple[Snapshot, int]:
+    """A snapshot and the offset of the ``‸`` in a text."""
+    text = marked.replace("\n", newline)
+    return Snapshot("file:///a", language, 1, text.replace("‸", "")), text.index("‸")
+
+
+def edit_of(result: TaskResult | None) -> Edit:
+    assert result is not None
+    assert isinstance(result.content, Edit)
+    return result.content

@@ -41,6 +41,9 @@ FRAGMENTS = {
 }
 CRLF_TEXT = "def f(x):\r\n    pass\r\n\r\n\r\n"
 CRLF = Document(types.TextDocumentItem("file:///a", "python", 1, CRLF_TEXT), Encoding(types.PositionEncodingKind.Utf16))
+HEAD = Document(
+    types.TextDocumentItem("file:///a", "python", 1, "async def h(:#\r\n"), Encoding(types.PositionEncodingKind.Utf16)
+)
 UNCLOSED_TEXT = "export function f(a) {\n}\nconst g = (x) => {\n"
 UNCLOSED = Document(
     types.TextDocumentItem("file:///a", "javascript", 1, UNCLOSED_TEXT), Encoding(types.PositionEncodingKind.Utf16)
@@ -83,6 +86,7 @@ def assert_nothing_else_is_touched(document: Document, snapshot: Snapshot, edit:
 @given(made=documents(), answer=st.sampled_from(ANSWERS))
 @example(made=(UNCLOSED, len(UNCLOSED_TEXT) - 4), answer="return 1").via("a body without its closing brace")
 @example(made=(CRLF, len(CRLF_TEXT) - 3), answer="return 1").via("a cursor inside a line ending")
+@example(made=(HEAD, 0), answer="return 1").via("an empty body inside a line ending")
 def test_generating_touches_nothing_outside_its_range_helix_9624(
     made: tuple[Document, int], answer: str, prompter: PlainPrompter
 ) -> None:

@@ -192,6 +192,7 @@ def test_control_tokens_are_removed_from_answers(token: str) -> None:
         ("```\nunfinished", "unfinished"),
         ("<think>hm\n</think>\n\nx = 1\n", "x = 1"),
         ("    return 1\n", "    return 1"),
+        ("x = '<s>struck out</s>'", "x = '<s>struck out</s>'"),
     ],
 )
 def test_the_code_of_an_answer_is_the_content_of_its_fences(answer: str, code: str) -> None:

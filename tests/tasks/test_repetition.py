@@ -52,6 +52,7 @@ def test_a_piece_of_one_line_over_and_over_is_stuck() -> None:
         "}\n}\n}\n}\n",
         "def f(a, b=None, c=None, d=None, e=None, f=None, g=None, h=None):\n",
         "f(a, null, null, null)\n",
+        "f(null, null, null, null, null, null, value",
         "Maker<\n" + "  any,\n" * 9 + ">\n",
         "TABLE = [\n" + "    0, 0, 0, 0, 0, 0, 0, 0,\n" * 6 + "]\n",
         "mask = [" + "0x00, " * 16 + "]\n",

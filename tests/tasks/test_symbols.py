@@ -142,6 +142,12 @@ def test_no_piece_is_empty_where_a_part_ends_at_a_definition() -> None:
     assert source.pieces(0, end) == [(0, end)]
 
 
+def test_the_line_above_a_function_is_not_within_it() -> None:
+    source = Outline("\ndef f():\n    pass\n", "python")
+    assert source.enclosing(0, 0) is None
+    assert source.enclosing(1, 1) is source.top[0]
+
+
 @given(st.text(alphabet="def f(x):\n  return'\"#{}é漢🙂", max_size=80))
 def test_any_text_has_an_outline(text: str) -> None:
     for language in LANGUAGES:

@@ -1,4 +1,4 @@
-"""Generate, summarize, explain, translate: targets, sequences of calls, and what becomes of the answers."""
+"""Summarize, explain, translate: sequences of calls, and what becomes of the answers."""
 
 from __future__ import annotations
 
@@ -6,206 +6,18 @@ import textwrap
 from typing import cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from cato_lsp.tasks.calls import CannotDoError
-from cato_lsp.tasks.edit import Edit
-from cato_lsp.tasks.generation import Generation, generation_target, reindented
+from cato_lsp.tasks import translation
+from cato_lsp.tasks.calls import ALTERNATIVES, CannotDoError
+from cato_lsp.tasks.languages import parser_of
 from cato_lsp.tasks.prompts import CatoPrompter, PlainPrompter
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.summarization import Explanation, Summarization, documentable
-from cato_lsp.tasks.symbols import syntax_errors
-from cato_lsp.tasks.task import TaskResult
 from cato_lsp.tasks.tokenizer import Tokenizer
-from cato_lsp.tasks.translation import Translation, translations
-from tests.tasks.scripted import ScriptedCalls
+from cato_lsp.tasks.translation import TARGETS, Translation, translations
+from tests.tasks.scripted import ScriptedCalls, at, edit_of
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="session")
-def tokenizer(byte_level: object) -> Tokenizer:
-    tokens = ["<|endoftext|>", "<|summarize|>", "<|generate|>", "<|translate|>", "<|answer|>"]
-    return Tokenizer(byte_level(tokens).to_str())  # type: ignore[operator]
-
-
-@pytest.fixture(scope="session")
-def plain(tokenizer: Tokenizer) -> PlainPrompter:
-    return PlainPrompter(tokenizer, 4096)
-
-
-@pytest.fixture(scope="session")
-def cato(tokenizer: Tokenizer) -> CatoPrompter:
-    return CatoPrompter(tokenizer, 4096)
-
-
-def at(marked: str, language: str = "python", newline: str = "\n") -> tuple[Snapshot, int]:
-    """A snapshot and the offset of the ``‸`` in a text."""
-    text = marked.replace("\n", newline)
-    return Snapshot("file:///a", language, 1, text.replace("‸", "")), text.index("‸")
-
-
-def edit_of(result: TaskResult | None) -> Edit:
-    assert result is not None
-    assert isinstance(result.content, Edit)
-    return result.content
-
-
-async def generated(
-    marked: str, answer: str, plain: PlainPrompter, tokenizer: Tokenizer, language: str = "python", newline: str = "\n"
-) -> tuple[str, bool]:
-    snapshot, offset = at(marked, language, newline)
-    target = generation_target(snapshot, offset)
-    assert target is not None
-    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: answer)
-    result = await Generation(snapshot, target, plain).run(calls)
-    assert result is not None
-    return edit_of(result).apply(snapshot.text), result.unverified
-
-
-@pytest.mark.parametrize(
-    "marked",
-    [
-        'def f(x):\n    """Double it."""\n    pass‸\n',
-        'def f(x):\n    """Double it."""‸\n',
-        'def f(x):\n    """Double it."""\n    ‸',
-        'def f(x):\n    """Double it."""\n\n    ‸\n\n\ny = 1\n',
-        'def f(x):‸\n    """Double it."""\n    ...\n',
-        'def f(x):\n    """Double it."""\n    raise NotImplementedError("later")‸\n\n\ny = 1\n',
-        "import os\n\n\ndef f(x):‸",
-        "def f(x):\n    # TODO: double it\n    pass‸\n",
-    ],
-)
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "    y = x * 2\n    return y\n",
-        "y = x * 2\nreturn y",
-        "```python\ndef f(x):\n    y = x * 2\n    return y\n```",
-        'def f(x):\n    """Double it."""\n    y = x * 2\n    return y',
-    ],
-)
-@pytest.mark.parametrize("newline", ["\n", "\r\n"])
-async def test_a_body_replaces_a_stub(
-    marked: str, answer: str, newline: str, plain: PlainPrompter, tokenizer: Tokenizer
-) -> None:
-    if "Double it" not in marked and '"""Double' in answer:
-        answer = answer.replace('    """Double it."""\n', "")
-    text, unverified = await generated(marked, answer, plain, tokenizer, newline=newline)
-    assert not unverified
-    scope: dict[str, object] = {}
-    exec(text, scope)
-    assert scope["f"](21) == 42  # type: ignore[operator]
-    assert text.count("\n") - text.count("\r\n") == (0 if newline == "\r\n" else text.count("\n"))
-    if "TODO" in marked:
-        assert "# TODO: double it" in text
-    if "y = 1" in marked:
-        assert text.endswith(f"{newline}{newline}{newline}y = 1{newline}")
-
-
-async def test_a_body_in_a_language_with_braces_keeps_the_braces(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
-    marked = "class A {\n  /** Double it. */\n  f(x) {\n    // TODO‸\n  }\n}\n"
-    text, unverified = await generated(marked, "const y = x * 2;\nreturn y;\n}", plain, tokenizer, "javascript")
-    assert text == (
-        "class A {\n  /** Double it. */\n  f(x) {\n    // TODO\n    const y = x * 2;\n    return y;\n  }\n}\n"
-    )
-    assert not unverified
-
-
-async def test_code_follows_the_comment_above(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
-    marked = "def f(xs):\n    # sort the list\n    # and print it‸\n\n"
-    text, unverified = await generated(marked, "xs.sort()\nprint(xs)", plain, tokenizer)
-    assert text == "def f(xs):\n    # sort the list\n    # and print it\n    xs.sort()\n    print(xs)\n\n"
-    assert not unverified
-
-
-@pytest.mark.parametrize(
-    "marked",
-    [
-        "def f(x):\n    return x * 2‸\n",
-        "x = 1‸\n",
-        "‸",
-        "# a comment‸\nx = 1\n",
-        "# far away\n\n\n‸\n",
-        "f(‸\n",
-        'def f(x):\n    """D."""\n\n‸\n',
-    ],
-)
-def test_nothing_is_generated_without_a_signature_or_comment(marked: str) -> None:
-    assert generation_target(*at(marked)) is None
-
-
-async def test_code_that_does_not_parse_is_cut_or_marked(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
-    stub = 'def f(x):\n    """Double it."""\n    pass‸\n'
-    text, unverified = await generated(stub, "y = x\nreturn y *\n(", plain, tokenizer)
-    assert text == 'def f(x):\n    """Double it."""\n    y = x\n'
-    assert not unverified
-    text, unverified = await generated(stub, "y = = x", plain, tokenizer)
-    assert "y = = x" in text
-    assert unverified
-
-
-@pytest.mark.parametrize("first", ["y = = x", "y = f(x" + ", None" * 9, "y = g(x)\n" * 9])
-@pytest.mark.parametrize(("second", "repaired"), [("return 2 * x", True), ("z = = x", False)])
-async def test_code_that_does_not_parse_or_repeats_itself_is_written_once_more(
-    plain: PlainPrompter, tokenizer: Tokenizer, first: str, second: str, repaired: bool
-) -> None:
-    snapshot, offset = at('def f(x):\n    """Double it."""\n    pass‸\n')
-    target = generation_target(snapshot, offset)
-    assert target is not None
-    answers = iter([first, second])
-    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: next(answers))
-    result = await Generation(snapshot, target, plain).run(calls)
-    assert len(calls.prompts) == 2
-    assert result is None or result.unverified is not repaired
-    assert not repaired or edit_of(result).text.strip() == second
-
-
-async def test_the_code_above_takes_at_most_a_third_of_the_context(tokenizer: Tokenizer) -> None:
-    above = "".join(f"value_{number} = {number}\n" for number in range(60))
-    snapshot, offset = at(f'{above}\n\ndef f(x):\n    """Double it."""\n    pass‸\n')
-    target = generation_target(snapshot, offset)
-    assert target is not None
-    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: "    return 2 * x\n")
-    await Generation(snapshot, target, PlainPrompter(tokenizer, 900)).run(calls)
-    lines = [line for line in above.splitlines() if line in calls.prompts[0].splitlines()]
-    assert lines
-    assert lines[-1] == "value_59 = 59"
-    assert len(tokenizer.encode("\n".join(lines))) <= 300
-
-
-@given(st.text(alphabet="ab=(){}:\n \t\"'é漢🙂\r#", max_size=60), st.sampled_from(["\n", "\r\n"]))
-async def test_no_answer_touches_anything_outside_of_the_stub(
-    plain: PlainPrompter, tokenizer: Tokenizer, answer: str, newline: str
-) -> None:
-    snapshot, offset = at('é = "漢"\n\n\ndef f(x):\n    """D🙂."""\n    pass‸\n\n\nend = 1', newline=newline)
-    target = generation_target(snapshot, offset)
-    assert target is not None
-    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: answer)
-    result = await Generation(snapshot, target, plain).run(calls)
-    if result is not None:
-        text = edit_of(result).apply(snapshot.text)
-        assert text.startswith(snapshot.text[: target.start])
-        assert text.endswith(snapshot.text[target.end :])
-        assert target.start <= snapshot.text.index("    pass")
-        assert target.end == snapshot.text.index("pass") + 4
-        assert result.unverified or syntax_errors(text, "python") == []
-
-
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [
-        ("a\nb", "  a\n  b"),
-        ("    a\n    b", "  a\n  b"),
-        ("a\n    b", "  a\n  b"),
-        ("if a:\n        b\n    c", "  if a:\n      b\n  c"),
-        ("if a:\n    b", "  if a:\n    b"),
-        ("a\n\n    b", "  a\n\n  b"),
-    ],
-)
-def test_code_gets_the_indentation_of_its_place(code: str, expected: str) -> None:
-    assert reindented(code, "  ", "  ") == expected
 
 
 SHORT = "def f(x):\n    return x * 2\n"
@@ -288,6 +100,15 @@ async def test_another_model_translates_small_symbols_together(plain: PlainPromp
     assert not result.unverified
 
 
+@pytest.mark.parametrize(("more", "calls"), [(0, 1), (-1, 2)])
+async def test_symbols_are_translated_together_up_to_a_number_of_tokens(
+    plain: PlainPrompter, monkeypatch: pytest.MonkeyPatch, more: int, calls: int
+) -> None:
+    monkeypatch.setattr(translation, "PIECE_TOKENS", plain.count(FILE) + more)
+    task = Translation(Snapshot("file:///a.py", "python", 1, FILE), 0, len(FILE), "javascript", plain)
+    assert len(task.estimate()) == calls
+
+
 async def test_a_translation_that_does_not_parse_is_repaired_once(plain: PlainPrompter, tokenizer: Tokenizer) -> None:
     answers = iter(["let x = ;", "let x = 1;"])
     calls = ScriptedCalls(tokenizer.decode, lambda _prompt: next(answers))
@@ -335,6 +156,18 @@ async def test_documentation_that_repeats_itself_is_written_once_more(
     assert result.unverified is not done
 
 
+async def test_a_model_that_cannot_repair_writes_alternatives(cato: CatoPrompter, tokenizer: Tokenizer) -> None:
+    source = "def f(x):\n    return x\n"
+    good = "function f(x) {\n  return x;\n}"
+    answers = iter(["function f(x) {", "let x = ;", good, "let x = 1;"])
+    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: next(answers))
+    task = Translation(Snapshot("file:///a.py", "python", 1, source), 0, len(source), "javascript", cato)
+    result = await task.run(calls)
+    assert len(calls.prompts) == 1 + ALTERNATIVES
+    assert result.content == f"{good}\n"
+    assert not result.unverified
+
+
 @pytest.mark.parametrize("time", [True, False])
 async def test_a_translation_that_cannot_be_repaired_is_marked(
     plain: PlainPrompter, tokenizer: Tokenizer, time: bool
@@ -361,6 +194,10 @@ async def test_a_selected_method_is_translated_without_its_indentation(
     calls = ScriptedCalls(tokenizer.decode, javascript)
     await Translation(Snapshot("file:///a.py", "python", 1, text), start + 4, len(text), "javascript", cato).run(calls)
     assert calls.prompts == [f"javascript\n{textwrap.dedent(text[start:]).strip()}"]
+
+
+def test_only_languages_whose_syntax_can_be_checked_are_offered_as_targets() -> None:
+    assert all(parser_of(target) is not None for target in TARGETS)
 
 
 def test_untrained_languages_are_refused_with_a_reason(cato: CatoPrompter, plain: PlainPrompter) -> None:

@@ -31,9 +31,9 @@ def command(assist: Assist) -> Callable[[Session, list[Any]], str]:
     return partial(_start, assist)
 
 
-def arguments_for(uri: str, where: dict[str, Any], language: str = "") -> dict[str, Any]:
-    """The argument of a command."""
-    return {"uri": uri, "range": where, **({"language": language} if language else {})}
+def arguments_for(uri: str, where: dict[str, Any], language: str) -> dict[str, Any]:
+    """The argument of a command; ``language`` is empty if the command needs none."""
+    return {"uri": uri, "range": where, "language": language}
 
 
 def _start(assist: Assist, session: Session, arguments: list[Any]) -> str:

@@ -17,10 +17,7 @@ def reconcile_leading_blanks(text: str, context: ShapingContext) -> str:
     cursor = context.cursor
     if cursor.on_blank_line:
         return _on_blank_line(text, cursor)
-    first = text.split("\n", 1)[0]
-    own = leading_blanks(first)
-    if not cursor.blanks or not first.strip():
-        return text
+    own = leading_blanks(text)
     return text[len(cursor.blanks if own.startswith(cursor.blanks) else own) :]
 
 
