@@ -11,16 +11,12 @@ A replica takes 60 s to load. Runs that are in the folder already are read, not 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
-from bench_fleet import mean_and_error
+from bench_fleet import figures_of, mean_and_error
 from bench_paper import PROFILE, SLOWED
 
 from cato_lsp.bench.autoscale import Autoscaler, DeadlineAutoscaler
@@ -94,17 +90,6 @@ def play(job: Job) -> dict[str, float]:
     return figures
 
 
-def figures_of(jobs: list[Job], folder: Path, processes: int) -> dict[Job, dict[str, float]]:
-    """Figures of each run, played now unless they are in the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    missing = [job for job in jobs if not job.path(folder).exists()]
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        for number, (job, figures) in enumerate(zip(missing, pool.map(play, missing), strict=True), 1):
-            job.path(folder).write_text(json.dumps(figures) + "\n")
-            print(f"{number}/{len(missing)} {job.name} {job.seed} {figures}", file=sys.stderr, flush=True)
-    return {job: json.loads(job.path(folder).read_text()) for job in jobs}
-
-
 def main() -> None:
     """Play, or read, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -115,7 +100,7 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     seeds = [int(seed) for seed in options.seeds.split(",")]
     jobs = [Job(number, seed) for seed in seeds for number in range(len(SCALERS))]
-    found = figures_of(jobs, options.out, options.processes)
+    found = figures_of(jobs, play, options.out, options.processes)
     print("| autoscaler | deadlines met, % | replica-hours |\n| --- | --- | --- |")
     for number, name in enumerate(SCALERS):
         of_row = [found[Job(number, seed)] for seed in seeds]
