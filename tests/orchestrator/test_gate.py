@@ -113,6 +113,16 @@ async def test_nothing_is_cut(prompter: CompletionPrompter, probability: float, 
     assert not engine.calls[0].scored
 
 
+@pytest.mark.parametrize(("candidates", "invoked", "calls"), [(1, True, 1), (2, True, 2), (2, False, 1)])
+async def test_as_many_completions_are_computed_as_the_user_who_asks_for_them_has_set(
+    prompter: CompletionPrompter, candidates: int, invoked: bool, calls: int
+) -> None:
+    engine = UnsureEngine([0.9])
+    settings = Settings(completion=CompletionSettings(min_probability=0, candidates=candidates))
+    await Editor(prompter, engine).ask(settings, invoked=invoked)
+    assert len(engine.calls) == calls
+
+
 @pytest.mark.parametrize(("probability", "known"), [(0.9, True), (0.1, False)])
 async def test_an_unlikely_completion_is_not_kept_for_the_request_that_is_expected(
     prompter: CompletionPrompter, probability: float, known: bool
