@@ -20,7 +20,7 @@ from pathlib import Path
 import anyio
 from keystrokes.layouts import PrefixCache, layouts
 from keystrokes.recording import Kind, Recording
-from keystrokes.replay import DEADLINE, Plain, Played, Product, play, rest
+from keystrokes.replay import DEADLINE, Plain, Played, Product, play
 
 from cato_lsp.config import EngineSettings, Settings
 from cato_lsp.engine.host import EnginePhase
@@ -93,8 +93,8 @@ async def live(
 
     def resting() -> bool:
         if isinstance(engine := backend.host.engine, RemoteEngine):
-            # The server's counters come with the pings only.
-            return not engine._open and not backend.orchestrator.live_count
+            # The server's counters come with the pings only; the usage of a call comes after its answer.
+            return not engine._open and not engine._ended and not backend.orchestrator.live_count
         stats = backend.orchestrator.engine_stats()
         return not stats.calls_running and not stats.calls_waiting and not backend.orchestrator.live_count
 
@@ -111,7 +111,6 @@ async def live(
             }
             for name, client in clients.items():
                 totals[name].add(await play(recording, first, options.keys, client, resting))
-                await rest(resting)
         engine = backend.host.engine
         group.cancel_scope.cancel()
     await engine.wait_closed()

@@ -18,25 +18,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from statistics import fmean, median
-from textwrap import dedent, indent
 
 import anyio
 from eval_typing import measure as measure_typing
 from evaluation.baselines import FiveGram, copy_most_similar_line
 from evaluation.concurrency import each
-from evaluation.measures import bits_per_byte, edit_similarity, is_one_sentence, mentions_identifier, parses
+from evaluation.measures import bits_per_byte, edit_similarity, parses
 from evaluation.places import SEED, Place, block_places, line_places
 from evaluation.product import ProductModel, served
 from evaluation.report import Figures, completions_table, figures_table
 from evaluation.server import measure_server
+from evaluation.tasks import measure_bodies, measure_docstrings, measure_translations
 from evaluation.typing import Shown
 from tokenizers import Tokenizer
 from training.corpus import SourceFile, held_out_files, load_corpus
 from training.functions import Example, build_examples
-from training.javascript import node_accepts
 from training.sources import LANGUAGES
-
-from cato_lsp.tasks.prompts import generate, summarize, translate
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -164,38 +161,6 @@ def block_figures(texts: Sequence[str], places: Sequence[Place]) -> Figures:
         "rest of a block: file parses": sum(map(parses, texts)) / len(places),
         "… with nothing put in": sum(parses(p.text) for p in places) / len(places),
         "rest of a block: something shown": sum(t != p.text for t, p in zip(texts, places, strict=True)) / len(places),
-    }
-
-
-async def measure_docstrings(model: ProductModel, examples: Sequence[Example]) -> Figures:
-    """Shares of docstrings that are one sentence, that end, and that speak of the function."""
-    answers = await each(examples, lambda e: model.answer(summarize(e.prompt, "python"), 64))
-    pairs = list(zip(answers, examples, strict=True))
-    return {
-        "docstring: one sentence": sum(is_one_sentence(text) for text, _ in answers) / len(pairs),
-        "docstring: ends by itself": sum(ended for _, ended in answers) / len(pairs),
-        "docstring: mentions an identifier": sum(mentions_identifier(a[0], e.prompt) for a, e in pairs) / len(pairs),
-    }
-
-
-async def measure_bodies(model: ProductModel, examples: Sequence[Example]) -> Figures:
-    """Shares of bodies, written from signature and docstring, that end, and that parse when they are indented again."""
-    answers = await each(examples, lambda e: model.answer(generate(e.prompt, "python"), 128))
-    wholes = [f"def function():\n{indent(dedent(text), '    ')}" for text, _ in answers]
-    return {
-        "body: ends by itself": fmean(ended for _, ended in answers),
-        "body: parses": fmean(map(parses, wholes)),
-    }
-
-
-async def measure_translations(model: ProductModel, examples: Sequence[Example]) -> Figures:
-    """Shares of translations to JavaScript that Node's parser accepts and that are the converter's own."""
-    sources = [e.prompt.removeprefix("javascript\n") for e in examples]
-    answers = await each(sources, lambda s: model.answer(translate(s, "python", "javascript"), 400))
-    return {
-        "Python → JavaScript: Node parses it": sum(node_accepts([text for text, _ in answers])) / len(examples),
-        "Python → JavaScript: exact": sum(a[0].strip() == e.answer for a, e in zip(answers, examples, strict=True))
-        / len(examples),
     }
 
 

@@ -80,8 +80,10 @@ class Trial:
             f"moved to another engine: {moved}; laptops resubmitted: {self.people.resubmitted}; refused: {refused}"
         )
 
-    async def compare(self) -> None:
-        """Print how many answers differ from the undisturbed ones."""
+    async def disturbed(self, by: Callable[[], Awaitable[None]], long: float) -> None:
+        """Send 3 short and ``long`` long calls a second while something happens; compare with undisturbed answers."""
+        await self.under_load(by, rate=3.0, long=long)
+        self.report()
         finished, different = await self.people.differing()
         self.say(f"asked again undisturbed: {finished - different} of {finished} answers are the same, token by token")
 
@@ -129,9 +131,7 @@ async def upgrade(trial: Trial) -> None:
         trial.say(f"both engines and the gateway are new after {took:.0f} s")
         await anyio.sleep(5)
 
-    await trial.under_load(deploy, rate=3.0, long=0.3)
-    trial.report()
-    await trial.compare()
+    await trial.disturbed(deploy, long=0.3)
 
 
 async def kill(trial: Trial) -> None:
@@ -147,9 +147,7 @@ async def kill(trial: Trial) -> None:
         trial.say(f"another one has taken its place after {took:.0f} s")
         await anyio.sleep(5)
 
-    await trial.under_load(die, rate=3.0, long=0.3)
-    trial.report()
-    await trial.compare()
+    await trial.disturbed(die, long=0.3)
 
 
 async def gateway(trial: Trial) -> None:
@@ -165,9 +163,7 @@ async def gateway(trial: Trial) -> None:
         trial.say(f"another one has taken its place after {took:.0f} s")
         await anyio.sleep(5)
 
-    await trial.under_load(die, rate=3.0, long=1.0)
-    trial.report()
-    await trial.compare()
+    await trial.disturbed(die, long=1.0)
 
 
 async def slow(trial: Trial) -> None:

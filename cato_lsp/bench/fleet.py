@@ -16,6 +16,7 @@ from functools import partial
 from heapq import heappop, heappush
 from typing import Any
 
+from cato_lsp.bench.autoscale import Autoscaler
 from cato_lsp.bench.executor import FILLER_TOKEN
 from cato_lsp.bench.fleet_plan import FleetPlan, slowed
 from cato_lsp.bench.hardware import HardwareProfile
@@ -24,7 +25,7 @@ from cato_lsp.bench.policies import PolicySpec
 from cato_lsp.bench.result import Run, TimelineStep
 from cato_lsp.bench.virtual_engine import VirtualEngine
 from cato_lsp.bench.workload import Workload
-from cato_lsp.fleet.admission import Verdict, admit, retry_after
+from cato_lsp.fleet.admission import refuses
 from cato_lsp.fleet.books import Capacity, NewCall, ReplicaBook
 from cato_lsp.fleet.prefixes import BLOCK, block_hashes
 from cato_lsp.fleet.router import DeadlineRouter, Router
@@ -33,6 +34,8 @@ from cato_lsp.scheduling.slo import Slo
 
 FOUND_DEAD = 0.085
 """Seconds until a gateway knows that a replica has died, as measured with Ray."""
+SCALE_EVERY = 1.0
+"""Seconds between two decisions on the number of replicas."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,6 +45,11 @@ class _Replica:
     capacity: Capacity
     last: TimelineStep | None = None
     died: float = math.inf
+    started: float = 0.0
+    leaves: bool = False
+    """It takes no new calls, and ends with those that it has."""
+    ended: float = math.inf
+    """When it died or had left."""
 
 
 @dataclass(slots=True, eq=False)
@@ -59,13 +67,14 @@ class _OpenCall:
     gateway: _Gateway
     delivered: int = 0
     replica: _Replica | None = None
-    """None: held back, or no replica is up."""
+    """None: no replica is up."""
 
 
 class FleetTwin(Player):
     """A fleet under one policy and one router, played once.
 
     :param make_router: makes the router of a gateway.
+    :param autoscaler: changes the number of replicas; it is asked by the first gateway.
     """
 
     def __init__(
@@ -75,6 +84,7 @@ class FleetTwin(Player):
         profile: HardwareProfile,
         plan: FleetPlan,
         make_router: Callable[[], Router],
+        autoscaler: Autoscaler | None = None,
     ) -> None:
         super().__init__(workload)
         self.plan = plan
@@ -85,7 +95,8 @@ class FleetTwin(Player):
         """Calls that went on elsewhere because their replica died."""
         self.refused = 0
         """Calls that were not admitted; they are never answered."""
-        self._policy, self._profile = policy, profile
+        self._policy, self._profile, self._autoscaler = policy, profile, autoscaler
+        self._target = plan.replicas
         self._gateways = [_Gateway(make_router()) for _ in range(plan.gateways)]
         self._open: dict[int, _OpenCall] = {}
         self._homeless: list[_OpenCall] = []
@@ -105,6 +116,8 @@ class FleetTwin(Player):
                 self._join(replica, 0.0)
         for number, time in self.plan.deaths.items():
             self._at(time, partial(self._die, self._engines[number]))
+        if self._autoscaler is not None:
+            self._at(0.0, partial(self._scale, self._autoscaler))
         self._next_arrival(0)
         while True:
             first = min(self._working, key=lambda replica: (replica.engine.clock.now, replica.name), default=None)
@@ -119,16 +132,20 @@ class FleetTwin(Player):
                 break
         for replica in self._engines:
             replica.engine.stop()
-        busy = sum(step.end - step.start for step in self.steps)
         return Run(
             policy=self._policy.name,
             duration=self.workload.duration,
             makespan=max(self._now, *(replica.engine.clock.now for replica in self._engines)),
-            busy=busy / self.plan.replicas,
+            busy=sum(step.end - step.start for step in self.steps) / self.plan.replicas,
             results=self.results,
             steps=self.steps,
             policy_errors=sum(replica.engine.policy_errors for replica in self._engines),
         )
+
+    @property
+    def replica_seconds(self) -> float:
+        """Seconds that all replicas together were held while calls arrived, from the start of loading on."""
+        return sum(min(replica.ended, self.workload.duration) - replica.started for replica in self._engines)
 
     def submit(self, position: int, prompt: list[int], answer: int, slo: Slo) -> None:
         """See `Player.submit`."""
@@ -172,6 +189,8 @@ class FleetTwin(Player):
         return replica
 
     def _join(self, replica: _Replica, now: float) -> None:
+        if replica.leaves:
+            return
         replica.engine.clock.now = now
         for gateway in self._gateways:
             gateway.books[replica.name] = ReplicaBook(replica.name, replica.capacity, replica.engine.costs)
@@ -179,24 +198,53 @@ class FleetTwin(Player):
         for call in homeless:
             self._route(call, now)
 
+    def _scale(self, autoscaler: Autoscaler, now: float) -> None:
+        """Start and give up replicas; of those that are up, the newest first, and before them those still loading."""
+        self._target = autoscaler.target(list(self._gateways[0].books.values()), self._target, now)
+        kept = [replica for replica in self._engines if not replica.leaves and replica.ended > now]
+        for replica in kept[self._target :]:
+            self._leave(replica, now)
+        for number in range(len(self._engines), len(self._engines) + self._target - len(kept)):
+            replica = self._load(number)
+            replica.started = now
+            self._engines.append(replica)
+            self._at(now + self.plan.load_seconds, partial(self._join, replica))
+        if now + SCALE_EVERY < self.workload.duration:
+            self._at(now + SCALE_EVERY, partial(self._scale, autoscaler))
+
+    def _leave(self, replica: _Replica, now: float) -> None:
+        replica.leaves = True
+        self._forget(replica)
+        if not replica.engine.busy:
+            replica.ended = now
+
+    def _forget(self, replica: _Replica) -> None:
+        for gateway in self._gateways:
+            if gateway.books.pop(replica.name, None) is not None:
+                gateway.router.removed(replica.name)
+
+    def _rest(self, replica: _Replica, now: float) -> None:
+        """A replica has nothing to compute."""
+        self._working.discard(replica)
+        if replica.leaves:
+            replica.ended = now
+
     def _die(self, replica: _Replica, now: float) -> None:
-        replica.died = now
+        replica.died = replica.ended = now
         self._working.discard(replica)
         self._at(now + FOUND_DEAD, partial(self._found_dead, replica))
 
     def _found_dead(self, replica: _Replica, now: float) -> None:
-        for gateway in self._gateways:
-            del gateway.books[replica.name]
-            gateway.router.removed(replica.name)
+        self._forget(replica)
         for call in self._open.values():
             if call.replica is replica:
                 self.moved += 1
                 self._route(call, now, moved=True)
 
     def _route(self, call: _OpenCall, now: float, *, moved: bool = False) -> None:
-        """Send what is left of a call to a replica, as `FleetEngine` does; with another router than ours, at once."""
+        """Send what is left of a call to a replica, as `FleetEngine` does; other routers than ours refuse none."""
         if self._open.get(call.position) is not call:
-            return  # cancelled while it was held back
+            return  # cancelled while no replica was up
         router, books = call.gateway.router, list(call.gateway.books.values())
         call.replica = None
         if not books:
@@ -206,14 +254,13 @@ class FleetTwin(Player):
         blocks = block_hashes(prompt) if self.workload.shares_prefixes else _own_blocks(call.position, len(prompt))
         new = NewCall(str(call.position), call.slo, len(prompt), blocks)
         book = router.choose(new, books, now)
-        match Verdict.SEND if moved or not isinstance(router, DeadlineRouter) else admit(new, book, books, now):
-            case Verdict.SEND:
-                self._send(call, new, prompt, book, now)
-            case Verdict.REFUSE:
-                self.refused += 1
-                del self._open[call.position]
-            case Verdict.DEFER:
-                self._at(now + retry_after(new, now), partial(self._route, call))
+        if self._autoscaler is not None and not moved:
+            self._autoscaler.routed(new, book, books, now)
+        if not moved and isinstance(router, DeadlineRouter) and refuses(new, book, books, now):
+            self.refused += 1
+            del self._open[call.position]
+        else:
+            self._send(call, new, prompt, book, now)
 
     def _send(self, call: _OpenCall, new: NewCall, prompt: list[int], book: ReplicaBook, now: float) -> None:
         book.sent(new, now)
@@ -238,7 +285,7 @@ class FleetTwin(Player):
             return
         replica.engine.abort(name)
         if not replica.engine.busy:
-            self._working.discard(replica)
+            self._rest(replica, now)
 
     def _step(self, replica: _Replica) -> None:
         engine = replica.engine
@@ -247,7 +294,7 @@ class FleetTwin(Player):
         if outputs:
             self._at(end + self.plan.hop, partial(self._heard, replica, end, outputs, engine.costs))
         if not engine.busy:
-            self._working.discard(replica)
+            self._rest(replica, end)
 
     def _heard(self, replica: _Replica, end: float, outputs: list[Any], costs: StepCosts, now: float) -> None:
         """The deltas of a step that ended at ``end`` come to the gateways, unless the replica died during the step."""
@@ -259,15 +306,17 @@ class FleetTwin(Player):
             if call is None or call.replica is not replica:
                 continue
             result, tokens = self.results[position], len(output.new_token_ids)
-            book = call.gateway.books[replica.name]
-            book.heard(output.request_id, tokens, now, costs)
+            book = call.gateway.books.get(replica.name)
+            if book is not None:
+                book.heard(output.request_id, tokens, now, costs)
             if not result.generated:
                 result.first = now
             result.generated += tokens
             call.delivered += tokens
             if output.finish_reason is not None:
                 result.last = now
-                book.ended(output.request_id, finished=True)
+                if book is not None:
+                    book.ended(output.request_id, finished=True)
                 del self._open[position]
 
     def _executed(self, replica: _Replica, start: float, end: float, tokens: dict[str, int]) -> None:

@@ -25,6 +25,8 @@ class FleetPlan:
     """Replica to when it dies."""
     joins: Mapping[int, float] = field(default_factory=dict[int, float])
     """Replica to when its model is loaded; the others are up from the start."""
+    load_seconds: float = 60.0
+    """From the decision to start a replica until it takes calls."""
 
 
 def slowed(profile: HardwareProfile, factor: float) -> HardwareProfile:

@@ -15,11 +15,12 @@ from typing import Any
 
 from anyio.from_thread import start_blocking_portal
 
+from cato_lsp.bench.player import Player
 from cato_lsp.bench.policies import POLICIES, PolicySpec
-from cato_lsp.bench.result import CallResult, Run, TimelineStep
+from cato_lsp.bench.result import Run, TimelineStep
 from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY, Workload, WorkloadCall, token_ids
 from cato_lsp.engine.telemetry import MachineMonitor, MachineSample, summarize_samples
-from cato_lsp.scheduling.slo import TaskKind
+from cato_lsp.scheduling.slo import Slo
 
 CPU_BLOCK = 32
 IDLE_SLEEP = 0.0005
@@ -84,9 +85,7 @@ class LiveEngine:
         """vLLM's scheduler."""
         return self._core.scheduler
 
-    def add(
-        self, name: str, ids: list[int], answer: int, workload: Workload, call: WorkloadCall, arrival: float
-    ) -> None:
+    def add(self, name: str, ids: list[int], answer: int, slo: Slo) -> None:
         """Submit a call; its answer has exactly `answer` tokens."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
@@ -97,11 +96,10 @@ class LiveEngine:
             ignore_eos=True,
             detokenize=False,
             output_kind=RequestOutputKind.DELTA,
-            extra_args={"cato": workload.slo(call, arrival)},
+            extra_args={"cato": slo},
         )
-        self._llm.add_request(
-            name, {"prompt_token_ids": ids}, params, arrival_time=arrival, priority=PRIORITY[call.kind]
-        )
+        prompt = {"prompt_token_ids": ids}
+        self._llm.add_request(name, prompt, params, arrival_time=slo.arrival, priority=PRIORITY[slo.kind])
 
     def abort(self, name: str) -> None:
         """Cancel a call."""
@@ -128,34 +126,31 @@ class LiveEngine:
         gc.collect()
 
 
-class LivePlayer:
+class LivePlayer(Player):
     """Plays one workload on a live engine."""
 
     def __init__(self, engine: LiveEngine, policy: str, workload: Workload) -> None:
+        super().__init__(workload)
         self.engine = engine
         self.policy = policy
-        self.workload = workload
-        self.results: list[CallResult] = []
         self.steps: list[TimelineStep] = []
-        self._live: dict[str, int] = {}
-        self._start = 0.0
 
     def play(self, progress: Callable[[float], None] | None = None) -> Run:
         """Play the workload to the end."""
         calls, engine = self.workload.calls, self.engine
-        self._start = time.monotonic()
+        self.start = time.monotonic()
         position = 0
         busy = 0.0
         while position < len(calls) or engine.busy:
-            now = time.monotonic() - self._start
+            now = time.monotonic() - self.start
             while position < len(calls) and calls[position].time <= now:
-                self._arrive(position, calls[position])
+                self.arrive(position)
                 position += 1
             if not engine.busy:
                 time.sleep(IDLE_SLEEP)
                 continue
             outputs = engine.step()
-            end = time.monotonic() - self._start
+            end = time.monotonic() - self.start
             busy += end - now
             tokens: dict[int, int] = {}
             for name, count, cached, ended in outputs:
@@ -163,41 +158,34 @@ class LivePlayer:
             self.steps.append(TimelineStep(now, end, tokens))
             if progress is not None and len(self.steps) % 32 == 0:
                 progress(min(end, self.workload.duration))
-        makespan = time.monotonic() - self._start
+        makespan = time.monotonic() - self.start
         for result in self.results:
             result.slo = replace(
                 result.slo,
-                arrival=result.slo.arrival - self._start,
-                deadline=result.slo.deadline - self._start,
+                arrival=result.slo.arrival - self.start,
+                deadline=result.slo.deadline - self.start,
             )
         errors = getattr(engine.scheduler, "policy_errors", 0)
         return Run(self.policy, self.workload.duration, makespan, busy, self.results, self.steps, errors)
 
-    def _arrive(self, index: int, call: WorkloadCall) -> None:
-        live = self._live.get(call.client)
-        if call.follows and live is not None and not math.isnan(self.results[live].first):
-            return
-        if (call.supersedes or call.follows) and live is not None:
-            self._cancel(live, call.time)
-        if not call.prompt:
-            return
+    def sized(self, call: WorkloadCall) -> WorkloadCall:
+        """See `Player.sized`."""
         scale, limit = self.engine.options.length_scale, self.engine.options.max_model_len
         prompt = max(1, min(int(call.prompt * scale), limit * 3 // 4))
         answer = max(1, min(int(call.answer * scale), MAX_ANSWER[call.kind], limit - prompt - 1))
-        arrival = self._start + call.time
-        position = len(self.results)
-        self.results.append(CallResult(self.workload.slo(call, arrival), prompt))
-        if call.kind is TaskKind.COMPLETION:
-            self._live[call.client] = position
-        ids = token_ids(replace(call, prompt=prompt), index)
-        self.engine.add(str(position), ids, answer, self.workload, call, arrival)
+        return replace(call, prompt=prompt, answer=answer)
 
-    def _cancel(self, position: int, when: float) -> None:
-        del self._live[self.results[position].slo.client]
-        result = self.results[position]
-        if math.isnan(result.last):
-            result.cancelled = when
-            self.engine.abort(str(position))
+    def prompt_ids(self, call: WorkloadCall, index: int) -> list[int]:
+        """See `Player.prompt_ids`."""
+        return token_ids(call, index)
+
+    def submit(self, position: int, prompt: list[int], answer: int, slo: Slo) -> None:
+        """See `Player.submit`."""
+        self.engine.add(str(position), prompt, answer, slo)
+
+    def abort(self, position: int, time: float) -> None:  # noqa: ARG002
+        """See `Player.abort`."""
+        self.engine.abort(str(position))
 
     def _take(self, position: int, count: int, cached: int, ended: bool, now: float) -> int:
         result = self.results[position]

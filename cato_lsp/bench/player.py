@@ -10,12 +10,14 @@ from cato_lsp.scheduling.slo import Slo, TaskKind
 
 
 class Player:
-    """The users' side of a simulation. A subclass has the engines: `submit` and `abort`."""
+    """The users' side of a run. A subclass has the engines: `submit` and `abort`."""
 
     def __init__(self, workload: Workload) -> None:
         self.workload = workload
         self.results: list[CallResult] = []
         """Of each call, in order of arrival. A call is known by its position here."""
+        self.start = 0.0
+        """When the workload begins, on the engines' clock."""
         self._live: dict[str, int] = {}  # client to its completion in flight or last answered
 
     def submit(self, position: int, prompt: list[int], answer: int, slo: Slo) -> None:
@@ -25,6 +27,14 @@ class Player:
     def abort(self, position: int, time: float) -> None:
         """The user has cancelled a call, which is not answered in full."""
         raise NotImplementedError
+
+    def sized(self, call: WorkloadCall) -> WorkloadCall:
+        """The call with the lengths that the engines can take."""
+        return call
+
+    def prompt_ids(self, call: WorkloadCall, index: int) -> list[int]:
+        """The prompt of the sized call at ``index`` of the workload."""
+        return token_ids(call, index) if self.workload.shares_prefixes else [3] * call.prompt
 
     def arrive(self, index: int) -> None:
         """Play the event at ``index`` of the workload."""
@@ -36,15 +46,13 @@ class Player:
             self._cancel(live, call.time)
         if not call.prompt:
             return
+        call = self.sized(call)
         position = len(self.results)
-        slo = self.workload.slo(call, call.time)
+        slo = self.workload.slo(call, self.start + call.time)
         self.results.append(CallResult(slo, call.prompt))
         if call.kind is TaskKind.COMPLETION:
             self._live[call.client] = position
-        self.submit(position, self._prompt(call, index), call.answer, slo)
-
-    def _prompt(self, call: WorkloadCall, index: int) -> list[int]:
-        return token_ids(call, index) if self.workload.shares_prefixes else [3] * call.prompt
+        self.submit(position, self.prompt_ids(call, index), call.answer, slo)
 
     def _cancel(self, position: int, time: float) -> None:
         del self._live[self.results[position].slo.client]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cato_lsp.bench.workload import Workload, WorkloadCall, clip
@@ -52,6 +53,15 @@ def poisson(*, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duratio
     """The workload `poisson`: `rate` times the mix."""
     calls = mix_calls(MIX, rate=rate, seed=seed, duration=duration)
     return Workload("poisson", calls, duration, sla_scale)
+
+
+def varying(
+    kinds: tuple[KindMix, ...], load: Callable[[float], float], *, most: float, seed: int, duration: float
+) -> list[WorkloadCall]:
+    """Draw Poisson arrivals whose rate changes: ``load(time)``, which is never above `most`, times that of `kinds`."""
+    rng = random.Random(f"{seed}/varying")
+    calls = mix_calls(kinds, rate=most, seed=seed, duration=duration)
+    return [call for call in calls if rng.random() * most < load(call.time)]
 
 
 def greedy(*, rate: float = 1.0, sla_scale: float = 1.0, seed: int = 0, duration: float = 120.0) -> Workload:

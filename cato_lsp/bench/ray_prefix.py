@@ -1,4 +1,4 @@
-"""Ray Serve LLM's prefix router, with Ray's own prefix tree. The only file of the benchmarks that imports Ray."""
+"""Ray Serve LLM's prefix router, with Ray's own prefix tree."""
 
 from __future__ import annotations
 

@@ -103,6 +103,8 @@ def prepare_environment(launch: Launch) -> None:
         "PYTHONSAFEPATH": "1",
         "OMP_NUM_THREADS": str(launch.cpu_threads),
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        # oneDNN keeps what it prepares for each length of a batch, 1024 by default: hundreds of MB, and hardly faster.
+        "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
     }
     if is_cpu_build() and launch.settings.enforce_eager is not False:
         defaults["TORCHDYNAMO_DISABLE"] = "1"

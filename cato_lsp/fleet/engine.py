@@ -21,7 +21,7 @@ from cato_lsp.engine.api import (
     EngineUnavailableError,
 )
 from cato_lsp.engine.stream import ThreadCallStream
-from cato_lsp.fleet.admission import Verdict, admit, retry_after, shortest_queue
+from cato_lsp.fleet.admission import refuses, shortest_queue
 from cato_lsp.fleet.books import Capacity, NewCall, ReplicaBook
 from cato_lsp.fleet.prefixes import block_hashes
 from cato_lsp.fleet.router import DeadlineRouter, Router
@@ -50,7 +50,7 @@ class FleetEngine:
     """An `Engine` over replicas that come and go. Use it on the event loop, while `run` is running.
 
     A call whose replica is lost goes on elsewhere, from the prompt and the tokens that were delivered, with what is
-    left of its deadline. A new call is refused, or held back for a moment, as `admit` decides.
+    left of its deadline. A new call may be refused; see `refuses`.
 
     :param scaler: is told of every new call.
     """
@@ -73,8 +73,6 @@ class FleetEngine:
         self._group: anyio.abc.TaskGroup
         self.moved = 0
         """Calls that went on elsewhere because their replica was lost."""
-        self.deferred = 0
-        """Calls that are held back now."""
 
     async def run(self) -> None:
         """Serve calls until cancelled."""
@@ -138,7 +136,7 @@ class FleetEngine:
             tokens_computed=sum(s.tokens_computed for s in each),
             tokens_wasted=sum(s.tokens_wasted for s in each),
             calls_running=sum(s.calls_running for s in each),
-            calls_waiting=sum(s.calls_waiting for s in each) + self.deferred,
+            calls_waiting=sum(s.calls_waiting for s in each),
             kv_cache_usage=sum(s.kv_cache_usage for s in each) / max(1, len(each)),
             step_seconds=sum(s.step_seconds for s in each),
         )
@@ -201,27 +199,17 @@ class FleetEngine:
             LimitError: too much work is ahead of the call.
         """
         new = NewCall(call_id, call.slo, len(call.prompt_ids), block_hashes(call.prompt_ids, call.cache_salt))
-        counted = moved
-        while True:
-            await self._any_replica(call)
-            now, books = self._clock(), self._books()
-            book = self._router.choose(new, books, now)
-            if self._scaler is not None and not counted:
+        await self._any_replica(call)
+        now, books = self._clock(), self._books()
+        book = self._router.choose(new, books, now)
+        if not moved:
+            if self._scaler is not None:
                 self._scaler.routed(new, book, books, now)
-            counted = True
-            match Verdict.SEND if moved else admit(new, book, books, now):
-                case Verdict.SEND:
-                    book.sent(new, now)
-                    self._homes[call.slo.client] = book.name
-                    return self._replicas[book.name]
-                case Verdict.REFUSE:
-                    raise _too_busy(new, books)
-                case Verdict.DEFER:
-                    self.deferred += 1
-                    try:
-                        await anyio.sleep(retry_after(new, now))
-                    finally:
-                        self.deferred -= 1
+            if refuses(new, book, books, now):
+                raise _too_busy(new, books)
+        book.sent(new, now)
+        self._homes[call.slo.client] = book.name
+        return self._replicas[book.name]
 
     async def _any_replica(self, call: Call) -> None:
         """Wait for a replica if none is up.

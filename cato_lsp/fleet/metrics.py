@@ -33,7 +33,6 @@ class FleetCollector(Collector):
         yield from (running, waiting, usage, tokens)
         yield GaugeMetricFamily("cato_replicas", "Replicas that take calls.", len(views))
         yield GaugeMetricFamily("cato_replicas_wanted", "Replicas that there should be.", fleet.wanted)
-        yield GaugeMetricFamily("cato_held_back_calls", "Calls that wait in the gateway.", fleet.held_back)
         yield CounterMetricFamily(
             "cato_moved_calls", "Calls that went on elsewhere as their replica was lost.", fleet.moved
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +12,11 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from cato_lsp.engine.api import EngineStats
-from cato_lsp.gateway.deadlines import judge
+from cato_lsp.gateway.deadlines import Outcome, judge
+from cato_lsp.gateway.limits import Limit
 from cato_lsp.gateway.recent import Recent
 from cato_lsp.gateway.running import RunningCall
+from cato_lsp.scheduling.slo import TaskKind
 
 LATENCIES = (0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 SLACKS = (-10.0, -5.0, -2.0, -1.0, -0.5, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
@@ -48,6 +51,8 @@ class Metrics:
             ["kind", "outcome"],
             registry=registry,
         )
+        for kind, outcome in itertools.product(TaskKind, Outcome):
+            self._deadlines.labels(kind.value, outcome.value)  # a rate needs the value before the first call
         self._first_slack = Histogram(
             "cato_slack_at_first_token_seconds",
             "Time left at the first token; negative: late.",
@@ -65,6 +70,8 @@ class Metrics:
         self._refused = Counter(
             "cato_refused_calls", "Calls that were refused, by reason.", ["reason"], registry=registry
         )
+        for reason in (*Limit, "unavailable"):
+            self._refused.labels(reason)
         self._user_tokens = Counter(
             "cato_user_tokens", "Tokens of prompts (cached ones left out) and answers.", ["user"], registry=registry
         )

@@ -61,8 +61,6 @@ class FleetView:
     """Those that take calls, by name."""
     wanted: int
     """How many there should be."""
-    held_back: int
-    """Calls that wait in the gateway."""
     moved: int
     """Calls that went on elsewhere because their replica was lost, so far."""
 

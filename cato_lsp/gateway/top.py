@@ -100,10 +100,7 @@ def render(seen: Mapping[str, Any]) -> RenderableType:
 
 def fleet_table(fleet: Mapping[str, Any]) -> RenderableType:
     """Format the replicas of a `FleetView`."""
-    title = (
-        f"{len(fleet['replicas'])} of {fleet['wanted']} replicas, {fleet['held_back']} calls held back, "
-        f"{fleet['moved']} moved so far"
-    )
+    title = f"{len(fleet['replicas'])} of {fleet['wanted']} replicas, {fleet['moved']} calls moved so far"
     table = Table("replica", "address", "run", "wait", "KV cache", "tokens", "step", title=title)
     for name, each in sorted(fleet["replicas"].items()):
         stats = each["stats"]

@@ -163,7 +163,7 @@ class TaskCalls(Calls):
 
     async def _ask(self, call: ModelCall, on_text: OnText | None) -> Answer:
         prompt, record = call.prompt, self._record
-        seed = self._rounds if call.temperature else None
+        seed = len(record.calls) if call.temperature else None
         pieces: list[str] = []
         complete, tokens = False, 0
         stream = self._engine.submit(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,19 +78,16 @@ class FileCache:
                     "Restart `cato-lsp serve`: the model's files were changed while it ran.",
                 )
         folder = self.folder(model, tokenizer_hash(files))
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder.parent))
-        try:
-            for name, content in contents.items():
-                (made / name).write_bytes(content)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.replace(made, folder)
-        except OSError:
-            # Another window of this user has stored them first.
-            if self.find(model, files) is None:
-                raise
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        # File by file, since another window of this user may be reading the same ones.
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder.parent) as made:
+            try:
+                for name, content in contents.items():
+                    (Path(made) / name).write_bytes(content)
+                    os.replace(Path(made) / name, folder / name)
+            except OSError:  # on Windows: the other window has a file open
+                if self.find(model, files) is None:
+                    raise
         return folder
 
 

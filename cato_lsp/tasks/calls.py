@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar, TypeVarTuple
 
 from cato_lsp.tasks.prompts import Prompt
@@ -53,8 +53,15 @@ OnText = Callable[[str], bool]
 """Is given the answer so far; returns true to end the call."""
 
 
-SECOND_TRY = 0.6
-"""Temperature of a call that is made again, since the likeliest answer did not do."""
+SECOND_TRY = 0.4
+"""Temperature of calls that are made again, since the likeliest answer did not do."""
+ALTERNATIVES = 3
+"""Answers of a second try, which the engine computes at the same time."""
+
+
+def alternatives(call: ModelCall) -> list[ModelCall]:
+    """The calls of a second try."""
+    return [replace(call, temperature=SECOND_TRY)] * ALTERNATIVES
 
 
 class Calls(Protocol):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from cato_lsp.scheduling.slo import TaskKind
-from cato_lsp.tasks.calls import SECOND_TRY, Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for
+from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, CannotDoError, ModelCall, alternatives, call_for
 from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.indentation import Indentation, detect_indentation, leading_blanks
 from cato_lsp.tasks.languages import DocumentLanguage, language_of
@@ -99,11 +99,11 @@ class Generation:
             return is_stuck(text)
 
         first = await calls.compute(self._result, await calls.call(self._call, on_text=on_text))
-        again = replace(self._call, temperature=SECOND_TRY)
-        if (first is not None and not first.unverified) or not calls.has_time_for(again.estimate):
+        if (first is not None and not first.unverified) or not calls.has_time_for(self._call.estimate):
             return first
-        second = await calls.compute(self._result, await calls.call(again, on_text=on_text))
-        return first if second is None or second.unverified else second
+        answers = await calls.map(alternatives(self._call), on_text=lambda _number, text: is_stuck(text))
+        results = [await calls.compute(self._result, answer) for answer in answers]
+        return next((result for result in results if result is not None and not result.unverified), first)
 
     def _result(self, answer: Answer) -> TaskResult | None:
         lines = without_repetition(self._shaped(answer.text)).split("\n")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from cato_lsp.scheduling.slo import TaskKind
-from cato_lsp.tasks.calls import SECOND_TRY, Answer, CallEstimate, Calls, CannotDoError, ModelCall, call_for
+from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, CannotDoError, ModelCall, alternatives, call_for
 from cato_lsp.tasks.languages import LANGUAGES, language_of, parser_of
 from cato_lsp.tasks.prompts import Prompter, code_of, repair, translate
 from cato_lsp.tasks.repetition import is_stuck, without_repetition
@@ -96,18 +96,18 @@ class Translation:
         return TaskResult(text, broken or bool(errors))
 
     async def _settle(self, piece: _Piece, answer: Answer, calls: Calls) -> None:
-        """Use the answer; if it does not parse and there is time, that of one repair."""
+        """Use the answer; if it does not parse and there is time, that of a second try."""
         piece.text = without_repetition(code_of(answer.text))
         errors = await calls.compute(self._errors, piece.text, answer)
         if not errors:
             return
-        call = await calls.compute(self._repair, piece, errors)
-        if call is not None and calls.has_time_for(call.estimate):
-            again = await calls.call(call, on_text=is_stuck)
-            mended = code_of(again.text)
-            if mended and not await calls.compute(self._errors, mended, again):
-                piece.text = mended
-                return
+        again = await calls.compute(self._again, piece, errors)
+        if again and calls.has_time_for(again[0].estimate):
+            for other in await calls.map(again, on_text=lambda _number, text: is_stuck(text)):
+                mended = code_of(other.text)
+                if mended and not await calls.compute(self._errors, mended, other):
+                    piece.text = mended
+                    return
         piece.remark = f"cato: not verified, please check: {errors[0]}"
 
     def _errors(self, text: str, answer: Answer) -> list[str]:
@@ -115,16 +115,14 @@ class Translation:
             return ["the model gave no translation"]
         return syntax_errors(text, self._target) or ([] if answer.complete else ["it may not be whole"])
 
-    def _repair(self, piece: _Piece, errors: Sequence[str]) -> ModelCall | None:
+    def _again(self, piece: _Piece, errors: Sequence[str]) -> list[ModelCall]:
+        """A repair of the piece, or other translations by a model that was not trained to repair."""
         prompt = self._prompter.prompt(repair(piece.text, self._target, "; ".join(errors)))
         if prompt is None:
-            return (
-                None
-                if piece.call is None
-                else ModelCall(piece.call.prompt, piece.call.max_tokens, piece.call.expected_tokens, SECOND_TRY)
-            )
+            return [] if piece.call is None else alternatives(piece.call)
         expected = self._prompter.count(piece.text)
-        return call_for(prompt, self._prompter.context_tokens, expected, 2 * expected + 64)
+        call = call_for(prompt, self._prompter.context_tokens, expected, 2 * expected + 64)
+        return [] if call is None else [call]
 
     def _cut(self, snapshot: Snapshot, start: int, end: int) -> list[_Piece]:
         outline = outline_of(snapshot.text, snapshot.language)

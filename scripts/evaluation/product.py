@@ -29,8 +29,10 @@ class ProductModel:
     """Answers of one loaded model."""
 
     def __init__(self, engine: EngineThread, prompter: CompletionPrompter, tokenizer: Tokenizer) -> None:
-        self._engine = engine
-        self._prompter = prompter
+        self.engine = engine
+        self.prompter = CatoPrompter(tokenizer, engine.context_length)
+        """Builds the prompts of code actions in the format of our own family."""
+        self._completions = prompter
         self._tokenizer = tokenizer
 
     async def complete(self, place: Place, scores: list[float] | None = None, context: FileContext = NO_CONTEXT) -> str:
@@ -40,12 +42,12 @@ class ProductModel:
         :param context: what the model is told of other files.
         """
         snapshot = Snapshot(f"file:///{place.path}", "python", 1, place.text)
-        plan = self._prompter.plan(CompletionRequest(snapshot, place.offset, invoked=True), context)
+        plan = self._completions.plan(CompletionRequest(snapshot, place.offset, invoked=True), context)
         if plan is None:
             return place.text
         text, complete = plan.stream(), False
         call = replace(completion_call(plan, _slo(TaskKind.COMPLETION)), scored=scores is not None)
-        async with self._engine.submit(call) as deltas:
+        async with self.engine.submit(call) as deltas:
             async for delta in deltas:
                 if scores is not None:
                     scores.append(delta.log_probability)
@@ -57,13 +59,13 @@ class ProductModel:
 
     async def answer(self, ask: Ask, most_tokens: int) -> tuple[str, bool]:
         """The answer to a code action in the format of our own family, and whether the model ended it itself."""
-        prompt = CatoPrompter(self._tokenizer, self._engine.context_length).prompt(ask)
+        prompt = self.prompter.prompt(ask)
         if prompt is None:
             raise ValueError("the model is not of our own family")
         call = Call(prompt.ids, _slo(TaskKind.SUMMARIZATION), most_tokens, prompt.stop_token_ids)
         parts: list[str] = []
         ended = False
-        async with self._engine.submit(call) as deltas:
+        async with self.engine.submit(call) as deltas:
             async for delta in deltas:
                 parts.append(delta.text)
                 ended = delta.finish_reason == "stop"
@@ -77,7 +79,7 @@ class ProductModel:
         began = time.monotonic()
         written = 0
         call = Call(tuple(ids), _slo(TaskKind.COMPLETION), answer_tokens, scored=scored)
-        async with self._engine.submit(call) as deltas:
+        async with self.engine.submit(call) as deltas:
             async for delta in deltas:
                 written += delta.tokens
         return written, time.monotonic() - began

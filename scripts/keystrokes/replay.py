@@ -56,11 +56,28 @@ class Played:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
+@dataclass(slots=True)
+class _Request:
+    """What one request to the engine cost. A server sends the usage after the answer."""
+
+    calls: list[CallUsage]
+    prompt: int
+    cached: int = 0
+
+    @property
+    def computed(self) -> int:
+        """Tokens of the prompt that were computed, also if it was cancelled before the first token."""
+        return min(sum(usage.tokens_computed for usage in self.calls), self.prompt - self.cached)
+
+
 class Client:
     """Something that is asked after each key. `ask` may be called before the last answer is there."""
 
     def __init__(self) -> None:
         self.played = Played()
+        self._requests: list[_Request] = []
+        self._unused: list[CallUsage] = []
+        """Calls whose answer came too late for everybody."""
 
     def opened(self, snapshot: Snapshot) -> None:
         """A document was opened."""
@@ -70,8 +87,13 @@ class Client:
         raise NotImplementedError
 
     def finish(self) -> Played:
-        """The figures, once all is answered."""
-        return self.played
+        """The figures, once the engine rests."""
+        played = self.played
+        played.prompt_tokens = sum(each.prompt for each in self._requests)
+        played.computed_prompt_tokens = sum(each.computed for each in self._requests)
+        played.wasted = sum(usage.tokens_computed for usage in self._unused)
+        played.after_cancel = sum(usage.tokens_after_cancel for usage in self._unused)
+        return played
 
 
 class Product(Client):
@@ -93,11 +115,13 @@ class Product(Client):
         record = list(self._orchestrator.log)[-1]  # nothing has run since it was added
         played = self.played
         if record.source is Source.MODEL:
-            played.wasted += self._take_open()
+            self._give_up_open()
+            self._requests.append(_Request(record.calls, record.prompt_tokens))
         else:
             played.without_call += 1
-        played.prompt_tokens += record.prompt_tokens
-        played.computed_prompt_tokens += record.prompt_tokens - record.cached_tokens if record.ttft is not None else 0
+        if record.cached_tokens:
+            # Of the last request, whose first token may have come only when a later key read the answer.
+            self._requests[-1].cached += record.cached_tokens
         if record.outcome in (Outcome.ANSWERED, Outcome.EMPTY):
             played.answers.append(time.monotonic() - began)
             played.shown += bool(found)
@@ -106,15 +130,13 @@ class Product(Client):
             self._open += record.calls
 
     def finish(self) -> Played:
-        """The figures."""
-        self.played.wasted += self._take_open()
-        return self.played
+        """See `Client.finish`."""
+        self._give_up_open()
+        return super().finish()
 
-    def _take_open(self) -> int:
-        tokens = sum(usage.tokens_computed for usage in self._open)
-        self.played.after_cancel += sum(usage.tokens_after_cancel for usage in self._open)
+    def _give_up_open(self) -> None:
+        self._unused += self._open
         self._open.clear()
-        return tokens
 
 
 class Plain(Client):
@@ -140,24 +162,18 @@ class Plain(Client):
         self._scope = scope = anyio.CancelScope()
         prompt = tuple(sliding_windows(self._tokenizer, self._family, snapshot.text, offset, self._budget))
         slo = Slo(TaskKind.COMPLETION, ServiceClass.TTFT, began, began + DEADLINE, self._name)
-        text, cached, first = "", 0, True
+        text = ""
         with scope:
             async with self._engine.submit(Call(prompt, slo, PLAIN_ANSWER, self._stop)) as stream:
+                request = _Request([stream.usage], len(prompt))
+                self._requests.append(request)
                 async for delta in stream:
                     text += delta.text
-                    cached += delta.cached_prompt_tokens if first else 0
-                    first = False
+                    request.cached = request.cached or delta.cached_prompt_tokens
                 self.played.answers.append(time.monotonic() - began)
                 self.played.shown += bool(text.strip())
-                self._count(stream.usage, len(prompt), cached)
                 return
-        self._count(stream.usage, len(prompt), cached)
-        self.played.wasted += stream.usage.tokens_computed
-        self.played.after_cancel += stream.usage.tokens_after_cancel
-
-    def _count(self, usage: CallUsage, prompt: int, cached: int) -> None:
-        self.played.prompt_tokens += prompt
-        self.played.computed_prompt_tokens += min(usage.tokens_computed, prompt - cached)
+        self._unused.append(stream.usage)
 
 
 async def play(recording: Recording, first: int, count: int, client: Client, resting: Callable[[], bool]) -> Played:
@@ -179,6 +195,7 @@ async def play(recording: Recording, first: int, count: int, client: Client, res
                 group.start_soon(ask, number, key, text)
             due = time.monotonic() + (following.time - key.time) / 1000
             await _until(lambda: not live and resting(), due)
+    await _until(resting, math.inf)
     return client.finish()
 
 
@@ -186,8 +203,3 @@ async def _until(done: Callable[[], bool], due: float) -> None:
     await anyio.sleep(_MOMENT)
     while time.monotonic() < due and not done():  # noqa: ASYNC110  the engine's counters send no event
         await anyio.sleep(_MOMENT)
-
-
-async def rest(resting: Callable[[], bool]) -> None:
-    """Wait until the engine has nothing to do."""
-    await _until(resting, math.inf)

@@ -27,6 +27,13 @@ def test_the_dashboard_asks_for_metrics_that_exist() -> None:
     assert {name.removesuffix("_bucket") for name in asked} <= set(known)
 
 
+def test_attainment_has_a_value_before_a_deadline_is_missed() -> None:
+    text = Metrics(EngineStats).exposition().decode()
+    for kind in TaskKind:
+        for outcome in ("met", "missed"):
+            assert f'cato_deadlines_total{{kind="{kind.value}",outcome="{outcome}"}} 0.0' in text
+
+
 @pytest.mark.parametrize(
     ("service", "first", "ended", "finished", "outcome"),
     [

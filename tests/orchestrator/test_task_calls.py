@@ -14,7 +14,7 @@ from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.orchestrator.task_calls import QUEUE_PENALTY, TaskCalls
 from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
-from cato_lsp.tasks.calls import CallEstimate, ModelCall
+from cato_lsp.tasks.calls import ALTERNATIVES, CallEstimate, ModelCall, alternatives
 from cato_lsp.tasks.prompts import Prompt
 from tests.orchestrator.scripted import Clock, ScriptedEngine
 
@@ -116,6 +116,15 @@ async def test_answers_come_in_the_order_of_the_calls() -> None:
     prompts = [ModelCall(Prompt((number,)), 64, ANSWER) for number in (7, 8, 9)]
     answers = await task.calls.map(prompts)
     assert [answer.text[0] for answer in answers] == ["7", "8", "9"]
+
+
+async def test_alternatives_have_different_seeds_and_likeliest_answers_none() -> None:
+    task = Task(seconds=8.0)
+    await task.calls.call(call())
+    await task.calls.map(alternatives(call()))
+    first, *others = [each.seed for each in task.engine.calls]
+    assert first is None
+    assert len({*others} - {None}) == ALTERNATIVES
 
 
 async def test_a_failed_call_cancels_the_others_of_its_map() -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cato_lsp.tasks.calls import ALTERNATIVES
 from cato_lsp.tasks.generation import Generation, generation_target, reindented
 from cato_lsp.tasks.prompts import PlainPrompter
 from cato_lsp.tasks.symbols import syntax_errors
@@ -134,16 +135,16 @@ async def test_code_that_does_not_parse_is_cut_or_marked(plain: PlainPrompter, t
 
 @pytest.mark.parametrize("first", ["y = = x", "y = f(x" + ", None" * 9, "y = g(x)\n" * 9])
 @pytest.mark.parametrize(("second", "repaired"), [("return 2 * x", True), ("z = = x", False)])
-async def test_code_that_does_not_parse_or_repeats_itself_is_written_once_more(
+async def test_of_code_that_does_not_parse_or_repeats_itself_alternatives_are_written(
     plain: PlainPrompter, tokenizer: Tokenizer, first: str, second: str, repaired: bool
 ) -> None:
     snapshot, offset = at('def f(x):\n    """Double it."""\n    pass‸\n')
     target = generation_target(snapshot, offset)
     assert target is not None
-    answers = iter([first, second])
+    answers = iter([first, "z = = x", second, "return x + x"] if repaired else [first, *[second] * ALTERNATIVES])
     calls = ScriptedCalls(tokenizer.decode, lambda _prompt: next(answers))
     result = await Generation(snapshot, target, plain).run(calls)
-    assert len(calls.prompts) == 2
+    assert len(calls.prompts) == 1 + ALTERNATIVES
     assert result is None or result.unverified is not repaired
     assert not repaired or edit_of(result).text.strip() == second
 

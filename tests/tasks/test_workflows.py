@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from cato_lsp.tasks import translation
-from cato_lsp.tasks.calls import CannotDoError
+from cato_lsp.tasks.calls import ALTERNATIVES, CannotDoError
 from cato_lsp.tasks.languages import parser_of
 from cato_lsp.tasks.prompts import CatoPrompter, PlainPrompter
 from cato_lsp.tasks.snapshot import Snapshot
@@ -154,6 +154,18 @@ async def test_documentation_that_repeats_itself_is_written_once_more(
     assert edit_of(result).text.strip() == f'"""{text}"""'
     assert result is not None
     assert result.unverified is not done
+
+
+async def test_a_model_that_cannot_repair_writes_alternatives(cato: CatoPrompter, tokenizer: Tokenizer) -> None:
+    source = "def f(x):\n    return x\n"
+    good = "function f(x) {\n  return x;\n}"
+    answers = iter(["function f(x) {", "let x = ;", good, "let x = 1;"])
+    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: next(answers))
+    task = Translation(Snapshot("file:///a.py", "python", 1, source), 0, len(source), "javascript", cato)
+    result = await task.run(calls)
+    assert len(calls.prompts) == 1 + ALTERNATIVES
+    assert result.content == f"{good}\n"
+    assert not result.unverified
 
 
 @pytest.mark.parametrize("time", [True, False])
