@@ -13,12 +13,12 @@ import math
 import os
 import statistics
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 STOCK = ("round-robin", "power-of-two", "prefix")
 """Ray's."""
@@ -82,14 +82,27 @@ def play(job: Job) -> dict[str, Any]:
     return figures
 
 
-def figures_of(jobs: list[Job], folder: Path, processes: int) -> dict[Job, dict[str, Any]]:
+class Stored(Protocol):
+    """A run whose figures are kept in a file."""
+
+    def path(self, folder: Path, /) -> Path:
+        """The file."""
+        ...
+
+
+J = TypeVar("J", bound=Stored)
+
+
+def figures_of(
+    jobs: list[J], play: Callable[[J], dict[str, Any]], folder: Path, processes: int
+) -> dict[J, dict[str, Any]]:
     """Figures of each run, played now unless they are in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     missing = [job for job in jobs if not job.path(folder).exists()]
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         for number, (job, figures) in enumerate(zip(missing, pool.map(play, missing), strict=True), 1):
             job.path(folder).write_text(json.dumps(figures) + "\n")
-            print(f"{number}/{len(missing)} {job.scenario} {job.replicas} {job.pair} {job.seed}", file=sys.stderr)
+            print(f"{number}/{len(missing)} {job}", file=sys.stderr, flush=True)
     return {job: json.loads(job.path(folder).read_text()) for job in jobs}
 
 
@@ -154,7 +167,7 @@ def main() -> None:
     columns = [(name, count) for count in sizes for name in names if name != "editors" or count == 4]
     chosen = options.pairs.split(",")
     jobs = [Job(*c, pair, seed) for seed in seeds for c in columns for pair in pairs_of(c[0]) if pair in chosen]
-    found = figures_of(jobs, options.out, options.processes)
+    found = figures_of(jobs, play, options.out, options.processes)
     if set(chosen) == set(PAIRS):
         print("\n".join(goodput_table(found, columns, seeds)))
 

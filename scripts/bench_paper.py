@@ -37,8 +37,7 @@ SLOWED = 6.5
 SLA_SCALE = 4.0
 """Deadlines: 0.8 s (completion), 2 s (generation), 24 s (summary), 180 s (translation)."""
 LOADS = (0.5, 0.8, 1.0, 1.2)
-PAIRS = ("fcfs/round-robin", "fcfs/power-of-two", "cato/deadline")
-OURS = PAIRS[-1]
+STOCK = ("fcfs/round-robin", "fcfs/power-of-two")
 PROFILE = slowed(load_profile("h200-qwen2.5-coder-7b"), SLOWED)
 KINDS = tuple(replace(kind, per_second=CALLS / SECONDS / len(MIX)) for kind in MIX)
 
@@ -70,18 +69,19 @@ def change(ours: Iterable[float], theirs: Iterable[float]) -> str:
     return f"{100 * (statistics.mean(a / b for a, b in zip(ours, theirs, strict=True)) - 1):+.0f} %"
 
 
-def rows(load: float, seeds: list[int]) -> Iterable[str]:
+def rows(pairs: list[str], load: float, seeds: list[int]) -> Iterable[str]:
     """The figures at one load."""
-    figures = {pair: [run_summary(play(pair, load, seed)) for seed in seeds] for pair in PAIRS}
+    figures = {pair: [run_summary(play(pair, load, seed)) for seed in seeds] for pair in pairs}
     for key, (name, read, digits) in FIGURES.items():
         values = {pair: [read(each) for each in of_pair] for pair, of_pair in figures.items()}
         yield row(f"{load:.0%}: {name}", values, digits, PAPER[key])
 
 
 def row(title: str, values: dict[str, list[float]], digits: int, paper: str) -> str:
-    """A row: each pair's mean and error, what ours changes against each of the others, and the paper's change."""
-    cells = [mean_and_error(values[pair], digits) for pair in PAIRS]
-    changes = [change(values[OURS], values[pair]) for pair in PAIRS if pair != OURS]
+    """A row: each pair's mean and error, what the last changes against each of the others, and the paper's change."""
+    *others, ours = values.values()
+    cells = [mean_and_error(each, digits) for each in values.values()]
+    changes = [change(ours, each) for each in others]
     return f"| {' | '.join([title, *cells, *changes, paper])} |"
 
 
@@ -90,15 +90,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="31,32,33,34,35,36,37,38")
     parser.add_argument("--loads", default=",".join(map(str, LOADS)))
+    parser.add_argument("--ours", default="cato/deadline", help="policy and router, such as cato:use=2/deadline")
     options = parser.parse_args()
+    pairs = [*STOCK, options.ours]
     seeds = [int(seed) for seed in options.seeds.split(",")]
-    against = [f"against {pair}" for pair in PAIRS if pair != OURS]
-    print(f"| load: figure | {' | '.join([*PAIRS, *against, 'paper'])} |\n|{' --- |' * (len(PAIRS) + 4)}")
+    against = [f"against {pair}" for pair in STOCK]
+    print(f"| load: figure | {' | '.join([*pairs, *against, 'paper'])} |\n|{' --- |' * (len(pairs) + 4)}")
     for load in map(float, options.loads.split(",")):
-        for line in rows(load, seeds):
+        for line in rows(pairs, load, seeds):
             print(line, flush=True)
         print(f"load {load:.0%} done", file=sys.stderr)
-    capacities = {pair: [capacity(pair, seed) for seed in seeds] for pair in PAIRS}
+    capacities = {pair: [capacity(pair, seed) for seed in seeds] for pair in pairs}
     print(row("highest load with 90 % of deadlines met", capacities, 2, PAPER["busy"]))
 
 

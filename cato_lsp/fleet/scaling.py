@@ -18,7 +18,7 @@ WINDOW = 10.0
 
 
 class MissedShare:
-    """The missed part of the deadlines, averaged over the last `WINDOW` seconds, and the work that was missed."""
+    """The missed part of the deadlines, averaged over the last `WINDOW` seconds, and the work of all calls."""
 
     def __init__(self) -> None:
         self._missed = self._all = self._work = 0.0
@@ -28,9 +28,9 @@ class MissedShare:
         """A deadline is predicted to be met or missed. ``work``: seconds of a replica's time for the call."""
         self._fade(now)
         self._all += weight
+        self._work += work
         if not met:
             self._missed += weight
-            self._work += work
 
     def share(self, now: float) -> float:
         """The missed part. One missed deadline among few is no sign yet: `1 / MISSES` met ones are assumed."""
@@ -38,7 +38,7 @@ class MissedShare:
         return self._missed / (self._all + 1 / MISSES)
 
     def work(self, now: float) -> float:
-        """Seconds of missed work per second."""
+        """Seconds of work per second."""
         self._fade(now)
         return self._work / WINDOW
 
@@ -90,7 +90,8 @@ class _Queue:
 class ImaginedFleet:
     """The calls of the real fleet on another number of replicas, which serve in order of due time.
 
-    A call that none of them serves in time is missed and takes no time.
+    A call that none of them serves in time is missed and takes no time. A call that is too long even for an idle one,
+    at the rate of a busy one, does not count.
     """
 
     def __init__(self, replicas: int, now: float) -> None:
@@ -107,8 +108,11 @@ class ImaginedFleet:
         self._at = now
         prompt, work = book.prefill(call), book.work(call)
         first = slo.service is ServiceClass.TTFT
+        needed = prompt if first else work
+        if now + needed / rate > slo.deadline:
+            return
         for queue in sorted(self._queues, key=lambda queue: queue.work):
-            if queue.takes(slo.deadline, prompt if first else work, now, rate):
+            if queue.takes(slo.deadline, needed, now, rate):
                 if first:
                     queue.add(math.inf, work - prompt)
                 self.missed.add(now, slo.weight, work, met=True)
@@ -155,7 +159,7 @@ class Scaler:
         missed = [self._missed] + [self._without_spare.missed] * bool(self._spare)
         worst = max(missed, key=lambda each: each.share(now))
         if worst.share(now) > MISSES:
-            wanted += max(1, round(worst.work(now)))
+            wanted = max(wanted + 1, math.ceil(worst.work(now) / USABLE) + self._spare)
         elif now - self._smaller.since >= self._hold:
             wanted -= 1
         return min(self._most, max(self._least, wanted))

@@ -10,7 +10,9 @@ from cato_lsp.fleet.scaling import Scaler
 from tests.fleet.calls import COSTS, book, completion
 
 
-def play(scaler: Scaler, books: list[ReplicaBook], per_second: float, start: float, seconds: float) -> None:
+def play(
+    scaler: Scaler, books: list[ReplicaBook], per_second: float, start: float, seconds: float, prompt: int = 2000
+) -> None:
     """Completions at a steady rate. A replica reads them one after the other, and hears of no end later than it is."""
     free = {each.name: start for each in books}
     ends: list[tuple[float, ReplicaBook, str]] = []
@@ -21,7 +23,7 @@ def play(scaler: Scaler, books: list[ReplicaBook], per_second: float, start: flo
             at.heard(name, 1, due, COSTS)
             at.ended(name, finished=True)
             ends.remove((due, at, name))
-        call = replace(completion(number, prompt=2000, arrival=now), id=f"{start}/{number}")
+        call = replace(completion(number, prompt=prompt, arrival=now), id=f"{start}/{number}")
         chosen = router.choose(call, books, now)
         scaler.routed(call, chosen, books, now)
         free[chosen.name] = max(now, free[chosen.name]) + chosen.prefill(call) + COSTS.fixed
@@ -51,6 +53,12 @@ def test_a_fleet_shrinks_only_once_a_smaller_one_would_have_met_all_for_twice_th
     play(scaler, books, 5.0, 35.0, 10.0)
     assert scaler.wanted(books, 45.0) == 2
     assert scaler.wanted(books[:2], 45.0) == 2, "it waits as long for the next"
+
+
+def test_prompts_so_long_that_only_an_idle_replica_is_in_time_do_not_keep_a_fleet_large() -> None:
+    scaler, books = Scaler(1, 20, spare=0, load_seconds=10.0), fleet(3)
+    play(scaler, books, 2.0, 0.0, 35.0, prompt=6000)
+    assert scaler.wanted(books, 35.0) == 2
 
 
 def test_a_fleet_keeps_what_it_needs() -> None:
