@@ -150,6 +150,7 @@ def outcome(mutant: Mutant, folder: Path) -> str:
     tests = list(_tests_of(mutant.module, folder))
     if not tests:
         return "survived"
+    shutil.rmtree(folder / ".hypothesis", ignore_errors=True)  # examples that failed with earlier mutants
     try:
         file.write_text(mutate(original, mutant.number)[0], encoding="utf-8")
         if _passes(folder, "--cache-clear", *tests):
@@ -190,19 +191,21 @@ def _end_processes_of(folder: Path) -> None:
 
 
 def _tests_of(module: str, folder: Path) -> Iterator[str]:
-    """The files of the tests of a module; first those whose file names name it, then those that mention it."""
-    whole, named = next(tests for place, tests in TESTS.items() if module.startswith(place))
+    """The files of the tests of a module; first those whose names have its name or the first word of it."""
+    whole, slow = next(tests for place, tests in TESTS.items() if module.startswith(place))
     stem = Path(module).stem
     method = re.sub(r"_(\w)", lambda letter: letter[1].upper(), stem)  # the name of an LSP method
     texts = {
         file: file.read_text(encoding="utf-8")
-        for place in (*whole, *named)
+        for place in (*whole, *slow)
         for file in ([folder / place] if place.endswith(".py") else sorted((folder / place).rglob("test_*.py")))
     }
     mentions = {file: stem in text or method in text for file, text in texts.items()}
     own = {file: any(file.is_relative_to(folder / place) for place in whole) for file in texts}
-    for file in sorted(texts, key=lambda file: (stem not in file.stem, not own[file], not mentions[file])):
-        if mentions[file] or own[file] or stem in file.stem:
+    word = stem.partition("_")[0]
+    named = {file: (stem in file.stem) + (word in file.stem) for file in texts}
+    for file in sorted(texts, key=lambda file: (-named[file], not own[file], not mentions[file])):
+        if mentions[file] or own[file] or named[file]:
             yield str(file)
 
 

@@ -21,21 +21,21 @@ def completion_call(
     *,
     temperature: float = 0.0,
     seed: int | None = None,
-    scored: bool = False,
+    least: float = 0.0,
     cache: TokenCache | None = None,
 ) -> Call:
-    """The call for a plan."""
+    """The call for a plan. Its tokens come with probabilities if ``least``, as `AnswerStream` has it, is above 0."""
     cut = plan.cut
     forced_prefix = ForcedPrefix(cut.spellings, len(cut.text), tuple(cut.ids)) if cut else None
     prompt, stop = tuple(plan.prompt_ids), tuple(plan.stop_token_ids)
-    return Call(prompt, slo, plan.max_tokens, stop, temperature, seed, forced_prefix, scored, cache)
+    return Call(prompt, slo, plan.max_tokens, stop, temperature, seed, forced_prefix, least > 0, cache)
 
 
 class AnswerStream:
     """One call's answer as it grows.
 
     :param request: the request that the call was made for.
-    :param least: joint probability below which the answer is cut; above 0 the call has to be scored.
+    :param least: joint probability below which the answer is cut; 0: never. The call has to be made with the same one.
     """
 
     def __init__(

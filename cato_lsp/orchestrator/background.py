@@ -85,7 +85,7 @@ class Background:
         engine, plan, context = await self._prompts.plan_with_new_context(job.client, job.request, job.settings)
         if plan is None:
             return
-        await self._answer(job, engine, plan, replace(self._call(job, plan), max_tokens=1))
+        await self._answer(job, engine, plan, replace(completion_call(plan, self._slo(job)), max_tokens=1))
         self._prompts.adopt(job.client, job.request.snapshot.uri, context)
         self.done += 1
 
@@ -96,15 +96,14 @@ class Background:
             return
         least = job.settings.completion.min_probability
         token_cache = self._prompts.cache(job.client, job.request, plan, job.settings)
-        call = replace(self._call(job, plan), scored=least > 0, cache=token_cache)
+        call = completion_call(plan, self._slo(job), least=least, cache=token_cache)
         completion = await self._answer(job, engine, plan, call, least)
         if completion is not None:
             cache.put_completion(job.request, completion)
         self.done += 1
 
-    def _call(self, job: PrefetchJob, plan: CompletionPlan) -> Call:
-        slo = Slo(TaskKind.WARMUP, ServiceClass.BACKGROUND, self._clock(), math.inf, job.client)
-        return completion_call(plan, slo)
+    def _slo(self, job: PrefetchJob) -> Slo:
+        return Slo(TaskKind.WARMUP, ServiceClass.BACKGROUND, self._clock(), math.inf, job.client)
 
     @staticmethod
     async def _answer(

@@ -172,7 +172,7 @@ class _Job:
         temperature, seed = (TEMPERATURE, number) if number else (0.0, None)
         least = 0.0 if self.request.invoked else self.settings.completion.min_probability
         cache = self._prompts.cache(self.slo.client, self.request, plan, self.settings)
-        call = completion_call(plan, self.slo, temperature=temperature, seed=seed, scored=least > 0, cache=cache)
+        call = completion_call(plan, self.slo, temperature=temperature, seed=seed, least=least, cache=cache)
         stream = engine.submit(call)
         self.record.prompt_tokens += len(plan.prompt_ids)
         self.record.calls.append(stream.usage)

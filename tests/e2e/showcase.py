@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from tests.e2e.editors import ARITHMETIC, eventually
+from tests.e2e.editors import eventually
 from tests.e2e.neovim import Neovim
 from tests.e2e.neovim_screen import Screen
 from tests.e2e.vscode import ENGINE, Code, Window
@@ -24,6 +24,19 @@ from tests.e2e.wire import Wire
 THEMES = {"light": "Light Modern", "dark": "Dark Modern"}
 LONGEST_PAUSE = 1500
 """Milliseconds that a frame of the recording stands at most; what takes longer is cut."""
+SAMPLE = '''def first(items, otherwise=None):
+    """Return the first item of a list."""
+    if not items:
+        return otherwise
+    return items[0]
+
+
+def last(items, otherwise=None):
+    """Return the last item of a list."""
+'''
+"""What is typed on."""
+REST = "\n        return otherwise\n    return items[-1]"
+"""What is typed after the suggestion ``if not items:``."""
 LONG_ENOUGH = 8
 """Characters of a suggestion that makes a picture; a shorter one is taken where there is no other."""
 
@@ -44,7 +57,7 @@ def _suggestion(window: Window, wire: Wire, path: Path) -> None:
 
 
 def vscode_pictures(target: Path) -> None:
-    """A suggestion, a translation that fills, and the status view."""
+    """A suggestion, a translation, and the status view."""
     with _vscode("light") as (code, folder, wire):
         window = code.window(folder / "workspace")
         window.wait_until_ready()
@@ -53,17 +66,19 @@ def vscode_pictures(target: Path) -> None:
             if name == "dark":
                 window.command("Preferences: Toggle between Light/Dark")
                 eventually("the theme holds", lambda: window.texts(".monaco-workbench.vs-dark"))
-            path = window.open(f"{name}.py", ARITHMETIC)
+            path = window.open(f"{name}.py", SAMPLE)
             _suggestion(window, wire, path)
             window.screenshot(target / f"vscode-suggestion-{name}.png")
             window.press("Tab")
+            window.type(REST)
+            window.press("Escape")
             window.command("Cato: Translate to")
             eventually("languages are offered", lambda: "javascript" in "".join(window.texts(".quick-input-list-row")))
             window.type("javascript")
             window.press("Enter")
-            eventually("the translation fills", lambda: "function add" in "".join(window.texts(".view-line")))
-            window.screenshot(target / f"vscode-translate-{name}.png")
+            eventually("the translation fills", lambda: "function last" in "".join(window.texts(".view-line")))
             eventually("the translation is done", lambda: not window.texts(".notification-list-item .monaco-button"))
+            window.screenshot(target / f"vscode-translate-{name}.png")
             window.close_other_groups()
             window.command("Cato: Show Status")
             eventually("the table is drawn", lambda: "Translate" in "".join(window.frame_texts("#kinds")))
@@ -76,22 +91,21 @@ def vscode_pictures(target: Path) -> None:
 
 
 def vscode_recording(target: Path) -> None:
-    """Typing, two accepted suggestions, a translation that fills: at its real speed, but for long pauses."""
+    """Typing, an accepted suggestion, a translation that fills: at its real speed, but for long pauses."""
     with _vscode("dark") as (code, folder, wire):
         window = code.window(folder / "workspace", size=(960, 540))
         window.wait_until_ready()
         window.press("Control+B")
-        path = window.open("arithmetic.py", ARITHMETIC)
+        path = window.open("ends.py", SAMPLE)
         window.record(folder / "frames")
         _suggestion_at_leisure(window, wire, path)
-        window.type("\n\n\ndef multiply(first, second):\n", 40)
-        window.type('    """Multiply two numbers."""\n', 40)
-        _suggestion_at_leisure(window, wire, path)
+        window.type(REST, 40)
+        window.press("Escape")
         window.command("Cato: Translate to")
         eventually("languages are offered", lambda: "javascript" in "".join(window.texts(".quick-input-list-row")))
         window.type("javascript", 60)
         window.press("Enter")
-        eventually("the translation fills", lambda: "function add" in "".join(window.texts(".view-line")))
+        eventually("the translation fills", lambda: "function last" in "".join(window.texts(".view-line")))
         eventually("the translation is done", lambda: not window.texts(".notification-list-item .monaco-button"))
         time.sleep(1)
         _write_animation(window.frames(), target / "vscode.gif")
@@ -120,8 +134,8 @@ def neovim_pictures(target: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         with Neovim.with_plugin(folder) as neovim:
-            path = folder / "arithmetic.py"
-            path.write_text(ARITHMETIC)
+            path = folder / "ends.py"
+            path.write_text(SAMPLE)
             neovim.open(path)
             neovim.wait_until_ready()
             neovim.keys(
@@ -135,7 +149,7 @@ def neovim_pictures(target: Path) -> None:
                 except AssertionError:
                     neovim.suggestion()
                 _draw(neovim.screen(84, 20), target / f"neovim-suggestion-{name}.png")
-                neovim.keys("<C-]><Esc>u")
+                neovim.keys("<C-]><Esc>:earlier 1f<CR>")
 
 
 def _draw(screen: Screen, target: Path) -> None:

@@ -258,6 +258,7 @@ async def test_the_progress_shows_omitted_parts_and_the_number_of_tokens(
         messages.append((await wire.told("$/progress"))["params"]["value"].get("message") or "")
     assert any("The model can translate 2 of 3 parts; the others become comments." in each for each in messages)
     assert any(each.endswith(" tokens") for each in messages)
+    assert messages[-1] == "Done, but not verified: please check it", "an import is never translated by it"
 
 
 async def test_without_previews_an_explanation_is_shown_in_a_private_file(wire: Wire) -> None:

@@ -68,6 +68,15 @@ def test_a_new_server_gets_what_made_the_session_in_order() -> None:
     assert not passes, "the editor's own initialize was answered long ago"
 
 
+def test_it_is_known_how_the_editor_left() -> None:
+    state = started()
+    assert (state.shut_down, state.exited) == (False, False)
+    say(state, "shutdown", None, number=1)
+    assert (state.shut_down, state.exited) == (True, False)
+    say(state, "exit", None)
+    assert (state.shut_down, state.exited) == (True, True)
+
+
 def test_a_closed_document_is_forgotten() -> None:
     state = started()
     say(state, "textDocument/didOpen", opened())

@@ -99,6 +99,12 @@ def test_a_summary_counts_deadlines_of_answered_tasks() -> None:
     assert summary.ttft_p50 == 0.1
 
 
+def test_a_task_is_with_the_engine_from_its_first_call_on() -> None:
+    calls = [CallUsage(), CallUsage(added=3.0), CallUsage(added=2.0)]
+    assert TaskRecord(TaskKind.TRANSLATION, "c", 1.0, calls=calls).usage.added == 2.0
+    assert TaskRecord(TaskKind.TRANSLATION, "c", 1.0, calls=calls[:1]).usage.added is None
+
+
 @pytest.mark.parametrize(("e2e_deadline", "met"), [(False, True), (True, False)])
 def test_an_e2e_deadline_is_that_of_the_last_token(e2e_deadline: bool, met: bool) -> None:
     record = TaskRecord(TaskKind.TRANSLATION, "c", 1.0, e2e_deadline, Outcome.ANSWERED, ttft=0.5, e2e=2.0)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import cast
 
+import anyio
 import anyio.lowlevel
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from cato_lsp.config import CompletionSettings, Settings
 from cato_lsp.engine.api import Call, Delta
 from cato_lsp.lsp.backend import Backend
+from cato_lsp.orchestrator.background import Background, PrefetchJob
 from cato_lsp.orchestrator.completion import CompletionRunner
 from cato_lsp.orchestrator.live import LiveTasks
 from cato_lsp.orchestrator.record import Outcome, TaskLog
@@ -81,6 +83,7 @@ async def test_an_unlikely_answer_is_held_back_and_its_call_ended_at_once(prompt
     editor = Editor(prompter, engine)
     assert await editor.ask(at_least(0.3)) == []
     assert engine.read == 1
+    assert engine.calls[0].scored
     (record,) = editor.log
     assert (record.outcome, record.held_back) == (Outcome.EMPTY, True)
     assert summarize_tasks(editor.log)["completion"].held_back == 1
@@ -108,6 +111,33 @@ async def test_nothing_is_cut(prompter: CompletionPrompter, probability: float, 
     (shown,) = await Editor(prompter, engine).ask(at_least(probability), invoked=invoked)
     assert shown.text.endswith(" + 19")
     assert not engine.calls[0].scored
+
+
+@pytest.mark.parametrize(("candidates", "invoked", "calls"), [(1, True, 1), (2, True, 2), (2, False, 1)])
+async def test_as_many_completions_are_computed_as_the_user_who_asks_for_them_has_set(
+    prompter: CompletionPrompter, candidates: int, invoked: bool, calls: int
+) -> None:
+    engine = UnsureEngine([0.9])
+    settings = Settings(completion=CompletionSettings(min_probability=0, candidates=candidates))
+    await Editor(prompter, engine).ask(settings, invoked=invoked)
+    assert len(engine.calls) == calls
+
+
+@pytest.mark.parametrize(("probability", "known"), [(0.9, True), (0.1, False)])
+async def test_an_unlikely_completion_is_not_kept_for_the_request_that_is_expected(
+    prompter: CompletionPrompter, probability: float, known: bool
+) -> None:
+    engine, cache = UnsureEngine([probability, 0.01]), TypeThroughCache()
+    background = Background(prompt_source(engine, prompter), engine.clock, anyio.lowlevel.checkpoint)
+    request = CompletionRequest(Snapshot("file:///a.py", "python", None, "x = 1"), 5)
+    background.put(PrefetchJob("me", request, at_least(0.3), cache))
+    async with anyio.create_task_group() as group:
+        group.start_soon(background.run)
+        while not background.done:
+            await anyio.lowlevel.checkpoint()
+        group.cancel_scope.cancel()
+    assert engine.calls[0].scored
+    assert (cache.complete(request) is not None) is known
 
 
 @given(st.lists(st.floats(-9, 0), max_size=12), st.floats(0, 1))

@@ -130,6 +130,19 @@ def test_text_that_was_not_saved_is_forgotten_when_its_client_leaves_a_shared_fo
     assert not knows(workspaces, "you", model(model_folder), asked)
 
 
+def test_a_file_that_another_program_has_changed_is_learned_from(
+    prompter: CompletionPrompter, model_folder: Path, tmp_path: Path
+) -> None:
+    workspaces = Workspaces()
+    workspaces.open_folders("me", [tmp_path])
+    asked = ask(prompter, tmp_path)
+    assert not knows(workspaces, "me", model(model_folder), asked)
+    written = tmp_path / "widget.py"
+    written.write_text(CODE, encoding="utf-8")
+    workspaces.reread("me", model(model_folder), [written.as_uri(), "untitled:new"], Settings())
+    assert knows(workspaces, "me", model(model_folder), asked)
+
+
 def test_secrets_are_not_learned(prompter: CompletionPrompter, model_folder: Path, tmp_path: Path) -> None:
     workspaces = Workspaces()
     workspaces.open_folders("me", [tmp_path])

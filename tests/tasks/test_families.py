@@ -12,7 +12,7 @@ from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.processors import TemplateProcessing
 
 from cato_lsp.tasks.context import Chunk, FileContext
-from cato_lsp.tasks.families import CODEGEEX_4, FAMILIES, SEED_CODER
+from cato_lsp.tasks.families import CODEGEEX_4, FAMILIES, MELLUM, SEED_CODER
 from cato_lsp.tasks.family_detection import FimUnsupportedError, recognise_family
 from cato_lsp.tasks.fim import FimPromptBuilder
 from cato_lsp.tasks.fim_family import FimFamily
@@ -210,17 +210,18 @@ def test_a_model_in_a_hugging_face_cache_is_known_by_the_name_of_its_repository(
     assert "its name ('mellum')" in form.recognised
 
 
-def test_a_sequence_begins_with_what_the_tokenizer_itself_puts_there(
-    byte_level: Train,
+@pytest.mark.parametrize(("family", "begins"), [(SEED_CODER, True), (MELLUM, False)], ids=["Seed-Coder", "Mellum"])
+def test_where_the_family_was_trained_so_a_sequence_begins_with_what_the_tokenizer_itself_puts_there(
+    byte_level: Train, family: FimFamily, begins: bool
 ) -> None:
-    fast = FastTokenizer.from_str(with_text(byte_level([]), SEED_CODER))
+    fast = FastTokenizer.from_str(with_text(byte_level([]), family))
     fast.add_special_tokens(["<[begin▁of▁sentence]>"])
     number = fast.token_to_id("<[begin▁of▁sentence]>")
     fast.post_processor = TemplateProcessing(
         single="<[begin▁of▁sentence]> $A", special_tokens=[("<[begin▁of▁sentence]>", number)]
     )
-    ids = FimPromptBuilder(Tokenizer(fast.to_str()), SEED_CODER, 100).build("a = ", 4).ids
-    assert ids[:2] == [number, fast.token_to_id("<[fim-suffix]>")]
+    ids = FimPromptBuilder(Tokenizer(fast.to_str()), family, 100).build("a = ", 4).ids
+    assert ids[: begins + 1] == [number, fast.token_to_id(family.suffix)][not begins :]
 
 
 def with_text(fast: FastTokenizer, family: FimFamily) -> str:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cato_lsp.tasks import window
-from cato_lsp.tasks.families import CODELLAMA, CODESTRAL, FAMILIES, PLAIN
+from cato_lsp.tasks.context import Chunk, FileContext
+from cato_lsp.tasks.families import CODELLAMA, CODESTRAL, FAMILIES, PLAIN, QWEN_CODER
 from cato_lsp.tasks.fim import FimPrompt, FimPromptBuilder
 from cato_lsp.tasks.fim_family import FimFamily, Order
 from cato_lsp.tasks.tokenizer import Tokenizer
@@ -192,6 +193,24 @@ def test_budget_unused_on_one_side_goes_to_the_other(cato_tokenizer: Tokenizer) 
         prompt = builder.build(text, text.find("\n", offset - 1) + 1 if offset else 0)
         counts[name] = len(prompt.ids)
     assert all(count > 320 * 0.6 for count in counts.values()), counts
+
+
+@pytest.mark.parametrize("family", [each for each in FAMILIES if each.begin], ids=lambda each: each.name)
+def test_the_chat_turn_around_a_prompt_is_part_of_its_budget(
+    family_tokenizers: dict[str, Tokenizer], family: FimFamily
+) -> None:
+    text = "a\n" * 1000
+    for budget in range(200, 240):
+        prompt = FimPromptBuilder(family_tokenizers[family.name], family, budget).build(text, 1000)
+        assert len(prompt.ids) <= budget
+
+
+def test_other_files_get_a_quarter_of_a_prompt_unless_set(family_tokenizers: dict[str, Tokenizer]) -> None:
+    tokenizer = family_tokenizers[QWEN_CODER.name]
+    files = FileContext(tuple(Chunk(f"file:///{n}.py", f"{n}.py", "b = 2") for n in range(100)))
+    ids = FimPromptBuilder(tokenizer, QWEN_CODER, 400).build("a = 1\n", 6, path="a.py", context=files).ids
+    others = ids.index(tokenizer.token_id(QWEN_CODER.prefix))
+    assert 80 < others - len(tokenizer.encode("a.py\n")) - 1 <= 100
 
 
 def test_a_missing_control_token_is_named(cato_tokenizer: Tokenizer) -> None:

@@ -71,7 +71,7 @@ async def _run(session: Session, document: Document, request: Request, token: st
 
 def _arguments(session: Session, arguments: list[Any]) -> tuple[Document, types.Range | None, str]:
     """The document, range and language that a command is about."""
-    given = _table(arguments[0]) if arguments else {}
+    given = cast("dict[str, Any]", arguments[0]) if arguments and isinstance(arguments[0], dict) else {}
     uri, language = given.get("uri"), given.get("language") or ""
     if not isinstance(uri, str) or not isinstance(language, str):
         raise JsonRpcInvalidParams("The command takes one argument {uri, range, language?}.")
@@ -79,24 +79,10 @@ def _arguments(session: Session, arguments: list[Any]) -> tuple[Document, types.
         raise JsonRpcException("The document is not open.", types.LSPErrorCodes.RequestFailed.value)
     where = given.get("range")
     try:
-        structured = None if where is None else session.protocol.structure(_table(where), types.Range)
+        structured = None if where is None else session.protocol.structure(where, types.Range)
     except Exception as error:
         raise JsonRpcInvalidParams("`range` is not a range.") from error
     return session.documents[uri], structured, language.lower()
-
-
-def _table(value: Any) -> dict[str, Any]:
-    """An object as a dictionary; pygls passes a dictionary or a named tuple."""
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in cast("dict[str, Any]", value).items()}
-    fields = getattr(value, "_asdict", None)
-    if fields is None:
-        raise JsonRpcInvalidParams("The command takes one argument {uri, range, language?}.")
-    return {key: _plain(each) for key, each in cast("dict[str, Any]", fields()).items()}
-
-
-def _plain(value: Any) -> Any:
-    return _table(value) if isinstance(value, dict) or hasattr(value, "_asdict") else value
 
 
 def _whole(document: Document) -> types.Range:
