@@ -22,6 +22,8 @@ from tests.e2e.vscode import ENGINE, Code, Window
 from tests.e2e.wire import Wire
 
 THEMES = {"light": "Light Modern", "dark": "Dark Modern"}
+LOOK: dict[str, object] = {"remote.autoForwardPorts": False}
+"""No notifications about ports of other programs."""
 LONGEST_PAUSE = 1500
 """Milliseconds that a frame of the recording stands at most; what takes longer is cut."""
 SAMPLE = '''def first(items, otherwise=None):
@@ -45,7 +47,7 @@ LONG_ENOUGH = 8
 def _vscode(theme: str) -> Iterator[tuple[Code, Path, Wire]]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        with Code.recorded(folder, {**ENGINE, "workbench.colorTheme": THEMES[theme]}) as code:
+        with Code.recorded(folder, {**ENGINE, **LOOK, "workbench.colorTheme": THEMES[theme]}) as code:
             yield code, folder, Wire(folder / "wire")
 
 
