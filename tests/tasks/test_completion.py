@@ -332,6 +332,7 @@ CUTS = [
     ("x = ‸", ' value + "text', ' more"', " value"),
     ("print('‸", "some text", " more", "some text"),
     ("x = ‸", " a +", " b", " a"),
+    ("x = ‸", " a  #", " why", " a"),
     ("x = ‸", " f(a", ", b)", " f"),
     ("x = ‸", " f(a)[b", "]", " f(a)"),
     ("x = f(‸", "a", ", b)", "a"),

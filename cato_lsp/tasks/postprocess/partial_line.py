@@ -44,13 +44,16 @@ def _is_sound(lines: str, cursor: Cursor) -> bool:
 
 
 def _cut_line(line: str, cursor: Cursor) -> str:
-    """Drop a last word that may lack its end, what is left open, and operators without their right side."""
+    """Drop a last word that may lack its end, what is left open, operators without their right side, empty comments."""
     line = _WORD_AT_END.sub("", line)
     while (opened := _last_opened(line, cursor)) is not None:
         if opened < 0:  # the string began before the cursor: its text may end anywhere
             return line.rstrip(" \t\\")
         line = line[:opened]
-    return line.rstrip(_DANGLING)
+    line = line.rstrip(_DANGLING)
+    for mark in cursor.language.line_comments:
+        line = line.removesuffix(mark).rstrip(_DANGLING)
+    return line
 
 
 def _last_opened(line: str, cursor: Cursor) -> int | None:
