@@ -337,8 +337,8 @@ async def in_turns(side: Engine, remote: Laptop, ways: list[str], calls: int) ->
                     done = await remote.do(way, 2 * number + cancel, cancel=cancel)
                 seen.deadline.append(side.deadline - done["deadline"])
                 if cancel:
-                    # An answer that ends before the cancel arrives is not cancelled.
-                    with anyio.move_on_after(1):
+                    # An answer that ends before the cancel arrives is not cancelled: do not wait for ever.
+                    with anyio.move_on_after(5):
                         seen.cancel.append(await side.cancelled_at - done["cancelled"])
                 else:
                     seen.first.append(done["first"])

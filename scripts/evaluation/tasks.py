@@ -16,6 +16,7 @@ from cato_lsp.orchestrator.record import TaskRecord
 from cato_lsp.orchestrator.task_calls import TaskCalls
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.calls import CannotDoError
+from cato_lsp.tasks.edit import Edit
 from cato_lsp.tasks.generation import Generation, generation_target
 from cato_lsp.tasks.prompts import Prompter, generate, summarize, translate
 from cato_lsp.tasks.snapshot import Snapshot
@@ -43,7 +44,11 @@ async def measure_bodies(model: ProductModel, examples: Sequence[Example]) -> Fi
     answers = await each(examples, lambda e: model.answer(generate(e.prompt, "python"), 512))
     wholes = [f"def function():\n{indent(dedent(text), '    ')}" for text, _ in answers]
     results = await each(examples, lambda e: _offered(model, lambda prompter: _body(e, prompter)))
-    files = [r.content.apply(dedent(e.prompt)) for r, e in zip(results, examples, strict=True) if r]  # type: ignore
+    files = [
+        result.content.apply(dedent(example.prompt))
+        for result, example in zip(results, examples, strict=True)
+        if result is not None and isinstance(result.content, Edit)
+    ]
     return {
         "body: ends by itself": fmean(ended for _, ended in answers),
         "body: parses": fmean(map(parses, wholes)),

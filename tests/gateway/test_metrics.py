@@ -34,6 +34,12 @@ def test_attainment_has_a_value_before_a_deadline_is_missed() -> None:
             assert f'cato_deadlines_total{{kind="{kind.value}",outcome="{outcome}"}} 0.0' in text
 
 
+def test_refusals_have_a_value_before_a_call_is_refused() -> None:
+    text = Metrics(EngineStats).exposition().decode()
+    for reason in ("calls", "tokens", "prompt", "rate", "queue", "unavailable"):
+        assert f'cato_refused_calls_total{{reason="{reason}"}} 0.0' in text
+
+
 @pytest.mark.parametrize(
     ("service", "first", "ended", "finished", "outcome"),
     [
