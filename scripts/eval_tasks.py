@@ -3,8 +3,7 @@
 
     .venv/bin/python scripts/eval_tasks.py cato_lsp/models/default [--tasks 60] [--seed 3] [--tuning]
 
-Examples are drawn from the held-out packages of scripts/eval_model.py, or for tuning from those of
-scripts/fit_cache.py. Prints a Markdown table.
+Examples are drawn from the held-out packages of the corpus, or from those for tuning. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -18,8 +17,7 @@ import anyio
 from evaluation.product import served
 from evaluation.report import figures_table
 from evaluation.tasks import measure_bodies, measure_docstrings, measure_translations
-from fit_cache import PYTHON
-from training.corpus import files_of_packages, held_out_files
+from training.corpus import TUNING, files_of_packages, held_out_files
 from training.functions import build_examples
 
 
@@ -37,7 +35,7 @@ def main() -> None:
 async def measure(options: argparse.Namespace) -> None:
     """Measure all tasks."""
     site = options.site_packages
-    files = files_of_packages(site, PYTHON) if options.tuning else held_out_files(site)
+    files = files_of_packages(site, TUNING) if options.tuning else held_out_files(site)
     examples = list(build_examples(files))
     async with served(options.model.resolve()) as model:
         figures = {}

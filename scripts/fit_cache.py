@@ -21,7 +21,7 @@ from eval_typing import places_of
 from evaluation.concurrency import each
 from evaluation.typing import Recorder, Sources, Trace
 from numpy.typing import NDArray
-from training.corpus import SourceFile, files_of_archives, files_of_packages
+from training.corpus import TUNING, SourceFile, files_of_archives, files_of_packages
 from training.sources import LANGUAGES
 
 from cato_lsp.config import CompletionSettings, EngineSettings
@@ -32,13 +32,6 @@ from cato_lsp.orchestrator.prompters import Prompters
 from cato_lsp.tasks.tokenizer import Tokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
-PYTHON = frozenset(
-    re.findall(
-        r"\S+",
-        "virtualenv opencensus keyring jeepney pyasn1 more_itertools distlib importlib_metadata smart_open wrapt",
-    )
-)
-"""Installed packages that the bundled weights have not read."""
 OTHERS = frozenset(
     re.findall(
         r"\S+",
@@ -114,7 +107,7 @@ def spy() -> Seen:
 def tuning_sources(language: str, options: argparse.Namespace) -> Sources:
     """The files of the tuning packages."""
     files: list[SourceFile] = (
-        files_of_packages(options.site_packages, PYTHON)
+        files_of_packages(options.site_packages, TUNING)
         if language == "python"
         else files_of_archives(language, options.cache, OTHERS)
     )

@@ -120,9 +120,13 @@ def parse_options() -> argparse.Namespace:
 
 def samples(corpora: Mapping[str, Corpus], route: Route, encode: Encoder, cache: Path) -> Mixture:
     """Samples of each language with its share; those of Python include the tasks."""
-    examples = load_examples(balanced(corpora["python"].train, 1_000_000), cache / "examples.jsonl")
+    python = corpora["python"].train
+    examples = load_examples(balanced(python, 1_000_000), python, cache / "examples.jsonl")
     sources: dict[str, SampleSource] = {name: CodeSamples(corpus.train, encode) for name, corpus in corpora.items()}
-    sources["python"] = TaskSamples(examples, sources["python"], encode, share=0.15)
+    code = sources["python"]
+    tasks = [TaskSamples(examples, kind, code, encode) for kind in route.tasks]
+    shares = list(route.tasks.values())
+    sources["python"] = Mixture([code, *tasks], [1 - sum(shares), *shares])
     return Mixture(list(sources.values()), [route.shares[name] for name in sources])
 
 

@@ -27,6 +27,13 @@ HELD_OUT = frozenset(
     )
 )
 """Python packages that no training sample comes from, by import name; :mod:`training.sources` names the others."""
+TUNING = frozenset(
+    re.findall(
+        r"\w+",
+        "virtualenv opencensus keyring jeepney pyasn1 more_itertools distlib importlib_metadata smart_open wrapt",
+    )
+)
+"""Python packages that choices are tuned on; neither trained on nor in any other measurement."""
 
 _LINE_THAT_COUNTS = 30
 _COPIED_SHARE = 0.5
@@ -93,7 +100,7 @@ def build_corpus(site: Path) -> Corpus:
     held_out = held_out_files(site)
     seen = {line for file in held_out for line in _lines_that_count(file.text)}
     packages = [*permissive_packages(site), standard_library()]
-    train = [f for p in packages if p.name not in HELD_OUT for f in _fresh_files(p, seen)]
+    train = [f for p in packages if p.name not in HELD_OUT | TUNING for f in _fresh_files(p, seen)]
     return Corpus(train, held_out)
 
 

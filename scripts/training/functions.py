@@ -7,7 +7,7 @@ import json
 import re
 import textwrap
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -15,6 +15,7 @@ from random import Random
 from training.corpus import SourceFile
 from training.javascript import node_accepts, to_javascript
 from training.js_expressions import UnsupportedError
+from training.renaming import names_of, renamed
 from training.samples import CHARS_PER_TOKEN, Encoder, SampleSource
 
 _SENTENCE = re.compile(r"\A[A-Z][^\n]{14,118}?\.(?=\s|\Z)")
@@ -31,25 +32,20 @@ class Example:
 
 
 class TaskSamples:
-    """Mixes task examples into another source: a share ``share`` of the samples, kinds in equal parts."""
+    """Samples of the examples of one task; where none fits, a sample of another source."""
 
-    def __init__(self, examples: Iterable[Example], rest: SampleSource, encode: Encoder, share: float) -> None:
-        self._rest, self._encode, self._share = rest, encode, share
-        by_kind: dict[str, list[Example]] = {}
-        for example in examples:
-            by_kind.setdefault(example.kind, []).append(example)
-        self._by_kind = list(by_kind.values())
+    def __init__(self, examples: Iterable[Example], kind: str, rest: SampleSource, encode: Encoder) -> None:
+        self._examples = [example for example in examples if example.kind == kind]
+        self._rest, self._encode = rest, encode
 
     def sample(self, rng: Random, budget: int) -> list[int]:
-        """A task example if one is drawn that fits in ``budget`` tokens, else one of the other source."""
-        if rng.random() < self._share:
-            kind = rng.choice(self._by_kind)
-            for _ in range(4):
-                example = rng.choice(kind)
-                if len(example.prompt) + len(example.answer) < budget * CHARS_PER_TOKEN:
-                    ids = encode_example(example, self._encode)
-                    if len(ids) <= budget:
-                        return ids
+        """An example of at most ``budget`` tokens, if one of four that are drawn fits."""
+        for _ in range(4):
+            example = rng.choice(self._examples)
+            if len(example.prompt) + len(example.answer) < budget * CHARS_PER_TOKEN:
+                ids = encode_example(example, self._encode)
+                if len(ids) <= budget:
+                    return ids
         return self._rest.sample(rng, budget)
 
 
@@ -59,10 +55,14 @@ def encode_example(example: Example, encode: Encoder) -> list[int]:
     return [start, *encode(example.prompt), answer, *encode(example.answer), encode.end]
 
 
-def load_examples(files: Iterable[SourceFile], cache: Path) -> list[Example]:
-    """The examples of ``files``, read from the file ``cache`` when it exists."""
+def load_examples(files: Iterable[SourceFile], more: Iterable[SourceFile], cache: Path) -> list[Example]:
+    """The examples of ``files``, read from the file ``cache`` when it exists.
+
+    :param more: files that give translations, as they are and with other names.
+    """
     if not cache.exists():
-        examples = list(build_examples(files))
+        examples = [example for example in build_examples(files) if example.kind != "translate"]
+        examples += build_translations(more)
         cache.write_text("".join(json.dumps(asdict(e)) + "\n" for e in examples), encoding="utf-8")
     return [Example(**json.loads(line)) for line in cache.read_text(encoding="utf-8").splitlines()]
 
@@ -73,11 +73,26 @@ def build_examples(files: Iterable[SourceFile]) -> Iterator[Example]:
     for file in files:
         for function in functions_of(file.text):
             yield from _documented(file.text, function)
-            translation = _translated(file.text, function)
+            translation = _translated(_source(file.text, function))
             if translation:
                 translations.append(translation)
-    accepted = node_accepts([e.answer for e in translations])
-    yield from (e for e, good in zip(translations, accepted, strict=True) if good)
+    yield from _accepted(translations)
+
+
+def build_translations(files: Iterable[SourceFile]) -> list[Example]:
+    """Every different translation of the functions of ``files``, and one more of each with names of other functions."""
+    sources = {_source(file.text, function): None for file in files for function in functions_of(file.text)}
+    plain = {source: made for source in sources if (made := _translated(source))}
+    names = sorted({name for source in plain for name in names_of(source)})
+    rng = Random(0)
+    changed = (renamed(source, names, rng) for source in plain)
+    others = [_translated(source) for source in changed if source not in plain]
+    return _accepted([*plain.values(), *filter(None, others)])
+
+
+def _accepted(translations: Sequence[Example]) -> list[Example]:
+    accepted = node_accepts([example.answer for example in translations])
+    return [example for example, good in zip(translations, accepted, strict=True) if good]
 
 
 def functions_of(text: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -137,15 +152,22 @@ def _documented(text: str, function: ast.FunctionDef | ast.AsyncFunctionDef) -> 
         yield Example("generate", head, body)
 
 
-def _translated(text: str, function: ast.FunctionDef | ast.AsyncFunctionDef) -> Example | None:
+def _source(text: str, function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    return textwrap.dedent(source_lines(text, function.lineno, function.end_lineno or function.lineno))
+
+
+def _translated(source: str) -> Example | None:
+    if len(source) > _LONGEST:
+        return None
     try:
-        answer = to_javascript(function)
-    except UnsupportedError:
+        match ast.parse(source).body:
+            case [ast.FunctionDef() | ast.AsyncFunctionDef() as function]:
+                answer = to_javascript(function)
+            case _:
+                return None
+    except (UnsupportedError, SyntaxError):
         return None
-    source = textwrap.dedent(source_lines(text, function.lineno, function.end_lineno or function.lineno))
-    if len(source) > _LONGEST or answer.count("\n") < 2:
-        return None
-    return Example("translate", f"javascript\n{source}", answer)
+    return Example("translate", f"javascript\n{source}", answer) if answer.count("\n") >= 2 else None
 
 
 def _is_ellipsis(statement: ast.stmt) -> bool:

@@ -17,6 +17,10 @@ class Route:
     plan: Plan
     shares: Mapping[str, float] = field(default_factory=lambda: {"python": 1.0})
     """Share of the samples in each language."""
+    tasks: Mapping[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("summarize", "generate", "translate"), 0.05)
+    )
+    """Share of the samples in Python that are examples of each task."""
 
 
 LANGUAGE_SHARES = {
@@ -63,6 +67,21 @@ ROUTES = {
             save_every_s=150.0,
         ),
         shares=LANGUAGE_SHARES,
+    ),
+    # Goes on from the bundled model (--start) with mostly tasks, translation above all.
+    "cpu-tasks": Route(
+        _SMALL,
+        Plan(
+            minutes=95.0,
+            stages=(Stage(0.0, 1024, 4),),
+            muon_lr=0.008,
+            adam_lr=1.6e-3,
+            warmup_steps=30,
+            decay_share=0.9,
+            seed=20263,
+            save_every_s=300.0,
+        ),
+        tasks={"summarize": 0.05, "generate": 0.15, "translate": 0.45},
     ),
     # 14.0M parameters, 28 MB: the most that fits in 30 MB with the tokenizer. Not measured yet.
     "gpu": Route(
