@@ -15,8 +15,9 @@ from cato_lsp.scheduling.slo import ServiceClass
 
 OPTIONS = CatoOptions()
 """The scheduler's own numbers."""
-USABLE = 1 - 1 / OPTIONS.use
-"""The least part of a replica's time that is not fixed costs, under load: the scheduler sizes its steps so."""
+USABLE = 1 - 1 / (0.75 * OPTIONS.use)
+"""The part of a busy replica's time that prompts get. Its steps are `use` times as long as their decodes while first
+tokens are due, else half as long; the mean is taken."""
 
 
 def gain(book: ReplicaBook, call: NewCall, now: float) -> float:

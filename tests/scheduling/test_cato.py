@@ -79,6 +79,24 @@ def test_where_a_step_costs_little_background_work_is_done_in_short_ones(request
     assert background_tokens(0.5e-3, TaskKind.COMPLETION) < background_tokens(5.8e-3, TaskKind.COMPLETION) / 3
 
 
+def test_answers_go_on_in_shorter_steps_while_no_first_token_is_due(policy, request_of, view_of) -> None:
+    answer = decoding(request_of(TaskKind.SUMMARIZATION, prompt=3000))
+    summary, completion = request_of(TaskKind.SUMMARIZATION, prompt=8000), request_of(prompt=10)
+
+    def prefill_seconds(*requests) -> float:
+        view = view_of(*requests)
+        view.typing_until = 1.0
+        grants = policy.plan(view).grants
+        return view.costs.per_token * sum(tokens for request, tokens in grants.items() if request != answer.id)
+
+    view = view_of(answer)
+    base = view.costs.seconds(1, 1, answer.computed)
+    use = policy.options.use
+    assert prefill_seconds(answer, summary) == pytest.approx((use / 2 - 1) * base, rel=0.1)
+    assert prefill_seconds(answer, summary, completion) == pytest.approx((use - 1) * base, rel=0.1)
+    assert prefill_seconds(summary) > prefill_seconds(answer, summary), "nothing is written"
+
+
 def test_a_full_house_makes_room_for_an_urgent_request(policy, request_of, view_of) -> None:
     warmups = [prefilling(request_of(TaskKind.WARMUP, prompt=4000), computed=500 * (i + 1)) for i in range(4)]
     completion = request_of(prompt=500)
