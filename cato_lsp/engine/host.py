@@ -122,10 +122,14 @@ class EngineHost:
         return lambda: self._watchers.remove(watcher)
 
     def configure(self, launch: Launch | RemoteSource) -> None:
-        """Run the engine with ``launch``. Restarts it if ``launch`` differs; retries at once after a failure."""
+        """Run the engine with ``launch``. Restarts it if ``launch`` differs; retries at once after a failure.
+
+        The engine that is replaced takes no more calls from now on.
+        """
         if launch != self._launch or self.status.phase is EnginePhase.FAILED:
             self._launch = launch
             self._changed.set()
+            self._retire()
 
     def refuse(self, error: EngineError) -> None:
         """Report that nothing can be started. A running engine keeps running."""
@@ -187,11 +191,18 @@ class EngineHost:
             async with anyio.create_task_group() as group:
                 group.start_soon(wait_closed)
                 await self._changed.wait()
+                self._retire()
                 engine.stop()
         finally:
             self._engine = None
             engine.stop()
         return error
+
+    def _retire(self) -> None:
+        """Give the running engine no more calls: it is about to stop, which takes as long as the step at hand."""
+        if self._engine is not None:
+            self._engine = None
+            self._loading("Restarting")
 
     async def _stand_in(self, server: RemoteSource, fallback: Launch, error: EngineError) -> None:
         """Serve with ``fallback`` until the server is back or another launch is wanted."""

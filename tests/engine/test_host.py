@@ -82,6 +82,19 @@ async def test_the_same_launch_again_restarts_nothing(backend: Backend, launch: 
     assert backend.host.engine is engine
 
 
+async def test_an_engine_that_is_to_be_replaced_takes_no_more_calls(backend: Backend, launch: Launch) -> None:
+    old = backend.host.engine
+    backend.host.configure(Launch(launch.model, ENGINE_SETTINGS.model_copy(update={"kv_cache_gb": 0.3})))
+    assert backend.host.status.phase is EnginePhase.LOADING
+    with pytest.raises(EngineUnavailableError, match="Restarting"):
+        _ = backend.host.engine
+    await phase(backend, EnginePhase.READY)
+    assert backend.host.engine is not old
+    assert await answer_of(backend.host.engine.submit(make_call(50, max_tokens=3)))
+    backend.host.configure(launch)
+    await phase(backend, EnginePhase.READY)
+
+
 async def test_a_model_folder_that_is_not_there_fails_the_start_with_a_clear_error(tmp_path: Path) -> None:
     thread = EngineThread(Launch(tmp_path / "nowhere", ENGINE_SETTINGS))
     with pytest.raises(Exception, match="no model folder"):
