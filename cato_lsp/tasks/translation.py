@@ -11,6 +11,7 @@ from cato_lsp.scheduling.slo import TaskKind
 from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, CannotDoError, ModelCall, alternatives, call_for
 from cato_lsp.tasks.languages import LANGUAGES, language_of, parser_of
 from cato_lsp.tasks.prompts import Prompter, code_of, repair, translate
+from cato_lsp.tasks.redeclaration import without_redeclaration
 from cato_lsp.tasks.repetition import is_stuck, without_repetition
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.symbols import Outline, SymbolKind, outline_of, syntax_errors
@@ -97,23 +98,24 @@ class Translation:
 
     async def _settle(self, piece: _Piece, answer: Answer, calls: Calls) -> None:
         """Use the answer; if it does not parse and there is time, that of a second try."""
-        piece.text = without_repetition(code_of(answer.text))
-        errors = await calls.compute(self._errors, piece.text, answer)
+        piece.text, errors = await calls.compute(self._read, answer)
         if not errors:
             return
         again = await calls.compute(self._again, piece, errors)
         if again and calls.has_time_for(again[0].estimate):
             for other in await calls.map(again, on_text=lambda _number, text: is_stuck(text)):
-                mended = code_of(other.text)
-                if mended and not await calls.compute(self._errors, mended, other):
-                    piece.text = mended
+                text, wrong = await calls.compute(self._read, other)
+                if not wrong:
+                    piece.text = text
                     return
         piece.remark = f"cato: not verified, please check: {errors[0]}"
 
-    def _errors(self, text: str, answer: Answer) -> list[str]:
+    def _read(self, answer: Answer) -> tuple[str, list[str]]:
+        """The code of an answer, and what is wrong with it."""
+        text = without_redeclaration(without_repetition(code_of(answer.text)), self._target)
         if not text:
-            return ["the model gave no translation"]
-        return syntax_errors(text, self._target) or ([] if answer.complete else ["it may not be whole"])
+            return text, ["the model gave no translation"]
+        return text, syntax_errors(text, self._target) or ([] if answer.complete else ["it may not be whole"])
 
     def _again(self, piece: _Piece, errors: Sequence[str]) -> list[ModelCall]:
         """A repair of the piece, or other translations by a model that was not trained to repair."""

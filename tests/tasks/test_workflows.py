@@ -119,6 +119,19 @@ async def test_a_translation_that_does_not_parse_is_repaired_once(plain: PlainPr
     assert "line 1" in calls.prompts[1]
 
 
+async def test_a_translation_that_declares_a_parameter_again_is_mended_without_another_call(
+    cato: CatoPrompter, tokenizer: Tokenizer
+) -> None:
+    source = "def f(x):\n    x = g(x)\n    return x\n"
+    answer = "function f(x) {\n  let x = g(x);\n  return x;\n}"
+    calls = ScriptedCalls(tokenizer.decode, lambda _prompt: answer)
+    snapshot = Snapshot("file:///a.py", "python", 1, source)
+    result = await Translation(snapshot, 0, len(source), "javascript", cato).run(calls)
+    assert result.content == "function f(x) {\n  x = g(x);\n  return x;\n}\n"
+    assert not result.unverified
+    assert len(calls.prompts) == 1
+
+
 async def test_the_repair_of_a_long_translation_may_be_twice_as_long(
     plain: PlainPrompter, tokenizer: Tokenizer
 ) -> None:
