@@ -13,7 +13,10 @@ _SCOPES = frozenset({"program", "statement_block"})
 
 
 def without_redeclaration(text: str, language: str) -> str:
-    """The text with `let x = 1` as `x = 1` where the scope has declared `x` already, as a parameter or before."""
+    """The text with `let x = 1` as `x = 1` where the scope has declared `x` already, as a parameter or before.
+
+    So is `let [x, y] = z` if both names are declared.
+    """
     source = text.encode()
     tree = syntax_tree(language, source) if language in LANGUAGES else None
     if tree is None:
@@ -34,15 +37,28 @@ def without_redeclaration(text: str, language: str) -> str:
 
 
 def _redeclarations(scope: Node) -> Iterator[Node]:
-    """Declarations of one name by `let` or `const` whose name was declared before."""
+    """Declarations by `let` or `const`, of one variable or pattern, all of whose names were declared before."""
     known = set(_parameters(scope))
     for statement in scope.children:
         if statement.type != "lexical_declaration":
             continue
-        names = [_text(declarator.child_by_field_name("name")) for declarator in statement.named_children]
-        if len(names) == 1 and names[0] in known:
+        patterns = [declarator.child_by_field_name("name") for declarator in statement.named_children]
+        names = [name for pattern in patterns if pattern is not None for name in _names(pattern)]
+        if len(patterns) == 1 and names and known.issuperset(names) and _stands_alone(statement):
             yield statement
         known.update(names)
+
+
+def _names(pattern: Node) -> list[str]:
+    """The names of `x` or `[x, y]`; empty for other patterns."""
+    names = pattern.named_children if pattern.type == "array_pattern" else [pattern]
+    return [_text(name) for name in names] if all(name.type == "identifier" for name in names) else []
+
+
+def _stands_alone(statement: Node) -> bool:
+    """Whether the statement before it ends with a sign, so that a bracket at its start does not go on with it."""
+    before = statement.prev_named_sibling
+    return before is None or (before.text or b"").endswith((b";", b"}"))
 
 
 def _parameters(scope: Node) -> Iterator[str]:
