@@ -141,6 +141,8 @@ class TaskCalls(Calls):
 
     def has_time_for(self, extra: CallEstimate) -> bool:
         """See `Calls.has_time_for`."""
+        if self._slo.service is ServiceClass.TTFT:
+            return True  # the first token is out when an answer is judged
         times = self._times.under_load()
         return self._clock() + times.together(self._left) + times.seconds(extra) <= self._slo.deadline
 

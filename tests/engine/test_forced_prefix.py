@@ -62,7 +62,9 @@ async def test_a_forced_prefix_that_is_spelled_one_way_gives_the_answer_to_the_l
 @pytest.mark.anyio
 async def test_an_answer_goes_on_with_the_blank_that_was_typed(engine: EngineThread, tokenizer: Tokenizer) -> None:
     call = call_of(tokenizer, "    parser.add_argument ")
-    free = replace(call, prompt_ids=(*call.prompt_ids, *tokenizer.encode("    parser.add_argument")), forced_prefix=None)
+    free = replace(
+        call, prompt_ids=(*call.prompt_ids, *tokenizer.encode("    parser.add_argument")), forced_prefix=None
+    )
     held = replace(free, forced_prefix=call.forced_prefix)
     assert not (await answer(engine, free)).startswith(" ")
     assert (await answer(engine, held)).startswith(" ")

@@ -142,6 +142,12 @@ async def test_there_is_time_for_a_call_only_before_the_deadline() -> None:
     assert not task.calls.has_time_for(call(40).estimate)
 
 
+async def test_after_the_first_token_of_a_generation_there_is_time_for_another_call() -> None:
+    task = Task(service=ServiceClass.TTFT, seconds=0.1)
+    await task.calls.call(call())
+    assert task.calls.has_time_for(call(40).estimate)
+
+
 async def test_the_record_counts_all_calls() -> None:
     task = Task(seconds=50.0)
     await task.calls.map([call(), call()], then=[call().estimate])
