@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 LONGEST_RECONNECT = 5.0
 """Seconds between two tries to reach a server, at most: to ask costs little."""
+STOP_SECONDS = 2.0
+"""Longest wait for an engine that was stopped: a step, and what it then frees."""
 
 
 class EnginePhase(Enum):
@@ -196,6 +198,8 @@ class EngineHost:
         finally:
             self._engine = None
             engine.stop()
+            with anyio.move_on_after(STOP_SECONDS, shield=True):
+                await engine.wait_closed()  # it frees what outlives the process: vLLM leaves a file
         return error
 
     def _retire(self) -> None:
