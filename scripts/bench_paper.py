@@ -11,6 +11,7 @@ compute 167 calls, without any fixed cost of a step.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import sys
 from collections.abc import Callable, Iterable
@@ -65,8 +66,10 @@ def capacity(pair: str, seed: int) -> float:
 
 
 def change(ours: Iterable[float], theirs: Iterable[float]) -> str:
-    """The mean change in percent, paired by seed."""
-    return f"{100 * (statistics.mean(a / b for a, b in zip(ours, theirs, strict=True)) - 1):+.0f} %"
+    """The mean change in percent and its standard error, paired by seed."""
+    changes = [100 * (a / b - 1) for a, b in zip(ours, theirs, strict=True)]
+    error = f" ± {statistics.stdev(changes) / math.sqrt(len(changes)):.0f}" if len(changes) > 1 else ""
+    return f"{statistics.mean(changes):+.0f}{error} %"
 
 
 def rows(pairs: list[str], load: float, seeds: list[int]) -> Iterable[str]:

@@ -15,6 +15,16 @@ import platformdirs
 import psutil
 import typer
 
+from cato_lsp.gateway.cli_options import (
+    HostOption,
+    InsecureOption,
+    KeysOption,
+    ModelOption,
+    PortOption,
+    TlsCertOption,
+    TlsKeyOption,
+)
+
 if TYPE_CHECKING:
     from cato_lsp.fleet.settings import FleetSettings
 
@@ -33,23 +43,13 @@ def up(
         int | None,
         typer.Option(min=1, help="Start up to this number when deadlines are missed.", show_default=False),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8765,
-    model: Annotated[
-        str | None, typer.Option(help="Model folder or name. Overrides the settings.", show_default=False)
-    ] = None,
-    tls_cert: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Certificate chain, PEM.", show_default=False)
-    ] = None,
-    tls_key: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Its private key, PEM.", show_default=False)
-    ] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Listen on a network without TLS, if something else encrypts it.")
-    ] = False,
-    keys: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="File with the keys; default: in the user's settings.")
-    ] = None,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8765,
+    model: ModelOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
+    insecure: InsecureOption = False,
+    keys: KeysOption = None,
 ) -> None:
     """Run a fleet on this machine until Ctrl-C. Users need keys: see `cato-lsp keys`."""
     try:

@@ -10,6 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
+from cato_lsp.gateway.cli_options import (
+    HostOption,
+    InsecureOption,
+    KeysOption,
+    ModelOption,
+    PortOption,
+    TlsCertOption,
+    TlsKeyOption,
+)
+
 if TYPE_CHECKING:
     from cato_lsp.gateway.keys import KeyFile
 
@@ -17,28 +27,15 @@ app = typer.Typer(add_completion=False)
 keys_app = typer.Typer(add_completion=False, no_args_is_help=True, help="The keys of a server's users.")
 app.add_typer(keys_app, name="keys")
 
-KeysOption = Annotated[
-    Path | None, typer.Option("--keys", dir_okay=False, help="File with the keys; default: in the user's settings.")
-]
-
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8765,
-    model: Annotated[
-        str | None, typer.Option(help="Model folder or name. Overrides the settings.", show_default=False)
-    ] = None,
-    tls_cert: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Certificate chain, PEM.", show_default=False)
-    ] = None,
-    tls_key: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Its private key, PEM.", show_default=False)
-    ] = None,
-    insecure: Annotated[
-        bool,
-        typer.Option("--insecure", help="Listen on a network without TLS, if something else encrypts the connection."),
-    ] = False,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8765,
+    model: ModelOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
+    insecure: InsecureOption = False,
     keys: KeysOption = None,
     max_calls: Annotated[int, typer.Option(min=1, help="Calls in flight per user.")] = 32,
     max_tokens: Annotated[int, typer.Option(min=1, help="Tokens in flight per user.")] = 200_000,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import re
-import warnings
+
+from evaluation.measures import parses
 
 SUFFIXES: dict[str, tuple[str, ...]] = {
     "python": (".py",),
@@ -59,7 +59,7 @@ def clean(content: bytes, language: str) -> str | None:
     if len(text) / len(lines) > 80 or max(map(len, lines)) > 600:
         return None
     if language == "python":
-        return _without_header(text, _HASH_HEADER) if _is_python(text) else None
+        return _without_header(text, _HASH_HEADER) if parses(text) else None
     if _COPYLEFT.search(text[:3000]):
         return None
     # A licence and a comment about the file often follow each other.
@@ -71,13 +71,3 @@ def _without_header(text: str, pattern: re.Pattern[str]) -> str:
     if header and _LICENCE.search(header.group()):
         return text[header.end() :].lstrip("\n")
     return text
-
-
-def _is_python(text: str) -> bool:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
-        return False
-    return True
