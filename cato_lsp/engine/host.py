@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 
 LONGEST_RECONNECT = 5.0
 """Seconds between two tries to reach a server, at most: to ask costs little."""
-STOP_SECONDS = 2.0
-"""Longest wait for an engine that was stopped: a step, and what it then frees."""
+STOP_SECONDS = 5.0
+"""Longest wait for an engine to close: the step at hand, and freeing the model."""
 
 
 class EnginePhase(Enum):
@@ -99,6 +99,8 @@ class EngineHost:
         self._launch: Launch | RemoteSource | None = None
         self._changed = anyio.Event()
         self._engine: RunningEngine | None = None
+        self._last: RunningEngine | None = None
+        """The engine that runs, or the last one, which may still be closing."""
         self._watchers: list[Callable[[EngineStatus], None]] = []
 
     @property
@@ -167,6 +169,15 @@ class EngineHost:
         finally:
             self._engine = None
 
+    async def wait_closed(self) -> None:
+        """After `run` was cancelled: wait until the engine is closed. If the process ends before, vLLM leaves a file.
+
+        This takes most of a second: not for a process whose end an editor waits for.
+        """
+        if self._last is not None:
+            with anyio.move_on_after(STOP_SECONDS):
+                await self._last.wait_closed()
+
     async def _live(self, launch: Launch | RemoteSource, instead_of: EngineStatus | None = None) -> EngineError | None:
         """Run an engine until it fails (the error) or another launch is wanted (``None``).
 
@@ -178,7 +189,7 @@ class EngineHost:
             await engine.start()
         except EngineError as error:
             return error
-        self._engine = engine
+        self._engine = self._last = engine
         name = launch.model_name if isinstance(launch, Launch) else f"{engine.folder.path.name} at {launch.name}"
         message = name if instead_of is None else f"{name}. {instead_of.message}"
         self._tell(EngineStatus(EnginePhase.READY, message, instead_of.remedy if instead_of else ""))
@@ -198,8 +209,6 @@ class EngineHost:
         finally:
             self._engine = None
             engine.stop()
-            with anyio.move_on_after(STOP_SECONDS, shield=True):
-                await engine.wait_closed()  # it frees what outlives the process: vLLM leaves a file
         return error
 
     def _retire(self) -> None:

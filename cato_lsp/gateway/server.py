@@ -207,6 +207,7 @@ async def run_server(options: ServeOptions) -> None:
         host.configure(options.launch)
         await gateway.run()
         group.cancel_scope.cancel()
+    await host.wait_closed()
 
 
 def _uvicorn_config(options: ServeOptions, service: Service) -> uvicorn.Config:

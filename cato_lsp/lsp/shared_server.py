@@ -47,6 +47,7 @@ def run_shared(listener: int) -> None:
             group.start_soon(supervise, "The status socket", partial(serve_status, backend))
             await Windows(backend, socket.socket(fileno=listener)).serve()
             group.cancel_scope.cancel()
+        await backend.host.wait_closed()
 
     anyio.run(serve)
 

@@ -280,11 +280,14 @@ async def stop(environment: dict[str, str]) -> tuple[int | None, str]:
 
 
 async def test_stop_ends_the_server_and_its_windows_cleanly(environment: dict[str, str], tmp_path: Path) -> None:
-    log = tmp_path / "editor.log"
+    log, temporary = tmp_path / "editor.log", tmp_path / "temporary"
+    temporary.mkdir()
+    environment["TMPDIR"] = str(temporary)
     async with window(environment, log) as first, window(environment) as second:
         for each in (first, second):
             await each.open()
         await first.ready()
+        assert [path.name for path in temporary.iterdir() if path.name.startswith("vllm")]
         (server,) = await servers(environment)
         first.wire.open(fixture_text("textwrap.py"))
         asked = first.wire.ask(*completion(10, 0))
@@ -292,6 +295,7 @@ async def test_stop_ends_the_server_and_its_windows_cleanly(environment: dict[st
         code, said = await stop(environment)
         assert (code, said) == (0, f"Stopped the shared server (process {server}); 2 windows were open.\n")
         assert not psutil.pid_exists(server) or psutil.Process(server).status() == psutil.STATUS_ZOMBIE
+        assert not [path.name for path in temporary.iterdir() if path.name.startswith("vllm")]
         assert "items" in (await first.wire.answer(asked))["result"]
         for each in (first, second):
             status = await each.wire.hear(lambda told: "kind" in str(told) and "cato-lsp stop" in str(told))

@@ -7,9 +7,8 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import textwrap
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,19 +50,11 @@ class Client(BaseLanguageClient):
 
 
 @pytest.fixture
-def temporary() -> Iterator[Path]:
-    """A folder for temporary files, with a path short enough for sockets. The engine leaves nothing in it."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
-        assert not list(Path(folder).glob("vllm_*")), "the engine was not closed"
-
-
-@pytest.fixture
-async def client(tmp_path: Path, temporary: Path) -> AsyncIterator[Client]:
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
     """A client whose server has loaded the bundled model, in a workspace with a file named like one of Python's."""
     (tmp_path / "numbers.py").write_text("raise ImportError('a person wrote this')\n")
     client = Client()
-    await client.start_io(*CONSOLE_SCRIPT, env={**ENVIRONMENT, "TMPDIR": str(temporary)}, cwd=tmp_path)
+    await client.start_io(*CONSOLE_SCRIPT, env=ENVIRONMENT, cwd=tmp_path)
     window = types.WindowClientCapabilities(work_done_progress=True)
     await client.initialize_async(
         types.InitializeParams(
