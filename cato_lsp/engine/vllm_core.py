@@ -218,6 +218,7 @@ def _engine_args(launch: Launch, folder: ModelFolder) -> EngineArgs:
         async_scheduling=False if on_cpu else settings.async_scheduling is not False,
         enable_prefix_caching=True,
         disable_log_stats=True,
+        use_tqdm_on_load=False,
         # Log-probabilities after the forced prefix has excluded tokens.
         logprobs_mode="processed_logprobs",
         generation_config="vllm",
