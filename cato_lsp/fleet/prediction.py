@@ -16,8 +16,8 @@ from cato_lsp.scheduling.slo import ServiceClass
 OPTIONS = CatoOptions()
 """The scheduler's own numbers."""
 USABLE = 1 - 1 / (0.75 * OPTIONS.use)
-"""The part of a busy replica's time that prompts get. Its steps are `use` times as long as their decodes while first
-tokens are due, else half as long; the mean is taken."""
+"""The part of a busy replica's time that prompts get. Its steps are `use` times as long as their decodes, or down to
+half of that while no first token is due; the mean is taken."""
 
 
 def gain(book: ReplicaBook, call: NewCall, now: float) -> float:

@@ -19,7 +19,7 @@ plan(step):
     # 2. Size the step: as long as the kept first tokens need.
     length = base + work of the kept first tokens, within [shortest, longest]
     if none is kept:
-        length = shortest / 2 if there are decodes, else shortest     # answers go on twice as fast
+        length = time per token of the tightest E2E answer that can be on time, within [shortest / 2, shortest]
         length = TTFT if no call came for `quiet` seconds and no one types
 
     # 3. Fill it, and backfill with late and E2E work. The oldest call first, which bounds starvation (4).
@@ -84,7 +84,7 @@ class CatoPolicy:
         first = 0.0 if overdue is None else view.costs.per_token * min(overdue.todo, self.options.reserve)
         jobs = self._jobs(view, queues, limits)
         kept, lost = keep_most(jobs, overhead=limits.base, step=limits.longest, before=first)
-        length = self._length(view, limits, first, kept, decoding=bool(queues.decoding))
+        length = self._length(view, queues, limits, first, kept)
         batch = BatchBuilder(view, limits.base, length, self.options.reserve)
         batch.add_decodes(queues.decoding)
         if overdue is not None:
@@ -121,17 +121,16 @@ class CatoPolicy:
         shortest = options.use * base
         longest = self.ttft * (options.urgent_step if queues.late else 1.0)
         late = costs.per_token * sum([r.todo / r.slo.weight for r in queues.late])
-        paces = self._paces(view.now, decodes, late)
+        limit = options.overload * self.ttft
+        paces = self._paces(view.now, (request for request in decodes if late * request.slo.weight > limit))
         longest = min([longest, *(pace for pace in paces if pace >= shortest)])
         return _Limits(base, shortest, max(shortest, longest))
 
-    def _paces(self, now: float, decodes: Iterable[RequestView], late: float) -> Iterator[float]:
-        """Seconds per token of the E2E answers that set the pace: each is on time at it, were it a long one."""
-        limit = self.options.overload * self.ttft
+    def _paces(self, now: float, decodes: Iterable[RequestView]) -> Iterator[float]:
+        """Seconds per token at which E2E answers are on time, were they long ones."""
         for request in decodes:
-            slo = request.slo
-            if slo.service is ServiceClass.E2E and late * slo.weight > limit:
-                yield (slo.deadline - now) / self._tokens_left(request)
+            if request.slo.service is ServiceClass.E2E:
+                yield (request.slo.deadline - now) / self._tokens_left(request)
 
     def _tokens_left(self, request: RequestView) -> int:
         return self.lengths.remaining(request.slo.kind, request.generated, self.options.long_answer)
@@ -152,13 +151,15 @@ class CatoPolicy:
             jobs.append(Job(request, work, due, (work + decoding) * calls[slo.client] / slo.weight))
         return jobs
 
-    def _length(self, view: StepView, limits: _Limits, first: float, kept: list[Prefill], *, decoding: bool) -> float:
+    def _length(self, view: StepView, queues: Queues, limits: _Limits, first: float, kept: list[Prefill]) -> float:
         need = sum([job.work for job in kept if job.item.slo.service is ServiceClass.TTFT])
         if need:
             return min(limits.longest, max(limits.shortest, limits.base + first + need))
         if view.now - self._last_urgent > self.options.quiet and view.now > view.typing_until:
             return max(limits.shortest, self.ttft)
-        return limits.shortest / (2 if decoding else 1)
+        paces = self._paces(view.now, queues.decoding)
+        tightest = min((pace for pace in paces if pace >= limits.base), default=limits.shortest)
+        return min(limits.shortest, max(limits.shortest / 2, tightest))
 
     def _overdue(self, view: StepView, queues: Queues) -> RequestView | None:
         """The oldest request that was passed over for too long: this is what bounds starvation.

@@ -12,8 +12,8 @@ class CatoOptions:
     urgent_step: float = 0.34
     """Longest step while calls are late, as a part of the usual TTFT. Less: more fixed costs; more: longer waits."""
     use: float = 4.0
-    """Shortest step with prefill, as a multiple of its decodes alone: at most 1/4 of it is fixed costs. Half of that
-    while no first token is due and answers are written."""
+    """Shortest step with prefill, as a multiple of its decodes alone: at most 1/4 of it is fixed costs. Down to half of
+    that for the pace of E2E answers, while no first token is due."""
     overload: float = 10.0
     """E2E answers set the pace once the late calls need this many TTFTs of machine time."""
     long_answer: float = 0.8

@@ -9,6 +9,7 @@ import pytest
 from cato_lsp.scheduling.cato import CatoPolicy
 from cato_lsp.scheduling.options import CatoOptions
 from cato_lsp.scheduling.slo import TaskKind
+from cato_lsp.scheduling.view import RequestView
 
 
 def decoding(request, generated=10):
@@ -79,22 +80,39 @@ def test_where_a_step_costs_little_background_work_is_done_in_short_ones(request
     assert background_tokens(0.5e-3, TaskKind.COMPLETION) < background_tokens(5.8e-3, TaskKind.COMPLETION) / 3
 
 
-def test_answers_go_on_in_shorter_steps_while_no_first_token_is_due(policy, request_of, view_of) -> None:
+@pytest.mark.parametrize(
+    ("pace", "length"),
+    [(9.0, 4.0), (3.0, 3.0), (1.5, 2.0), (0.5, 4.0)],
+    ids=["has spare time", "sets the pace", "is hurried as far as prompts allow", "is late at any pace"],
+)
+def test_while_no_first_token_is_due_steps_keep_the_pace_of_the_tightest_answer(
+    policy, request_of, view_of, pace, length
+) -> None:
+    """Both in lengths of a step without prompts: the time per token that the answer needs, and the step."""
+    answer, loose = (decoding(request_of(TaskKind.SUMMARIZATION, prompt=3000)) for _ in range(2))
+    for _ in range(50):
+        policy.lengths.add(TaskKind.SUMMARIZATION, answer.generated + 100)
+    summary = request_of(TaskKind.SUMMARIZATION, prompt=8000)
+    view = view_of(answer, loose, summary)
+    view.typing_until = 1.0
+    base = view.costs.seconds(2, 2, 2 * answer.computed)
+    answer.slo = replace(answer.slo, deadline=100 * pace * base)
+    loose.slo = replace(loose.slo, deadline=1000.0)
+    read = view.costs.per_token * policy.plan(view).grants[summary.id]
+    assert base + read == pytest.approx(length * base, rel=0.02)
+
+
+def test_steps_are_longer_while_a_first_token_is_due(policy, request_of, view_of) -> None:
     answer = decoding(request_of(TaskKind.SUMMARIZATION, prompt=3000))
-    summary, completion = request_of(TaskKind.SUMMARIZATION, prompt=8000), request_of(prompt=10)
+    answer.slo = replace(answer.slo, deadline=1.0)
+    requests = [answer, request_of(TaskKind.SUMMARIZATION, prompt=8000)]
 
-    def prefill_seconds(*requests) -> float:
-        view = view_of(*requests)
+    def tokens(*more: RequestView) -> int:
+        view = view_of(*requests, *more)
         view.typing_until = 1.0
-        grants = policy.plan(view).grants
-        return view.costs.per_token * sum(tokens for request, tokens in grants.items() if request != answer.id)
+        return sum(policy.plan(view).grants.values())
 
-    view = view_of(answer)
-    base = view.costs.seconds(1, 1, answer.computed)
-    use = policy.options.use
-    assert prefill_seconds(answer, summary) == pytest.approx((use / 2 - 1) * base, rel=0.1)
-    assert prefill_seconds(answer, summary, completion) == pytest.approx((use - 1) * base, rel=0.1)
-    assert prefill_seconds(summary) > prefill_seconds(answer, summary), "nothing is written"
+    assert tokens(request_of(prompt=10)) > 2 * tokens()
 
 
 def test_a_full_house_makes_room_for_an_urgent_request(policy, request_of, view_of) -> None:
