@@ -85,9 +85,11 @@ class Editor:
             assert answer["error"]["code"] == -32801, answer
 
     async def answers(self) -> Counter[int]:
-        """How often each completion was answered; all that were sent before this call are in it."""
+        """How often each completion was answered, once all were."""
+        first = [(await self.wire.answer(number))["id"] for number in self.asked]
         await self.wire.status()
-        return Counter(each["id"] for each in self.wire.heard if each.get("id") in self.asked and "method" not in each)
+        again = [each["id"] for each in self.wire.heard if each.get("id") in self.asked and "method" not in each]
+        return Counter([*first, *again])
 
 
 def memory(pid: int) -> int:
