@@ -217,21 +217,36 @@ class Interrupted:
         self.fleet = fleet
         self.text, self.tokens = "", list[int]()
         self.process: psutil.Process | None = None
+        self._ended = False
 
     async def run(self, call: Call, happens: Callable[[psutil.Process], None]) -> None:
-        """Read the answer; after its first text, let something happen to the process that writes it."""
-        fleet, moved = self.fleet, self.fleet.moved()
-        processes = {each["address"]: fleet.process_of(each["address"]) for each in fleet.up().values()}
-        async with fleet.laptop() as laptop, laptop.submit(call) as stream:
+        """Read the answer; in its first half, let something happen to the process that writes it.
+
+        Which one that is, is told late: if the answer is further by then, it is asked for again.
+        """
+        moved = self.fleet.moved()
+        while self.process is None:
+            await self._read(call, happens)
+        assert self.fleet.moved() == moved + 1, "It was in mid-answer."
+
+    async def _read(self, call: Call, happens: Callable[[psutil.Process], None]) -> None:
+        await wait(lambda: not busy(self.fleet))
+        self.text, self.tokens, self._ended = "", [], False
+        async with self.fleet.laptop() as laptop, laptop.submit(call) as stream, anyio.create_task_group() as group:
+            group.start_soon(self._interrupt, call, happens)
             async for delta in stream:
                 self.text += delta.text
                 self.tokens += delta.token_ids
-                if self.process is None and self.text:
-                    await wait(lambda: len(busy(fleet)) == 1)
-                    self.process = processes[busy(fleet)[0]]
-                    happens(self.process)
+            self._ended = True
             assert laptop.resubmitted == 0, "The laptop sees nothing but a pause."
-        assert fleet.moved() == moved + 1, "It was in mid-answer."
+
+    async def _interrupt(self, call: Call, happens: Callable[[psutil.Process], None]) -> None:
+        processes = {each["address"]: self.fleet.process_of(each["address"]) for each in self.fleet.up().values()}
+        await wait(lambda: self._ended or bool(self.text and busy(self.fleet)))
+        writing = busy(self.fleet)
+        if writing and len(self.tokens) < call.max_tokens / 2:
+            self.process = processes[writing[0]]
+            happens(self.process)
 
 
 _answers: list[tuple[str, list[int]]] = []
