@@ -14,6 +14,7 @@ from cato_lsp.config import EngineSettings
 from cato_lsp.engine.api import Call
 from cato_lsp.engine.host import EnginePhase, EngineStatus
 from cato_lsp.engine.launch import Launch
+from cato_lsp.engine.stream import ThreadCallStream
 from cato_lsp.engine.thread import EngineThread
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.models.catalog import resolve_model
@@ -88,6 +89,20 @@ def engine_as_found(request: pytest.FixtureRequest) -> Iterator[None]:
 def engine(backend: Backend) -> EngineThread:
     """The live engine that all tests share."""
     return backend.host.engine
+
+
+@pytest.fixture
+def submitted(engine: EngineThread, monkeypatch: pytest.MonkeyPatch) -> list[Call]:
+    """The calls that the engine is sent from now on. Others may send some too: look at a call's client."""
+    calls: list[Call] = []
+    submit = engine.submit
+
+    def record(call: Call) -> ThreadCallStream:
+        calls.append(call)
+        return submit(call)
+
+    monkeypatch.setattr(engine, "submit", record)
+    return calls
 
 
 async def phase(backend: Backend, wanted: EnginePhase) -> EngineStatus:
