@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from cato_lsp.config import Layer
+from cato_lsp.engine.api import Call
 from cato_lsp.lsp.backend import Backend
 from cato_lsp.lsp.server import listen
 from tests.conftest import ENGINE_SETTINGS
@@ -41,3 +42,8 @@ def _calls(backend: Backend) -> int:
     """Calls that vLLM has not ended yet: an abort waits for a step that is being planned."""
     stats = backend.orchestrator.engine_stats()
     return stats.calls_running + stats.calls_waiting
+
+
+def calls_of_the_newest_window(backend: Backend, submitted: list[Call]) -> list[Call]:
+    """What the engine was sent for the session that began last, of the calls that the fixture `submitted` has seen."""
+    return [call for call in submitted if call.slo.client == backend._sessions[-1].client]

@@ -18,6 +18,7 @@ from cato_lsp.lsp.backend import Backend
 from cato_lsp.tasks.snapshot import Snapshot
 from cato_lsp.tasks.symbols import syntax_errors
 from tests.conftest import last_record, next_record
+from tests.lsp.conftest import calls_of_the_newest_window
 from tests.lsp.wire import Wire, change, request
 
 pytestmark = pytest.mark.anyio
@@ -92,10 +93,6 @@ async def accept_progress(wire: Wire) -> str:
     asked = await wire.told("window/workDoneProgress/create")
     wire.send({"jsonrpc": "2.0", "id": asked["id"], "result": None})
     return asked["params"]["token"]
-
-
-def calls_of_the_newest_window(backend: Backend, submitted: list[Call]) -> list[Call]:
-    return [call for call in submitted if call.slo.client == backend._sessions[-1].client]
 
 
 async def test_actions_are_offered_without_a_model_call(wire: Wire, backend: Backend, submitted: list[Call]) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from cato_lsp.engine.api import Call
 from cato_lsp.engine.host import EnginePhase
 from cato_lsp.lsp.backend import Backend
-from tests.conftest import last_record, phase
+from tests.conftest import phase
+from tests.lsp.conftest import calls_of_the_newest_window
 from tests.lsp.wire import Wire, completion, frame, notification, request
 
 pytestmark = pytest.mark.anyio
@@ -134,8 +136,9 @@ async def test_a_workspace_folder_brings_its_cato_toml(wire: Wire, tmp_path: Pat
     await wire.hear(lambda told: "switched off" in str(told.get("params")))
 
 
-async def test_a_document_that_the_settings_exclude_is_not_used_before_they_hold(wire: Wire, backend: Backend) -> None:
-    last, prefetched = last_record(backend), backend.orchestrator.prefetched
+async def test_a_document_that_the_settings_exclude_is_not_used_before_they_hold(
+    wire: Wire, backend: Backend, submitted: list[Call]
+) -> None:
     options = {"disabledGlobs": ["**/*.py"], "completion": {"warmUp": True}}
     await wire.call(
         "initialize", {"processId": None, "rootUri": None, "initializationOptions": options, "capabilities": {}}
@@ -148,8 +151,7 @@ async def test_a_document_that_the_settings_exclude_is_not_used_before_they_hold
     )
     response = await wire.hear(lambda message: message.get("id") == "early")
     assert response["result"] == {"items": []}
-    assert last_record(backend) is last
-    assert backend.orchestrator.prefetched == prefetched
+    assert not calls_of_the_newest_window(backend, submitted)
 
 
 async def test_a_model_that_cannot_start_is_an_error_status_until_the_settings_are_right(
