@@ -32,8 +32,6 @@ from cato_lsp.fleet.router import DeadlineRouter, Router
 from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.slo import Slo
 
-FOUND_DEAD = 0.085
-"""Seconds until a gateway knows that a replica has died, as measured with Ray."""
 SCALE_EVERY = 1.0
 """Seconds between two decisions on the number of replicas."""
 
@@ -232,7 +230,7 @@ class FleetTwin(Player):
     def _die(self, replica: _Replica, now: float) -> None:
         replica.died = replica.ended = now
         self._working.discard(replica)
-        self._at(now + FOUND_DEAD, partial(self._found_dead, replica))
+        self._at(now + self.plan.found_dead, partial(self._found_dead, replica))
 
     def _found_dead(self, replica: _Replica, now: float) -> None:
         self._forget(replica)

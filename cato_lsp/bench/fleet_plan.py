@@ -10,6 +10,9 @@ from cato_lsp.bench.hardware import HardwareProfile
 HOP = 0.0015
 """Seconds for a message between gateway and replica. Measured: 1.5 ms there and back; taken for each way."""
 
+FOUND_DEAD = 0.085
+"""Seconds until a gateway knows that the process of a replica has died, as measured with Ray."""
+
 
 @dataclass(frozen=True, slots=True)
 class FleetPlan:
@@ -23,6 +26,8 @@ class FleetPlan:
     """Replica to the factor on the time of its steps."""
     deaths: Mapping[int, float] = field(default_factory=dict[int, float])
     """Replica to when it dies."""
+    found_dead: float = FOUND_DEAD
+    """Seconds until a gateway knows that a replica has died."""
     joins: Mapping[int, float] = field(default_factory=dict[int, float])
     """Replica to when its model is loaded; the others are up from the start."""
     load_seconds: float = 60.0
