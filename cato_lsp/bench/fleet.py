@@ -27,6 +27,7 @@ from cato_lsp.bench.virtual_engine import VirtualEngine
 from cato_lsp.bench.workload import Workload
 from cato_lsp.fleet.admission import refuses
 from cato_lsp.fleet.books import Capacity, NewCall, ReplicaBook
+from cato_lsp.fleet.hedging import HEDGE_EVERY, in_danger, second_replica
 from cato_lsp.fleet.prefixes import BLOCK, block_hashes
 from cato_lsp.fleet.router import DeadlineRouter, Router
 from cato_lsp.scheduling.cost import StepCosts
@@ -66,6 +67,8 @@ class _OpenCall:
     delivered: int = 0
     replica: _Replica | None = None
     """None: no replica is up."""
+    second: _Replica | None = None
+    """Where it was sent as well."""
 
 
 class FleetTwin(Player):
@@ -91,6 +94,8 @@ class FleetTwin(Player):
         """Calls by the name of the replica that they were sent to."""
         self.moved = 0
         """Calls that went on elsewhere because their replica died."""
+        self.hedged = 0
+        """Calls that were sent to a second replica."""
         self.refused = 0
         """Calls that were not admitted; they are never answered."""
         self._policy, self._profile, self._autoscaler = policy, profile, autoscaler
@@ -117,6 +122,7 @@ class FleetTwin(Player):
         if self._autoscaler is not None:
             self._at(0.0, partial(self._scale, self._autoscaler))
         self._next_arrival(0)
+        self._at(HEDGE_EVERY, self._hedge)
         while True:
             first = min(self._working, key=lambda replica: (replica.engine.clock.now, replica.name), default=None)
             if self._events and (first is None or self._events[0][0] <= first.engine.clock.now):
@@ -154,15 +160,19 @@ class FleetTwin(Player):
     def abort(self, position: int, time: float) -> None:
         """See `Player.abort`."""
         call = self._open.pop(position)
-        replica = call.replica
-        if replica is None:
-            return
-        if replica.last is not None and replica.last.end > time:
-            self.results[position].wasted = replica.last.tokens.get(position, 0)
+        for replica in (call.replica, call.second):
+            if replica is not None:
+                if replica.last is not None and replica.last.end > time:
+                    self.results[position].wasted += replica.last.tokens.get(position, 0)
+                self._drop(call, replica, time)
+
+    def _drop(self, call: _OpenCall, replica: _Replica, now: float) -> None:
+        """Cancel a call on a replica."""
+        name = str(call.position)
         book = call.gateway.books.get(replica.name)
         if book is not None:
-            book.ended(str(position), finished=False)
-        self._at(time + self.plan.hop, partial(self._aborted, replica, str(position)))
+            book.ended(name, finished=False)
+        self._at(now + self.plan.hop, partial(self._aborted, replica, name))
 
     def _at(self, time: float, event: Callable[[float], None]) -> None:
         heappush(self._events, (time, next(self._numbers), event))
@@ -221,7 +231,7 @@ class FleetTwin(Player):
             if gateway.books.pop(replica.name, None) is not None:
                 gateway.router.removed(replica.name)
 
-    def _rest(self, replica: _Replica, now: float) -> None:
+    def _idle(self, replica: _Replica, now: float) -> None:
         """A replica has nothing to compute."""
         self._working.discard(replica)
         if replica.leaves:
@@ -235,9 +245,33 @@ class FleetTwin(Player):
     def _found_dead(self, replica: _Replica, now: float) -> None:
         self._forget(replica)
         for call in self._open.values():
-            if call.replica is replica:
+            if call.second is replica:
+                call.second = None
+            elif call.replica is replica:
                 self.moved += 1
-                self._route(call, now, moved=True)
+                if call.second is not None:
+                    call.replica, call.second = call.second, None
+                else:
+                    self._route(call, now, moved=True)
+
+    def _hedge(self, now: float) -> None:
+        """Send calls in danger to a second replica, as `FleetEngine` does; other routers than ours send none."""
+        for gateway in self._gateways:
+            if not isinstance(gateway.router, DeadlineRouter):
+                return
+            books = list(gateway.books.values())
+            for home in books:
+                for each in list(in_danger(home, now)):
+                    call = self._open.get(int(each.call.id))
+                    if call is None or call.second is not None:
+                        continue
+                    new, prompt = self._rest(call)
+                    book = second_replica(new, home, books, now)
+                    if book is not None:
+                        self.hedged += 1
+                        call.second = self._send(call, new, prompt, book, now)
+        if self._events or self._working:
+            self._at(now + HEDGE_EVERY, self._hedge)
 
     def _route(self, call: _OpenCall, now: float, *, moved: bool = False) -> None:
         """Send what is left of a call to a replica, as `FleetEngine` does; other routers than ours refuse none."""
@@ -248,9 +282,7 @@ class FleetTwin(Player):
         if not books:
             self._homeless.append(call)
             return
-        prompt = call.prompt + [FILLER_TOKEN] * call.delivered
-        blocks = block_hashes(prompt) if self.workload.shares_prefixes else _own_blocks(call.position, len(prompt))
-        new = NewCall(str(call.position), call.slo, len(prompt), blocks)
+        new, prompt = self._rest(call)
         book = router.choose(new, books, now)
         if self._autoscaler is not None and not moved:
             self._autoscaler.routed(new, book, books, now)
@@ -258,17 +290,24 @@ class FleetTwin(Player):
             self.refused += 1
             del self._open[call.position]
         else:
-            self._send(call, new, prompt, book, now)
+            call.replica = self._send(call, new, prompt, book, now)
 
-    def _send(self, call: _OpenCall, new: NewCall, prompt: list[int], book: ReplicaBook, now: float) -> None:
+    def _rest(self, call: _OpenCall) -> tuple[NewCall, list[int]]:
+        """What is left of a call, and its prompt."""
+        prompt = call.prompt + [FILLER_TOKEN] * call.delivered
+        blocks = block_hashes(prompt) if self.workload.shares_prefixes else _own_blocks(call.position, len(prompt))
+        return NewCall(str(call.position), call.slo, len(prompt), blocks), prompt
+
+    def _send(self, call: _OpenCall, new: NewCall, prompt: list[int], book: ReplicaBook, now: float) -> _Replica:
         book.sent(new, now)
         self.sent[book.name] += 1
-        replica = call.replica = next(each for each in self._engines if each.name == book.name)
+        replica = next(each for each in self._engines if each.name == book.name)
         slo = replace(
             call.slo, deadline=call.slo.deadline - self.plan.hop
         )  # the way back, as `remote.calls.from_wire` does
         added = partial(self._added, replica, str(call.position), prompt, call.answer - call.delivered, slo)
         self._at(now + self.plan.hop, added)
+        return replica
 
     def _added(self, replica: _Replica, name: str, prompt: list[int], answer: int, slo: Slo, now: float) -> None:
         if replica.died < now:
@@ -283,7 +322,7 @@ class FleetTwin(Player):
             return
         replica.engine.abort(name)
         if not replica.engine.busy:
-            self._rest(replica, now)
+            self._idle(replica, now)
 
     def _step(self, replica: _Replica) -> None:
         engine = replica.engine
@@ -292,7 +331,7 @@ class FleetTwin(Player):
         if outputs:
             self._at(end + self.plan.hop, partial(self._heard, replica, end, outputs, engine.costs))
         if not engine.busy:
-            self._rest(replica, end)
+            self._idle(replica, end)
 
     def _heard(self, replica: _Replica, end: float, outputs: list[Any], costs: StepCosts, now: float) -> None:
         """The deltas of a step that ended at ``end`` come to the gateways, unless the replica died during the step."""
@@ -301,8 +340,13 @@ class FleetTwin(Player):
         for output in outputs:
             position = int(output.request_id)
             call = self._open.get(position)
-            if call is None or call.replica is not replica:
+            if call is None or replica not in (call.replica, call.second):
                 continue
+            if call.second is not None:
+                other = call.replica if replica is call.second else call.second
+                call.replica, call.second = replica, None
+                if other is not None:
+                    self._drop(call, other, now)
             result, tokens = self.results[position], len(output.new_token_ids)
             book = call.gateway.books.get(replica.name)
             if book is not None:

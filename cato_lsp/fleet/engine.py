@@ -6,7 +6,6 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import anyio
 import anyio.abc
@@ -14,7 +13,6 @@ import anyio.abc
 from cato_lsp.engine.api import (
     Call,
     CallRejectedError,
-    Delta,
     Engine,
     EngineError,
     EngineStats,
@@ -22,14 +20,15 @@ from cato_lsp.engine.api import (
 )
 from cato_lsp.engine.stream import ThreadCallStream
 from cato_lsp.fleet.admission import refuses, shortest_queue
+from cato_lsp.fleet.answer import Answer, RoutedReplica
 from cato_lsp.fleet.books import Capacity, NewCall, ReplicaBook
+from cato_lsp.fleet.hedging import HEDGE_EVERY, in_danger, second_replica
 from cato_lsp.fleet.prefixes import block_hashes
 from cato_lsp.fleet.router import DeadlineRouter, Router
 from cato_lsp.fleet.scaling import Scaler
 from cato_lsp.gateway.limits import Limit, LimitError
-from cato_lsp.remote.messages import CallDelta
-from cato_lsp.remote.open_call import OpenCall
 from cato_lsp.scheduling.cost import StepCosts
+from cato_lsp.supervise import supervise
 
 logger = logging.getLogger(__name__)
 
@@ -39,18 +38,12 @@ MOST_REPLICAS = 4
 """A call that has lost so many replicas may be the cause."""
 
 
-@dataclass(slots=True, eq=False)
-class _Replica:
-    engine: Engine
-    book: ReplicaBook
-    forces_prefixes: bool
-
-
 class FleetEngine:
     """An `Engine` over replicas that come and go. Use it on the event loop, while `run` is running.
 
     A call whose replica is lost goes on elsewhere, from the prompt and the tokens that were delivered, with what is
-    left of its deadline. A new call may be refused; see `refuses`.
+    left of its deadline. One whose replica is silent may be sent to a second one (`fleet.hedging`). A new call may be
+    refused; see `refuses`.
 
     :param scaler: is told of every new call.
     """
@@ -64,20 +57,23 @@ class FleetEngine:
         self._router = router or DeadlineRouter()
         self._clock = clock
         self._scaler = scaler
-        self._replicas: dict[str, _Replica] = {}
+        self._replicas: dict[str, RoutedReplica] = {}
         self._changed = anyio.Event()
         self._numbers = itertools.count(1)
         self._scopes: dict[str, anyio.CancelScope] = {}
         self._homes: dict[str, str] = {}
         """Client to the replica of its last call."""
         self._group: anyio.abc.TaskGroup
+        self._answers: dict[str, Answer] = {}
+        self.hedged = 0
+        """Calls that were sent to a second replica because theirs was silent."""
         self.moved = 0
         """Calls that went on elsewhere because their replica was lost."""
 
     async def run(self) -> None:
         """Serve calls until cancelled."""
         async with anyio.create_task_group() as self._group:
-            await anyio.sleep_forever()
+            await supervise("Hedging", self._hedge)
 
     @property
     def replicas(self) -> tuple[str, ...]:
@@ -100,7 +96,7 @@ class FleetEngine:
         """
         if self._scaler is not None:
             self._scaler.loaded_in(load_seconds)
-        self._replicas[name] = _Replica(engine, ReplicaBook(name, capacity, engine.cost()), forces_prefixes)
+        self._replicas[name] = RoutedReplica(engine, ReplicaBook(name, capacity, engine.cost()), forces_prefixes)
         self._changed.set()
         self._changed = anyio.Event()
 
@@ -159,7 +155,7 @@ class FleetEngine:
         """Serve a call to its end, on as many replicas as it takes."""
         try:
             with self._scopes[stream.call_id]:
-                await self._answer(OpenCall(stream))
+                await self._answer(stream)
         except EngineError as error:
             stream.push(error)
         except Exception:
@@ -168,28 +164,56 @@ class FleetEngine:
         finally:
             del self._scopes[stream.call_id]
 
-    async def _answer(self, open_call: OpenCall) -> None:
-        call = open_call.stream.call
-        for tries in itertools.count(1):
-            replica = await self._choose(open_call.stream.call_id, call, moved=tries > 1)
-            try:
-                await self._answer_on(replica, open_call, call)
-            except CallRejectedError:
-                raise
-            except EngineError as error:
-                logger.warning("Replica %s is lost: %s", replica.book.name, error)
-                if self._replicas.get(replica.book.name) is replica:
-                    self.remove(replica.book.name)
-                rest = open_call.rest(self._clock(), forced=replica.forces_prefixes)
-                if rest is None or tries == MOST_REPLICAS:
-                    # Its own text names an address of the private network.
-                    raise EngineUnavailableError("The engine that served this call was lost.", "Try again.") from error
-                call = rest
-                self.moved += 1
-            else:
-                return
+    async def _answer(self, stream: ThreadCallStream) -> None:
+        call, call_id = stream.call, stream.call_id
+        answer = self._answers[call_id] = Answer(stream, self._clock, self._lose)
+        try:
+            for tries in itertools.count(1):
+                replica = await self._choose(call_id, call, moved=tries > 1)
+                try:
+                    await answer.serve_on(replica, call)
+                except CallRejectedError:
+                    raise
+                except EngineError as error:
+                    rest = answer.rest()
+                    if rest is None or tries == MOST_REPLICAS:
+                        # Its own text names an address of the private network.
+                        text = "The engine that served this call was lost."
+                        raise EngineUnavailableError(text, "Try again.") from error
+                    call = rest
+                    self.moved += 1
+                else:
+                    return
+        finally:
+            del self._answers[call_id]
 
-    async def _choose(self, call_id: str, call: Call, *, moved: bool) -> _Replica:
+    def _lose(self, replica: RoutedReplica, error: EngineError) -> None:
+        logger.warning("Replica %s is lost: %s", replica.book.name, error)
+        if self._replicas.get(replica.book.name) is replica:
+            self.remove(replica.book.name)
+
+    async def _hedge(self) -> None:
+        """Send calls of silent replicas to second ones."""
+        while True:
+            await anyio.sleep(HEDGE_EVERY)
+            now = self._clock()
+            for home in self._books():
+                for each in list(in_danger(home, now)):
+                    self._send_second(each.call.id, home, now)
+
+    def _send_second(self, call_id: str, home: ReplicaBook, now: float) -> None:
+        answer = self._answers[call_id]
+        rest = answer.rest() if answer.can_be_hedged else None
+        if rest is None:
+            return
+        new = _new_call(call_id, rest)
+        book = second_replica(new, home, self._books(), now)
+        if book is not None:
+            book.sent(new, now)
+            self.hedged += 1
+            answer.hedge(self._replicas[book.name], rest)
+
+    async def _choose(self, call_id: str, call: Call, *, moved: bool) -> RoutedReplica:
         """Choose a replica and enter the call into its book.
 
         :param moved: its replica was lost: it is sent on at once, and no news to the scaler.
@@ -198,7 +222,7 @@ class FleetEngine:
             EngineUnavailableError: no replica has come.
             LimitError: too much work is ahead of the call.
         """
-        new = NewCall(call_id, call.slo, len(call.prompt_ids), block_hashes(call.prompt_ids, call.cache_salt))
+        new = _new_call(call_id, call)
         await self._any_replica(call)
         now, books = self._clock(), self._books()
         book = self._router.choose(new, books, now)
@@ -223,20 +247,9 @@ class FleetEngine:
         if not self._replicas:
             raise EngineUnavailableError("No engine of the fleet is running.", "Try again in a moment.")
 
-    async def _answer_on(self, replica: _Replica, open_call: OpenCall, call: Call) -> None:
-        book, stream, finished = replica.book, open_call.stream, False
-        inner = replica.engine.submit(call)
-        # Shared, as the usage of a cancelled call comes later. What a lost replica had computed, nobody knows.
-        stream.usage = inner.usage
-        try:
-            async with inner:
-                async for delta in inner:
-                    book.heard(stream.call_id, delta.tokens, self._clock(), replica.engine.cost())
-                    finished = delta.finish_reason is not None
-                    open_call.add(_as_message(delta))
-                    stream.push(delta)
-        finally:
-            book.ended(stream.call_id, finished=finished)
+
+def _new_call(call_id: str, call: Call) -> NewCall:
+    return NewCall(call_id, call.slo, len(call.prompt_ids), block_hashes(call.prompt_ids, call.cache_salt))
 
 
 def _too_busy(call: NewCall, books: Sequence[ReplicaBook]) -> LimitError:
@@ -248,7 +261,3 @@ def _too_busy(call: NewCall, books: Sequence[ReplicaBook]) -> LimitError:
         f"{len(books)} engines, and the deadline is {allowed:.1f} s.",
         "Try again later.",
     )
-
-
-def _as_message(delta: Delta) -> CallDelta:
-    return CallDelta(0, delta.text, list(delta.token_ids), delta.finish_reason)

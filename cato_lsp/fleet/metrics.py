@@ -36,3 +36,6 @@ class FleetCollector(Collector):
         yield CounterMetricFamily(
             "cato_moved_calls", "Calls that went on elsewhere as their replica was lost.", fleet.moved
         )
+        yield CounterMetricFamily(
+            "cato_hedged_calls", "Calls that were sent to a second replica as theirs was silent.", fleet.hedged
+        )

@@ -62,6 +62,24 @@ def test_a_call_that_lost_its_replica_goes_on_from_the_tokens_that_were_delivere
     assert result.last > 0.5
 
 
+def test_calls_of_a_replica_that_has_fallen_silent_are_sent_to_a_second_one_and_answered_once() -> None:
+    load = poisson(rate=2.0, seed=8, duration=6)
+    met = {}
+    for router in ("deadline", "round-robin"):
+        twin = fleet(load, FleetPlan(3, deaths={0: 3.0}, found_dead=4.0), router)
+        run = twin.play()
+        assert [o.generated for o in run.results] == [call.answer for call in load.calls]
+        assert (twin.hedged > 0) == (router == "deadline")
+        met[router] = sum(o.met for o in run.results)
+    assert met["deadline"] > met["round-robin"]
+
+
+def test_no_call_is_sent_twice_while_all_replicas_answer() -> None:
+    twin = fleet(poisson(rate=3.0, seed=8, duration=6), FleetPlan(3, slow={1: 2.0}))
+    twin.play()
+    assert twin.hedged == 0
+
+
 def test_calls_wait_for_a_replica_that_is_loading_if_none_is_up() -> None:
     load = Workload("one", [WorkloadCall(0.0, TaskKind.SUMMARIZATION, "a", 100, 5)], 1.0)
     (result,) = fleet(load, FleetPlan(1, joins={0: 3.0})).play().results

@@ -64,9 +64,19 @@ def words(*ids: int, end: bool = False) -> Delta:
     return Delta("".join(f"{i} " for i in ids), len(ids), "stop" if end else None, token_ids=ids)
 
 
+class Clock:
+    """Stands still unless the test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @asynccontextmanager
-async def running_fleet(scaler: Scaler | None = None) -> AsyncGenerator[FleetEngine]:
-    made = FleetEngine(clock=lambda: 0.0, scaler=scaler)
+async def running_fleet(scaler: Scaler | None = None, clock: Clock | None = None) -> AsyncGenerator[FleetEngine]:
+    made = FleetEngine(clock=clock or Clock(), scaler=scaler)
     async with anyio.create_task_group() as group:
         group.start_soon(made.run)
         await anyio.lowlevel.checkpoint()
@@ -216,3 +226,88 @@ async def test_a_call_whose_replica_was_lost_is_not_refused() -> None:
                 await anyio.lowlevel.checkpoint()
             moved[0].push(words(8, end=True))
         assert got == [7, 8]
+
+
+@pytest.mark.parametrize("first", ["home", "other"])
+async def test_of_a_call_on_a_silent_replica_and_its_copy_the_first_to_deliver_goes_on_alone(first: str) -> None:
+    clock = Clock()
+    async with running_fleet(clock=clock) as fleet:
+        replicas = {"home": Replica(), "other": Replica()}
+        for name, replica in replicas.items():
+            fleet.add(name, replica, ROOM)
+        got: list[int] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(read, fleet.submit(a_completion(100, 0.2)), got)
+            home = await replicas["home"].call()
+            clock.now = 0.12
+            copy = await replicas["other"].call()
+            assert copy.call == home.call
+            winner, loser = (home, copy) if first == "home" else (copy, home)
+            winner.push(words(7))
+            while not replicas["other" if first == "home" else "home"].cancelled:
+                await anyio.lowlevel.checkpoint()
+            loser.push(words(70, end=True))
+            winner.push(words(8, end=True))
+        assert got == [7, 8]
+        assert (fleet.hedged, fleet.moved) == (1, 0)
+        assert fleet.replicas == ("home", "other")
+
+
+async def test_the_copy_of_an_answer_goes_on_from_the_tokens_that_were_delivered() -> None:
+    clock = Clock()
+    async with running_fleet(clock=clock) as fleet:
+        silent, other = Replica(), Replica()
+        fleet.add("silent", silent, ROOM)
+        fleet.add("other", other, ROOM)
+        got: list[int] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(read, fleet.submit(a_call(deadline=6.0)), got)
+            (await silent.call()).push(words(7))
+            while not got:
+                await anyio.lowlevel.checkpoint()
+            clock.now = 2.9
+            copy = await other.call()
+            assert (copy.call.prompt_ids, copy.call.max_tokens) == ((1, 2, 3, 7), 9)
+            # The silent one is found to be lost: nothing is left to do.
+            (await silent.call()).push(EngineUnavailableError("silent for 4 s"))
+            while fleet.replicas != ("other",):
+                await anyio.lowlevel.checkpoint()
+            copy.push(words(8, end=True))
+        assert got == [7, 8]
+        assert (fleet.hedged, fleet.moved) == (1, 0)
+
+
+async def test_both_copies_fail_and_the_call_goes_on_at_a_third_replica() -> None:
+    clock = Clock()
+    async with running_fleet(clock=clock) as fleet:
+        silent, other, third = Replica(), Replica(), Replica()
+        fleet.add("silent", silent, ROOM)
+        fleet.add("other", other, ROOM)
+        got: list[int] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(read, fleet.submit(a_completion(100, 0.2)), got)
+            await silent.call()
+            clock.now = 0.12
+            copy = await other.call()
+            fleet.add("third", third, ROOM)
+            copy.push(EngineUnavailableError("killed"))
+            while fleet.replicas != ("silent", "third"):
+                await anyio.lowlevel.checkpoint()
+            (await silent.call()).push(EngineUnavailableError("silent for 4 s"))
+            (await third.call()).push(words(7, end=True))
+        assert got == [7]
+        assert fleet.moved == 1
+
+
+async def test_leaving_a_call_cancels_both_copies() -> None:
+    clock = Clock()
+    async with running_fleet(clock=clock) as fleet:
+        silent, other = Replica(), Replica()
+        fleet.add("silent", silent, ROOM)
+        fleet.add("other", other, ROOM)
+        async with fleet.submit(a_completion(100, 0.2)):
+            await silent.call()
+            clock.now = 0.12
+            await other.call()
+        while not (silent.cancelled and other.cancelled):
+            await anyio.lowlevel.checkpoint()
