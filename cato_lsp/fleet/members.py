@@ -68,7 +68,7 @@ class Members:
         """The replicas that take calls, and what happens between them."""
         up = {name: self._known[name] for name in self._fleet.replicas if name in self._known}
         replicas = {name: ReplicaView(each.address, each.stats(), each.cost().recent_step) for name, each in up.items()}
-        return FleetView(replicas, self._fleet.wanted(), self._fleet.moved)
+        return FleetView(replicas, self._fleet.wanted(), self._fleet.moved, self._fleet.hedged)
 
     async def _stay_connected(self, offer: Offer) -> None:
         """Serve a replica's connection until it is lost."""

@@ -63,6 +63,8 @@ class FleetView:
     """How many there should be."""
     moved: int
     """Calls that went on elsewhere because their replica was lost, so far."""
+    hedged: int
+    """Calls that were sent to a second replica because theirs was silent, so far."""
 
 
 class EngineSide(Protocol):
