@@ -7,6 +7,8 @@ import math
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -15,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from cato_lsp import __version__
 from cato_lsp.engine.api import EngineError
+from cato_lsp.remote.addresses import addresses
 from cato_lsp.remote.messages import (
     MOST_SERVER_BYTES,
     PATH,
@@ -36,6 +39,8 @@ from cato_lsp.remote.refusals import check_url, explain
 
 OPEN_TIMEOUT = 5.0
 """Time limit for the connection to open, and for the response to `Hello`, in seconds."""
+ADDRESS_TIMEOUT = 1.0
+"""The same for one of several addresses to connect to: the next one is tried then."""
 AGENT = f"cato-lsp/{__version__}"
 
 
@@ -74,21 +79,9 @@ class Link:
         """
         if not private:
             check_url(url)
-        parts = urlsplit(url)
         try:
             with anyio.fail_after(OPEN_TIMEOUT):
-                socket = await connect(
-                    f"{parts.scheme}://{parts.netloc}{PATH}",
-                    additional_headers={"Authorization": f"Bearer {key}"} if key else None,
-                    user_agent_header=AGENT,
-                    ssl=ssl.create_default_context() if parts.scheme == "wss" else None,
-                    # Prompts are token ids, and latency is what counts.
-                    compression=None,
-                    max_size=MOST_SERVER_BYTES,
-                    open_timeout=None,
-                    ping_interval=None,
-                    close_timeout=1,
-                )
+                socket = await _reach(url, key)
                 try:
                     await socket.send(encode(Hello(PROTOCOL, AGENT, tokenizer)))
                     welcome = _read(await socket.recv())
@@ -172,6 +165,33 @@ class Link:
     def abort(self) -> None:
         """Close the connection immediately."""
         self._socket.transport.abort()
+
+
+async def _reach(url: str, key: str | None) -> ClientConnection:
+    """Connect to the first of the server's addresses that answers."""
+    *others, last = await addresses(url, key)
+    for host in others:
+        with suppress(OSError, WebSocketException), anyio.fail_after(ADDRESS_TIMEOUT):
+            return await _connect(url, host, key)
+    return await _connect(url, last, key)
+
+
+async def _connect(url: str, host: str | None, key: str | None) -> ClientConnection:
+    parts = urlsplit(url)
+    directly: dict[str, Any] = {} if host is None else {"host": host}
+    return await connect(
+        f"{parts.scheme}://{parts.netloc}{PATH}",
+        **directly,
+        additional_headers={"Authorization": f"Bearer {key}"} if key else None,
+        user_agent_header=AGENT,
+        ssl=ssl.create_default_context() if parts.scheme == "wss" else None,
+        # Prompts are token ids, and latency is what counts.
+        compression=None,
+        max_size=MOST_SERVER_BYTES,
+        open_timeout=None,
+        ping_interval=None,
+        close_timeout=1,
+    )
 
 
 def _read(frame: str | bytes) -> FromServer:
