@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Try a fleet on a real Ray cluster of three nodes on this machine, with engines on the CPU.
 
-    PYTHONPATH=. python scripts/try_fleet.py scaling|upgrade|kill|gateway|slow ...
+    PYTHONPATH=. python scripts/try_fleet.py scaling|upgrade|kill|stall|gateway|slow ...
 
 Each trial deploys a fleet with `serve deploy`, does to it what its name says while calls arrive, and prints what came
 of them. A trial takes one to four minutes and some 3 GB of memory.
@@ -27,6 +27,8 @@ from fleet_trials.load import Laptops, laptops, summary
 from cato_lsp.scheduling.slo import ServiceClass
 
 ENGINE = {"threads": 1, "kv_cache_gb": 0.25}
+RATE_OF_SLOW = 24.0
+"""Short calls a second in the trial of a slow engine."""
 UNLIMITED = {"calls": 10_000, "tokens": 10_000_000, "rate": 1000.0}
 """One user stands for a whole team."""
 
@@ -84,6 +86,10 @@ class Trial:
         """Send 3 short and ``long`` long calls a second while something happens; compare with undisturbed answers."""
         await self.under_load(by, rate=3.0, long=long)
         self.report()
+        await self.compare()
+
+    async def compare(self) -> None:
+        """Ask for all answers again, undisturbed."""
         finished, different = await self.people.differing()
         self.say(f"asked again undisturbed: {finished - different} of {finished} answers are the same, token by token")
 
@@ -150,6 +156,27 @@ async def kill(trial: Trial) -> None:
     await trial.disturbed(die, long=0.3)
 
 
+async def stall(trial: Trial) -> None:
+    """An engine is suspended for 2 s, five times, with 10 short calls a second."""
+    processes = [trial.cluster.process_of(name) for name in sorted(trial.cluster.replicas())]
+
+    async def suspend() -> None:
+        for number in range(5):
+            await anyio.sleep(4)
+            process = processes[number % len(processes)]
+            process.suspend()
+            try:
+                await anyio.sleep(2)
+            finally:
+                process.resume()
+        await anyio.sleep(2)
+
+    await trial.under_load(suspend, rate=10.0, long=0.1)
+    trial.report()
+    trial.say(f"sent to a second engine: {trial.cluster.counter('cato_hedged_calls_total')}")
+    await trial.compare()
+
+
 async def gateway(trial: Trial) -> None:
     """`kill -9` of one of two gateways."""
 
@@ -197,7 +224,7 @@ async def slow(trial: Trial) -> None:
                 f"steps take {steps} ms: {summary(trial.people.sent)}"
             )
 
-    await trial.under_load(watch, rate=24.0)
+    await trial.under_load(watch, rate=RATE_OF_SLOW)
     trial.report()
 
 
@@ -214,6 +241,7 @@ TRIALS = {
     "scaling": (scaling, {"replicas": 1, "max_replicas": 2, "spare": 0}),
     "upgrade": (upgrade, {"replicas": 2}),
     "kill": (kill, {"replicas": 2}),
+    "stall": (stall, {"replicas": 2}),
     "gateway": (gateway, {"replicas": 2, "gateways": 2}),
     "slow": (slow, {"replicas": 2}),
 }
