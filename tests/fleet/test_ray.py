@@ -83,12 +83,12 @@ class Fleet:
         """The replicas that take calls, by name."""
         return self.overview()["fleet"]["replicas"]
 
-    def moved(self) -> int:
-        """Calls that went on elsewhere so far."""
+    def counter(self, name: str) -> int:
+        """A counter of the gateway."""
         headers = {"Authorization": f"Bearer {self.key}"}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/metrics", headers=headers)
         with urllib.request.urlopen(request, timeout=30) as response:
-            found = re.search(r"^cato_moved_calls_total (\S+)", response.read().decode(), re.MULTILINE)
+            found = re.search(rf"^{name} (\S+)", response.read().decode(), re.MULTILINE)
         assert found is not None
         return int(float(found[1]))
 
@@ -128,8 +128,8 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         yield fleet
         tree = psutil.Process(process.pid).children(recursive=True)
         assert "has stopped" in fleet.ask("down")
-        assert process.wait(30) == 0
-        _, alive = psutil.wait_procs(tree, 30)
+        assert process.wait(START) == 0
+        _, alive = psutil.wait_procs(tree, START)
         assert not alive
     finally:
         if process.poll() is None:
@@ -224,10 +224,10 @@ class Interrupted:
 
         Which one that is, is told late: if the answer is further by then, it is asked for again.
         """
-        moved = self.fleet.moved()
+        moved = self.fleet.counter("cato_moved_calls_total")
         while self.process is None:
             await self._read(call, happens)
-        assert self.fleet.moved() == moved + 1, "It was in mid-answer."
+        assert self.fleet.counter("cato_moved_calls_total") == moved + 1, "It was in mid-answer."
 
     async def _read(self, call: Call, happens: Callable[[psutil.Process], None]) -> None:
         await wait(lambda: not busy(self.fleet))
@@ -282,6 +282,34 @@ async def test_a_silent_replica_loses_its_calls_to_others_and_comes_back(fleet: 
     # Ray may have replaced it in the meantime.
     with contextlib.suppress(psutil.NoSuchProcess):
         interrupted.process.resume()
+    await wait(lambda: len(fleet.up()) == 2)
+
+
+async def test_a_call_of_a_silent_replica_is_answered_by_a_second_one_before_its_deadline(fleet: Fleet) -> None:
+    await wait(lambda: len(fleet.up()) == 2 and not busy(fleet))
+    call = patient_call(8, first=600)
+    async with fleet.laptop() as laptop:
+        before = {name: each["stats"]["tokens_computed"] for name, each in fleet.up().items()}
+        wanted = await answer(laptop.submit(call))
+        moved, hedged = fleet.counter("cato_moved_calls_total"), fleet.counter("cato_hedged_calls_total")
+        home: list[str] = []
+
+        def found() -> bool:
+            home[:] = [e["address"] for name, e in fleet.up().items() if e["stats"]["tokens_computed"] > before[name]]
+            return bool(home)
+
+        await wait(found)
+        process = fleet.process_of(home[0])
+        process.suspend()
+        try:
+            # Half of this time it may be silent; after 4 s it would count as lost.
+            now = time.monotonic()
+            urgent = replace(call, slo=replace(call.slo, service=ServiceClass.TTFT, arrival=now, deadline=now + 5))
+            assert await answer(laptop.submit(urgent)) == wanted
+        finally:
+            process.resume()
+    assert fleet.counter("cato_hedged_calls_total") == hedged + 1
+    assert fleet.counter("cato_moved_calls_total") == moved
     await wait(lambda: len(fleet.up()) == 2)
 
 
