@@ -248,9 +248,9 @@ def _play(load: Workload, names: list[str], hardware: HardwareProfile, title: st
 def _print_table(title: str, figures: dict[str, dict[str, Any]]) -> None:
     from rich.console import Console
 
-    from cato_lsp.bench.report import summary_table
+    from cato_lsp.bench.report import print_summary
 
-    Console().print(summary_table(title, figures))
+    print_summary(Console(), title, figures)
 
 
 def _print_capacity(

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from cato_lsp.bench.metrics import KINDS
@@ -15,6 +16,7 @@ from cato_lsp.bench.result import Run
 from cato_lsp.scheduling.slo import TaskKind
 
 TIMELINE_SECONDS = 4.0
+NOTHING = "–"
 COLORS = {
     TaskKind.COMPLETION: "#d1495b",
     TaskKind.GENERATION: "#edae49",
@@ -64,18 +66,34 @@ def rows(figures: dict[str, dict[str, Any]]) -> list[list[str]]:
         cells = [name]
         for _, value_of, form in COLUMNS:
             value = value_of(of_policy)
-            cells.append("–" if value is None or math.isnan(value) else form.format(value))
+            cells.append(NOTHING if value is None or math.isnan(value) else form.format(value))
         table.append(cells)
     return table
 
 
-def summary_table(title: str, figures: dict[str, dict[str, Any]]) -> Table:
-    """A table of all figures for a terminal, with one column per policy. Times are seconds."""
-    table = Table("", *figures, title=title, show_edge=False)
-    names = ("policy", *(name for name, _, _ in COLUMNS))
-    for name, *cells in list(zip(names, *rows(figures), strict=True))[1:]:
-        table.add_row(name, *cells)
-    return table
+def print_summary(console: Console, title: str, figures: dict[str, dict[str, Any]]) -> None:
+    """Print all figures, a column per policy, in as many tables as the width of the terminal needs. Times are seconds.
+
+    Figures that no policy has are left out.
+    """
+    cells = list(zip(*rows(figures), strict=True))
+    shown = [(name, row) for (name, _, _), row in zip(COLUMNS, cells[1:], strict=True) if set(row) != {NOTHING}]
+    names = list(figures)
+
+    def table(start: int, end: int) -> Table:
+        made = Table("", *names[start:end], title=title, show_edge=False)
+        for name, row in shown:
+            made.add_row(name, *row[start:end])
+        return made
+
+    unlimited = console.options.update(max_width=10_000)
+    start = 0
+    while start < len(names):
+        tables = [table(start, end) for end in range(len(names), start, -1)]
+        fits = (each for each in tables if console.measure(each, options=unlimited).maximum <= console.width)
+        widest = next(fits, tables[-1])
+        console.print(widest)
+        start += len(widest.columns) - 1
 
 
 def html_report(document: dict[str, Any], points: Sequence[dict[str, Any]], runs: Sequence[Run]) -> str:
