@@ -161,11 +161,6 @@ class Orchestrator:
         self._counters.pop(client, None)
 
     @property
-    def prefetched(self) -> int:
-        """Prefetch jobs finished: documents prefilled and follow-up completions computed."""
-        return self._prefetcher.done
-
-    @property
     def live_count(self) -> int:
         """Number of running tasks."""
         return len(self._live)

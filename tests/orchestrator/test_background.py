@@ -15,7 +15,7 @@ from cato_lsp.orchestrator.background import Background, PrefetchJob
 from cato_lsp.orchestrator.record import Source
 from cato_lsp.tasks.completion import CompletionRequest
 from cato_lsp.tasks.snapshot import Snapshot
-from tests.conftest import last_record
+from cato_lsp.tasks.typethrough import TypeThroughCache
 from tests.lsp.wire import fixture_text
 
 pytestmark = pytest.mark.anyio
@@ -23,21 +23,41 @@ pytestmark = pytest.mark.anyio
 TEXT = Path(json.__file__).read_text(encoding="utf-8")[:3000]
 
 
-async def wait_for_jobs(backend: Backend, count: int) -> None:
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> list[PrefetchJob]:
+    """The prefetch jobs that end from now on, of all clients: windows of earlier tests may have some."""
+    jobs: list[PrefetchJob] = []
+    warm_up, complete = Background._warm_up, Background._complete
+
+    async def record_warm_up(background: Background, job: PrefetchJob) -> None:
+        await warm_up(background, job)
+        jobs.append(job)
+
+    async def record_completion(background: Background, job: PrefetchJob, cache: TypeThroughCache) -> None:
+        await complete(background, job, cache)
+        jobs.append(job)
+
+    monkeypatch.setattr(Background, "_warm_up", record_warm_up)
+    monkeypatch.setattr(Background, "_complete", record_completion)
+    return jobs
+
+
+async def one_of(client: str, ended: list[PrefetchJob]) -> None:
+    """Wait until a job of this client has ended."""
     with anyio.fail_after(60):
-        while backend.orchestrator.prefetched < count:
+        while not any(job.client == client for job in ended):
             await anyio.sleep(0.001)
 
 
-async def test_a_warmed_up_document_is_in_the_prefix_cache_also_up_to_a_comment(backend: Backend) -> None:
+async def test_a_warmed_up_document_is_in_the_prefix_cache_also_up_to_a_comment(
+    backend: Backend, ended: list[PrefetchJob]
+) -> None:
     settings = Settings(completion=CompletionSettings(answer_ms=60_000, candidates=1, in_comments=False))
     text = f'# warm up\n{TEXT}"""\n# nothing is completed here while'
     snapshot = Snapshot("file:///warm.py", "python", 1, text)
-    before = backend.orchestrator.prefetched
-    last = last_record(backend)
     backend.orchestrator.opened("warm", snapshot, settings)
-    await wait_for_jobs(backend, before + 1)
-    assert last_record(backend) is last
+    await one_of("warm", ended)
+    assert not [record for record in backend.orchestrator.log if record.client == "warm"]
     asked = CompletionRequest(snapshot, len(text), invoked=True)
     quiet = Settings(completion=settings.completion.model_copy(update={"warm_up": False}))
     await backend.orchestrator.complete("warm", asked, quiet)
@@ -64,18 +84,20 @@ async def test_documents_without_completions_are_not_warmed_up(
     assert [job.client for job in jobs] == ["warm"]
 
 
-async def test_the_follow_up_of_an_accepted_completion_is_prefetched(backend: Backend) -> None:
+async def test_the_follow_up_of_an_accepted_completion_is_prefetched(
+    backend: Backend, ended: list[PrefetchJob]
+) -> None:
     completion = CompletionSettings(answer_ms=60_000, speculate=True, warm_up=False, min_probability=0)
     settings = Settings(completion=completion)
     lines = fixture_text("textwrap.py").splitlines(keepends=True)
     for number in range(130, len(lines), 4):
         head = "".join(lines[:number])
-        before = backend.orchestrator.prefetched
+        ended.clear()
         request = CompletionRequest(Snapshot("file:///next.py", "python", 1, head), len(head))
         found = await backend.orchestrator.complete("eager", request, settings)
         if not found:
             continue
-        await wait_for_jobs(backend, before + 1)
+        await one_of("eager", ended)
         following = found[0].follow_up(request)
         if await backend.orchestrator.complete("eager", following, settings):
             assert list(backend.orchestrator.log)[-1].source is Source.CACHE
