@@ -82,11 +82,11 @@ class Answer:
             with scope:
                 await self._deliver(replica, call, scope)
         except CallRejectedError as error:
-            self._cancel_others(scope)
+            self._go_on_alone(scope)
             self._error = error
         except EngineError as error:
             self._on_lost(replica, error)
-            if len(self._copies) == 1:
+            if not self._others(scope):
                 self._error = error
         finally:
             del self._copies[replica.book.name]
@@ -102,8 +102,8 @@ class Answer:
                 async for delta in inner:
                     if scope.cancel_called:
                         return
-                    if len(self._copies) > 1:
-                        self._cancel_others(scope)
+                    if self._others(scope):
+                        self._go_on_alone(scope)
                         stream.usage = inner.usage
                     if not self._open.shown:
                         self._forced = replica.forces_prefixes
@@ -114,10 +114,13 @@ class Answer:
         finally:
             book.ended(stream.call_id, finished=finished)
 
-    def _cancel_others(self, kept: anyio.CancelScope) -> None:
-        for scope in self._copies.values():
-            if scope is not kept:
-                scope.cancel()
+    def _others(self, own: anyio.CancelScope) -> list[anyio.CancelScope]:
+        """The other copies, but for those that are being cancelled."""
+        return [scope for scope in self._copies.values() if scope is not own and not scope.cancel_called]
+
+    def _go_on_alone(self, own: anyio.CancelScope) -> None:
+        for scope in self._others(own):
+            scope.cancel()
 
 
 def _as_message(delta: Delta) -> CallDelta:

@@ -299,6 +299,28 @@ async def test_both_copies_fail_and_the_call_goes_on_at_a_third_replica() -> Non
         assert fleet.moved == 1
 
 
+async def test_a_copy_that_delivers_and_fails_at_once_ends_no_call() -> None:
+    clock = Clock()
+    async with running_fleet(clock=clock) as fleet:
+        silent, other = Replica(), Replica()
+        fleet.add("silent", silent, ROOM)
+        fleet.add("other", other, ROOM)
+        got: list[int] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(read, fleet.submit(a_completion(100, 0.2)), got)
+            await silent.call()
+            clock.now = 0.12
+            copy = await other.call()
+            copy.push(words(7))
+            copy.push(EngineUnavailableError("killed"))
+            while len(silent.streams) < 2:
+                await anyio.lowlevel.checkpoint()
+            assert silent.streams[1].call.prompt_ids[-1] == 7
+            silent.streams[1].push(words(8, end=True))
+        assert got == [7, 8]
+        assert silent.cancelled == ["0"]
+
+
 async def test_leaving_a_call_cancels_both_copies() -> None:
     clock = Clock()
     async with running_fleet(clock=clock) as fleet:
