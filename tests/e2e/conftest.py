@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.editors import ROOT, server_script
+from tests.e2e.editors import ROOT, end_shared_servers, server_script
 from tests.e2e.vscode import ENGINE, Code, Window
 from tests.e2e.wire import Wire
 
@@ -23,6 +23,14 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     server_script(folder / ".venv" / "bin")
     (folder / "editors").symlink_to(ROOT / "editors")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def own_server() -> Iterator[None]:
+    """No shared server before or after a test: a window that joined that of another test would have its settings."""
+    end_shared_servers()
+    yield
+    end_shared_servers()
 
 
 @pytest.fixture(scope="module")

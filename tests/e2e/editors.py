@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -101,6 +102,18 @@ def clean_environment(home: Path) -> dict[str, str]:
 def shared_servers() -> list[psutil.Process]:
     """The servers that windows of these tests share."""
     return [process for process in psutil.process_iter() if _is_shared_server(process)]
+
+
+def end_shared_servers() -> None:
+    """End them. No window may be open that would start another one."""
+
+    def ended() -> bool:
+        for server in shared_servers():
+            with suppress(psutil.Error):
+                server.terminate()
+        return not shared_servers()
+
+    eventually("no shared server runs", ended)
 
 
 def _is_shared_server(process: psutil.Process) -> bool:

@@ -61,24 +61,20 @@ def test_two_that_share_a_server_share_one_engine(tmp_path: Path) -> None:
     program.mkdir()
     server_script(program)
     environment = {"PATH": f"{program}{os.pathsep}{os.environ['PATH']}"}
-    try:
-        with contextlib.ExitStack() as stack:
-            for name in ("one", "two"):
-                (folder := tmp_path / name).mkdir()
-                each = stack.enter_context(Neovim.with_plugin(folder, environment, cmd=None))
-                path = folder / "sums.py"
-                path.write_text(SOURCE)
-                each.open(path)
-                each.wait_until_ready()
-                each.keys("G")
-                typed, ghost = each.suggestion()
-                each.keys("<Tab>")
-                eventually("the suggestion is inserted", lambda each=each, typed=typed: each.lines()[2] != typed)
-                assert written(each, path) == f"{SOURCE.removesuffix(chr(10))}{typed}{ghost}\n"
-            eventually("one server is left, if that of a test before was ending", lambda: len(shared_servers()) == 1)
-    finally:
-        for server in shared_servers():
-            server.terminate()
+    with contextlib.ExitStack() as stack:
+        for name in ("one", "two"):
+            (folder := tmp_path / name).mkdir()
+            each = stack.enter_context(Neovim.with_plugin(folder, environment, cmd=None))
+            path = folder / "sums.py"
+            path.write_text(SOURCE)
+            each.open(path)
+            each.wait_until_ready()
+            each.keys("G")
+            typed, ghost = each.suggestion()
+            each.keys("<Tab>")
+            eventually("the suggestion is inserted", lambda each=each, typed=typed: each.lines()[2] != typed)
+            assert written(each, path) == f"{SOURCE.removesuffix(chr(10))}{typed}{ghost}\n"
+        assert len(shared_servers()) == 1
 
 
 def test_tab_writes_the_ghost_text_to_the_file(neovim: Neovim, file: Path) -> None:

@@ -20,20 +20,6 @@ SOURCE = '''def add(first, second):
 MESSAGE = "the server crashed and is restarted"
 
 
-@pytest.fixture(autouse=True)
-def own_server() -> Iterator[None]:
-    """No shared server before or after."""
-    for _ in range(2):
-        for server in shared_servers():
-            server.kill()
-            server.wait()
-        if not shared_servers():
-            yield
-            break
-    for server in shared_servers():
-        server.kill()
-
-
 def kill_the_server() -> None:
     """Kill it as the kernel does when memory is short; another one takes its place."""
     (server,) = shared_servers()

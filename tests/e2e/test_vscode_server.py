@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import sysconfig
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -75,9 +76,13 @@ def test_a_click_on_install_it_makes_a_server_that_gives_suggestions(tmp_path: P
 
 def test_windows_that_share_a_server_share_one_engine(code: Code, window: Window, wire: Wire, folder: Path) -> None:
     code.configure({"cato.server.standalone": False})
-    try:
+    with ExitStack() as afterwards:
+        # Else it would start the server again.
+        afterwards.callback(window.reload)
+        afterwards.callback(code.configure, {"cato.server.standalone": True})
         window.reload()
         other = code.window(folder / "sharing")
+        afterwards.callback(other.close)
         for each in (window, other):
             each.wait_until_ready()
             path = each.open("shared.py", SOURCE)
@@ -85,15 +90,10 @@ def test_windows_that_share_a_server_share_one_engine(code: Code, window: Window
             each.press("Tab")
             eventually("the suggestion is accepted", lambda each=each: not each.ghost())
             assert each.save(path) == SOURCE + typed + rest
-        eventually("one server is left, if that of a test before was ending", lambda: len(shared_servers()) == 1)
+        assert len(shared_servers()) == 1
         started = [each["params"]["processId"] for each in wire.sent("initialize")[-2:]]
         assert len(set(started)) == 2, "both windows were served"
         eventually("one server has counted for both", lambda: wire.outcomes("completion")["answered"] >= 2)
-        other.close()
-    finally:
-        code.configure({"cato.server.standalone": True})
-        for server in shared_servers():
-            server.terminate()
 
 
 def test_the_editor_does_not_wait_for_a_server_that_does_not_respond(code: Code, folder: Path) -> None:
