@@ -27,8 +27,6 @@ from fleet_trials.load import Laptops, laptops, summary
 from cato_lsp.scheduling.slo import ServiceClass
 
 ENGINE = {"threads": 1, "kv_cache_gb": 0.25}
-RATE_OF_SLOW = 24.0
-"""Short calls a second in the trial of a slow engine."""
 UNLIMITED = {"calls": 10_000, "tokens": 10_000_000, "rate": 1000.0}
 """One user stands for a whole team."""
 
@@ -224,7 +222,7 @@ async def slow(trial: Trial) -> None:
                 f"steps take {steps} ms: {summary(trial.people.sent)}"
             )
 
-    await trial.under_load(watch, rate=RATE_OF_SLOW)
+    await trial.under_load(watch, rate=40.0)
     trial.report()
 
 
