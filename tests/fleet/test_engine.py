@@ -228,6 +228,14 @@ async def test_a_call_whose_replica_was_lost_is_not_refused() -> None:
         assert got == [7, 8]
 
 
+def two_replicas(fleet: FleetEngine) -> tuple[Replica, Replica]:
+    """Two that are up; the first gets the first call."""
+    silent, other = Replica(), Replica()
+    fleet.add("silent", silent, ROOM)
+    fleet.add("other", other, ROOM)
+    return silent, other
+
+
 @pytest.mark.parametrize("first", ["home", "other"])
 async def test_of_a_call_on_a_silent_replica_and_its_copy_the_first_to_deliver_goes_on_alone(first: str) -> None:
     clock = Clock()
@@ -256,9 +264,7 @@ async def test_of_a_call_on_a_silent_replica_and_its_copy_the_first_to_deliver_g
 async def test_the_copy_of_an_answer_goes_on_from_the_tokens_that_were_delivered() -> None:
     clock = Clock()
     async with running_fleet(clock=clock) as fleet:
-        silent, other = Replica(), Replica()
-        fleet.add("silent", silent, ROOM)
-        fleet.add("other", other, ROOM)
+        silent, other = two_replicas(fleet)
         got: list[int] = []
         async with anyio.create_task_group() as group:
             group.start_soon(read, fleet.submit(a_call(deadline=6.0)), got)
@@ -302,9 +308,7 @@ async def test_both_copies_fail_and_the_call_goes_on_at_a_third_replica() -> Non
 async def test_a_copy_that_delivers_and_fails_at_once_ends_no_call() -> None:
     clock = Clock()
     async with running_fleet(clock=clock) as fleet:
-        silent, other = Replica(), Replica()
-        fleet.add("silent", silent, ROOM)
-        fleet.add("other", other, ROOM)
+        silent, other = two_replicas(fleet)
         got: list[int] = []
         async with anyio.create_task_group() as group:
             group.start_soon(read, fleet.submit(a_completion(100, 0.2)), got)
@@ -324,9 +328,7 @@ async def test_a_copy_that_delivers_and_fails_at_once_ends_no_call() -> None:
 async def test_leaving_a_call_cancels_both_copies() -> None:
     clock = Clock()
     async with running_fleet(clock=clock) as fleet:
-        silent, other = Replica(), Replica()
-        fleet.add("silent", silent, ROOM)
-        fleet.add("other", other, ROOM)
+        silent, other = two_replicas(fleet)
         async with fleet.submit(a_completion(100, 0.2)):
             await silent.call()
             clock.now = 0.12
