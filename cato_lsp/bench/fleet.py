@@ -28,6 +28,7 @@ from cato_lsp.bench.workload import Workload
 from cato_lsp.fleet.admission import refuses
 from cato_lsp.fleet.books import Capacity, NewCall, ReplicaBook
 from cato_lsp.fleet.hedging import HEDGE_EVERY, in_danger, second_replica
+from cato_lsp.fleet.link import PING_EVERY
 from cato_lsp.fleet.prefixes import BLOCK, block_hashes
 from cato_lsp.fleet.router import DeadlineRouter, Router
 from cato_lsp.scheduling.cost import StepCosts
@@ -122,7 +123,7 @@ class FleetTwin(Player):
         if self._autoscaler is not None:
             self._at(0.0, partial(self._scale, self._autoscaler))
         self._next_arrival(0)
-        self._at(HEDGE_EVERY, self._hedge)
+        self._at(HEDGE_EVERY, partial(self._hedge, pinged=0.0))
         while True:
             first = min(self._working, key=lambda replica: (replica.engine.clock.now, replica.name), default=None)
             if self._events and (first is None or self._events[0][0] <= first.engine.clock.now):
@@ -171,7 +172,7 @@ class FleetTwin(Player):
         name = str(call.position)
         book = call.gateway.books.get(replica.name)
         if book is not None:
-            book.ended(name, finished=False)
+            book.ended(name, now, finished=False)
         self._at(now + self.plan.hop, partial(self._aborted, replica, name))
 
     def _at(self, time: float, event: Callable[[float], None]) -> None:
@@ -254,12 +255,20 @@ class FleetTwin(Player):
                 else:
                     self._route(call, now, moved=True)
 
-    def _hedge(self, now: float) -> None:
-        """Send calls in danger to a second replica, as `FleetEngine` does; other routers than ours send none."""
+    def _hedge(self, now: float, pinged: float) -> None:
+        """Send calls in danger to a second replica, as `FleetEngine` does; other routers than ours send none.
+
+        :param pinged: when the replicas were pinged.
+        """
+        due = now >= pinged + PING_EVERY
+        silent = {replica.name for replica in self._engines if replica.died <= now}
         for gateway in self._gateways:
             if not isinstance(gateway.router, DeadlineRouter):
                 return
             books = list(gateway.books.values())
+            for book in books:
+                if due and book.name not in silent:
+                    book.pong()
             for home in books:
                 for each in list(in_danger(home, now)):
                     call = self._open.get(int(each.call.id))
@@ -271,7 +280,7 @@ class FleetTwin(Player):
                         self.hedged += 1
                         call.second = self._send(call, new, prompt, book, now)
         if self._events or self._working:
-            self._at(now + HEDGE_EVERY, self._hedge)
+            self._at(now + HEDGE_EVERY, partial(self._hedge, pinged=now if due else pinged))
 
     def _route(self, call: _OpenCall, now: float, *, moved: bool = False) -> None:
         """Send what is left of a call to a replica, as `FleetEngine` does; other routers than ours refuse none."""
@@ -358,7 +367,7 @@ class FleetTwin(Player):
             if output.finish_reason is not None:
                 result.last = now
                 if book is not None:
-                    book.ended(output.request_id, finished=True)
+                    book.ended(output.request_id, now, finished=True)
                 del self._open[position]
 
     def _executed(self, replica: _Replica, start: float, end: float, tokens: dict[str, int]) -> None:

@@ -112,7 +112,7 @@ class Answer:
                     self._open.add(_as_message(delta))
                     stream.push(delta)
         finally:
-            book.ended(stream.call_id, finished=finished)
+            book.ended(stream.call_id, self._clock(), finished=finished)
 
     def _others(self, own: anyio.CancelScope) -> list[anyio.CancelScope]:
         """The other copies, but for those that are being cancelled."""

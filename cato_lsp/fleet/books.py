@@ -68,6 +68,8 @@ class ReplicaBook:
         self.prefixes = SentPrefixes(capacity.kv_blocks)
         self.lengths = AnswerLengths()
         self._heard = -math.inf
+        self._was_silent = False
+        """Whether it was silent when its last call was taken from it, and has not been heard of since."""
         self._load, self._load_at = 0.0, -math.inf
 
     def uncached(self, call: NewCall) -> int:
@@ -76,7 +78,7 @@ class ReplicaBook:
 
     def sent(self, call: NewCall, now: float) -> None:
         """The call has been sent to this replica."""
-        if not self.calls:
+        if not (self.calls or self._was_silent):
             self._heard = now
         # Where a machine is slow because others use it, its steps have become longer, not its tokens.
         self._load = self.load(now) + self.work(call) + self.costs.fixed
@@ -86,23 +88,33 @@ class ReplicaBook:
 
     def heard(self, call_id: str, tokens: int, now: float, costs: StepCosts) -> None:
         """A delta of ``tokens`` tokens has come, and with it what the replica knows of its speed."""
-        self._heard = now
+        self._heard, self._was_silent = now, False
         self.costs = costs
         call = self.calls.get(call_id)
         if call is not None:
             call.unread = 0
             call.generated += tokens
 
-    def ended(self, call_id: str, *, finished: bool) -> OpenCall | None:
+    def pong(self) -> None:
+        """A ping was answered. That tells something of a replica without calls only: its engine may hang."""
+        self._was_silent = self._was_silent and bool(self.calls)
+
+    def ended(self, call_id: str, now: float, *, finished: bool) -> OpenCall | None:
         """The call has left: `finished` by the model, or else cancelled or lost. Returns its entry."""
+        self._was_silent = self.is_silent(now)
         call = self.calls.pop(call_id, None)
         if call is not None and finished and call.generated:
             self.lengths.add(call.call.slo.kind, call.generated)
         return call
 
     def age(self, now: float) -> float:
-        """Seconds since the replica was last heard of, while it has something to answer; else 0."""
-        return now - self._heard if self.calls else 0.0
+        """Seconds since the replica was last heard of, while it has or had something to answer; else 0."""
+        return now - self._heard if self.calls or self._was_silent else 0.0
+
+    def is_silent(self, now: float) -> bool:
+        """Whether nothing has come for longer than a step takes that reads all prompts."""
+        age, longest = self.age(now), 2 * self.costs.recent_step
+        return age > longest and age > longest + self.backlog()
 
     def fits(self, call: NewCall) -> bool:
         """Whether the call finds a slot and KV blocks."""

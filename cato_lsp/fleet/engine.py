@@ -105,6 +105,11 @@ class FleetEngine:
         if self._replicas.pop(name, None) is not None:
             self._router.removed(name)
 
+    def pong(self, name: str) -> None:
+        """A replica has answered a ping."""
+        if name in self._replicas:
+            self._replicas[name].book.pong()
+
     def wanted(self) -> int:
         """Return the number of replicas that there should be."""
         if self._scaler is None:

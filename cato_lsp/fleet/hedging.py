@@ -18,13 +18,10 @@ HEDGE_EVERY = 0.02
 
 
 def in_danger(book: ReplicaBook, now: float) -> Iterator[OpenCall]:
-    """Yield the calls whose deadlines are lost if the replica stays silent for as long again as it has been so.
-
-    It is silent if nothing has come for longer than a step takes that reads all prompts.
-    """
-    age, costs = book.age(now), book.costs
-    if age <= 2 * costs.recent_step or age <= 2 * costs.recent_step + book.backlog():
+    """Yield the calls whose deadlines are lost if a silent replica stays silent for as long again as it has been so."""
+    if not book.is_silent(now):
         return
+    age, costs = book.age(now), book.costs
     for each in book.calls.values():
         slo = each.call.slo
         needed = costs.fixed + costs.per_token * each.unread

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import anyio
 
@@ -11,7 +12,7 @@ from cato_lsp.fleet.offer import Offer
 from cato_lsp.remote.calls import to_wire
 from cato_lsp.remote.engine import RemoteEngine, RemoteLaunch
 from cato_lsp.remote.link import Link
-from cato_lsp.remote.messages import Draining, FromServer, Hint
+from cato_lsp.remote.messages import Draining, FromServer, Hint, Pong
 
 PING_EVERY = 0.5
 """Seconds between pings: they carry the counters of an idle replica, and show that it is there."""
@@ -20,12 +21,16 @@ SILENCE = 4.0
 
 
 class ReplicaEngine(RemoteEngine):
-    """The engine of a replica. `wait_closed` returns as soon as the connection is lost: calls can go on elsewhere."""
+    """The engine of a replica. `wait_closed` returns as soon as the connection is lost: calls can go on elsewhere.
 
-    def __init__(self, offer: Offer, tokenizer: str) -> None:
+    :param on_pong: is called when the replica has answered a ping.
+    """
+
+    def __init__(self, offer: Offer, tokenizer: str, on_pong: Callable[[], None]) -> None:
         super().__init__(RemoteLaunch(offer.url))
         self._offer = offer
         self._tokenizer = tokenizer
+        self._on_pong = on_pong
         self.leaving = anyio.Event()
         """Set when the replica has said that it takes no new calls."""
 
@@ -56,8 +61,13 @@ class ReplicaEngine(RemoteEngine):
 
     def _take(self, link: Link, message: FromServer) -> None:
         super()._take(link, message)
-        if isinstance(message, Draining):
-            self.leaving.set()
+        match message:
+            case Draining():
+                self.leaving.set()
+            case Pong():
+                self._on_pong()
+            case _:
+                pass
 
     async def _ping(self, link: Link) -> None:
         while True:

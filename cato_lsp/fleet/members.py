@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import anyio
 import anyio.abc
@@ -42,7 +43,8 @@ class Members:
     def offered(self, offer: Offer) -> None:
         """A replica has said that it takes calls. Connects to it unless that is done."""
         if offer.name not in self._known and offer.name not in self._refused:
-            self._known[offer.name] = ReplicaEngine(offer, self._files.tokenizer)
+            on_pong = partial(self._fleet.pong, offer.name)
+            self._known[offer.name] = ReplicaEngine(offer, self._files.tokenizer, on_pong)
             self._group.start_soon(self._stay_connected, offer)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,7 +71,7 @@ def test_a_book_holds_the_calls_that_have_not_ended(made: list[tuple[str, int, f
                 replica.heard(str(chosen), 3, now, COSTS)
                 open_calls[chosen] += 3
             else:
-                replica.ended(str(chosen), finished=what == "finished")
+                replica.ended(str(chosen), now, finished=what == "finished")
                 del open_calls[chosen]
         assert {int(name): call.generated for name, call in replica.calls.items()} == open_calls
         assert all((call.unread == 0) == (call.generated > 0) for call in replica.calls.values())
@@ -85,8 +86,36 @@ def test_a_replica_with_nothing_to_answer_has_no_age() -> None:
     assert replica.age(103.0) == 3.0
     replica.heard("0", 1, 104.0, COSTS)
     assert replica.age(105.0) == 1.0
-    replica.ended("0", finished=True)
+    replica.heard("0", 1, 106.0, COSTS)
+    replica.ended("0", 106.0, finished=True)
     assert replica.age(200.0) == 0.0
+
+
+@pytest.mark.parametrize("heard_by", ["ping", "delta"])
+def test_a_replica_whose_last_call_was_cancelled_for_its_silence_is_silent_until_it_is_heard_of(heard_by: str) -> None:
+    replica = book("a")
+    replica.sent(completion(0), 0.0)
+    replica.pong()
+    assert replica.is_silent(0.2), "a ping says nothing of an engine that has something to answer"
+    replica.ended("0", 0.2, finished=False)
+    assert replica.age(0.3) == 0.3
+    replica.sent(completion(1), 0.3)
+    assert replica.is_silent(0.3), "a new call is no news"
+    replica.ended("1", 0.3, finished=False)
+    if heard_by == "ping":
+        replica.pong()
+    else:
+        replica.heard("1", 1, 0.4, COSTS)
+    assert replica.age(0.5) == 0.0
+    replica.sent(completion(2), 0.6)
+    assert not replica.is_silent(0.6)
+
+
+def test_a_call_that_is_cancelled_in_time_leaves_no_silence() -> None:
+    replica = book("a")
+    replica.sent(completion(0), 0.0)
+    replica.ended("0", COSTS.recent_step, finished=False)
+    assert replica.age(10.0) == 0.0
 
 
 def test_deltas_bring_the_costs_and_late_ones_of_ended_calls_change_nothing_else() -> None:

@@ -236,6 +236,37 @@ def two_replicas(fleet: FleetEngine) -> tuple[Replica, Replica]:
     return silent, other
 
 
+async def test_calls_go_elsewhere_until_a_silent_replica_answers_a_ping() -> None:
+    clock = Clock()
+    async with running_fleet(clock=clock) as fleet, anyio.create_task_group() as group:
+        silent, other = two_replicas(fleet)
+
+        async def second_half(number: int) -> list[int]:
+            """The call is answered by the other replica."""
+            got: list[int] = []
+            group.start_soon(read, fleet.submit(a_completion(100, 0.2)), got)
+            while len(other.streams) <= number:
+                await anyio.lowlevel.checkpoint()
+            other.streams[number].push(words(7, end=True))
+            while not got:
+                await anyio.lowlevel.checkpoint()
+            return got
+
+        group.start_soon(second_half, 0)
+        await silent.call()
+        clock.now = 0.12
+        while not silent.cancelled:
+            await anyio.lowlevel.checkpoint()
+        assert await second_half(1) == [7]
+        assert (fleet.hedged, len(silent.streams)) == (1, 1)
+        fleet.pong("silent")
+        fleet.pong("unknown")
+        group.start_soon(read, fleet.submit(a_completion(100, clock.now + 0.2)), [])
+        while len(silent.streams) < 2:
+            await anyio.lowlevel.checkpoint()
+        silent.streams[1].push(words(8, end=True))
+
+
 @pytest.mark.parametrize("first", ["home", "other"])
 async def test_of_a_call_on_a_silent_replica_and_its_copy_the_first_to_deliver_goes_on_alone(first: str) -> None:
     clock = Clock()

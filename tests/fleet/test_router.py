@@ -89,7 +89,7 @@ def test_a_slow_replica_is_known_by_its_costs_and_gets_less() -> None:
     router, books = DeadlineRouter(), [book("slow"), book("fast")]
     books[0].sent(prefill(0, prompt=32), 0.0)
     books[0].heard("0", 1, 0.0, SLOW)
-    books[0].ended("0", finished=True)
+    books[0].ended("0", 0.0, finished=True)
     names = [send(router, summary(number, seconds=600.0), books).name for number in range(1, 31)]
     assert names.count("slow") == pytest.approx(10, abs=1), "half the speed, half the calls"
 
@@ -129,6 +129,6 @@ def test_a_replica_whose_steps_wait_for_the_machine_gets_less() -> None:
     for number in range(30):
         chosen = router.choose(completion(number, arrival=number / 10, ttft=2.0), books, number / 10)
         chosen.sent(completion(number, arrival=number / 10, ttft=2.0), number / 10)
-        chosen.ended(str(number), finished=False)
+        chosen.ended(str(number), number / 10, finished=False)
         names.append(chosen.name)
     assert 0 < names.count("slow") < 10

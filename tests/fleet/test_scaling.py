@@ -21,7 +21,7 @@ def play(
         now = start + number / per_second
         for due, at, name in [each for each in ends if each[0] <= now]:
             at.heard(name, 1, due, COSTS)
-            at.ended(name, finished=True)
+            at.ended(name, due, finished=True)
             ends.remove((due, at, name))
         call = replace(completion(number, prompt=prompt, arrival=now), id=f"{start}/{number}")
         chosen = router.choose(call, books, now)
