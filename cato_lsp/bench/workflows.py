@@ -43,7 +43,7 @@ class Deadlines(StrEnum):
     """Where the deadlines of calls come from."""
 
     WORKFLOW = "workflow"
-    """The product's rule: a call's deadline is its task's; its queue penalty grows with the task's remaining work."""
+    """The product's rule: a call's deadline is its task's; it also tells the work that is left in the task."""
     TASK = "of the task"
     """A call's deadline is that of its task."""
     SHARE = "share of the time left"

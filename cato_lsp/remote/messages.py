@@ -91,7 +91,7 @@ class SubmitCall(Message, tag="call"):
     """Time since the editor's request when the message was sent."""
     weight: Annotated[float, Meta(ge=0.01, le=1.0)] = 1.0
     """Weight of the deadline, as a fraction of the client's largest weight: no client can outbid another."""
-    queue_penalty_ms: float = 0.0
+    task_work_ms: float = 0.0
     stop: Annotated[list[_TokenId], Meta(max_length=256)] = []
     temperature: Annotated[float, Meta(ge=0.0, le=10.0)] = 0.0
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None

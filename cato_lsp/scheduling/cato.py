@@ -19,7 +19,7 @@ plan(step):
     # 2. Size the step: as long as the kept first tokens need.
     length = base + work of the kept first tokens, within [shortest, longest]
     if none is kept:
-        length = time per token of the tightest E2E answer that can be on time, within [shortest / 2, shortest]
+        length = as the kept E2E prompts and the rest of their tasks need, within [shortest / 2, shortest]
         length = TTFT if no call came for `quiet` seconds and no one types
 
     # 3. Fill it, and backfill with late and E2E work. The oldest call first, which bounds starvation (4).
@@ -84,16 +84,14 @@ class CatoPolicy:
         first = 0.0 if overdue is None else view.costs.per_token * min(overdue.todo, self.options.reserve)
         jobs = self._jobs(view, queues, limits)
         kept, lost = keep_most(jobs, overhead=limits.base, step=limits.longest, before=first)
-        length = self._length(view, queues, limits, first, kept)
+        length = self._length(view, limits, first, kept)
         batch = BatchBuilder(view, limits.base, length, self.options.reserve)
         batch.add_decodes(queues.decoding)
         if overdue is not None:
             batch.add_overdue(overdue)
         for job in kept:
-            if job.item.slo.service is ServiceClass.TTFT:
-                batch.add_urgent(job.item)
-            else:
-                batch.add(job.item)
+            add = batch.add_urgent if job.item.slo.service is ServiceClass.TTFT else batch.add
+            add(job.item)
         for request in _backfill(queues, lost):
             if not batch.add(request):
                 break
@@ -108,29 +106,22 @@ class CatoPolicy:
         """Learn the usual TTFT from new requests. One call counts little, however short or long its deadline."""
         new = [request for request in waiting if request.order > self._newest]
         self._newest = max([self._newest, *(request.order for request in new)])
-        for slo in (request.slo for request in new):
-            if slo.service is ServiceClass.TTFT:
-                self._last_urgent = max(self._last_urgent, slo.arrival)
-                asked = max(0.0, slo.deadline - slo.arrival)
-                usual = self._usual_ttft.get(slo.kind, self.ttft)
-                self._usual_ttft[slo.kind] = usual + (min(asked, 2 * usual) - usual) / self.options.usual
+        for slo in (request.slo for request in new if request.slo.service is ServiceClass.TTFT):
+            self._last_urgent = max(self._last_urgent, slo.arrival)
+            asked = max(0.0, slo.deadline - slo.arrival)
+            usual = self._usual_ttft.get(slo.kind, self.ttft)
+            self._usual_ttft[slo.kind] = usual + (min(asked, 2 * usual) - usual) / self.options.usual
 
     def _limits(self, view: StepView, queues: Queues) -> _Limits:
         options, costs, decodes = self.options, view.costs, queues.decoding
         base = costs.seconds(sum([r.todo for r in decodes]), len(decodes), sum([r.computed for r in decodes]))
         shortest = options.use * base
         longest = self.ttft * (options.urgent_step if queues.late else 1.0)
-        late = costs.per_token * sum([r.todo / r.slo.weight for r in queues.late])
-        limit = options.overload * self.ttft
-        paces = self._paces(view.now, (request for request in decodes if late * request.slo.weight > limit))
+        late = costs.per_token * sum([r.todo / r.slo.weight for r in queues.late]) / (options.overload * self.ttft)
+        pacing = (r for r in decodes if r.slo.service is ServiceClass.E2E and late * r.slo.weight > 1)
+        paces = ((request.slo.deadline - view.now) / self._tokens_left(request) for request in pacing)
         longest = min([longest, *(pace for pace in paces if pace >= shortest)])
         return _Limits(base, shortest, max(shortest, longest))
-
-    def _paces(self, now: float, decodes: Iterable[RequestView]) -> Iterator[float]:
-        """Seconds per token at which E2E answers are on time, were they long ones."""
-        for request in decodes:
-            if request.slo.service is ServiceClass.E2E:
-                yield (request.slo.deadline - now) / self._tokens_left(request)
 
     def _tokens_left(self, request: RequestView) -> int:
         return self.lengths.remaining(request.slo.kind, request.generated, self.options.long_answer)
@@ -145,21 +136,19 @@ class CatoPolicy:
         for request in queues.e2e:
             slo, work, tokens = request.slo, _prefill(view, request), self._tokens_left(request)
             due = slo.deadline - now - costs.recent_step * tokens
-            if due > limits.longest:
-                due += slo.queue_penalty
+            due += self.options.task_penalty * slo.task_work if due > limits.longest else 0.0
             decoding = tokens * (costs.per_token + costs.per_sequence + costs.per_context * request.prompt)
             jobs.append(Job(request, work, due, (work + decoding) * calls[slo.client] / slo.weight))
         return jobs
 
-    def _length(self, view: StepView, queues: Queues, limits: _Limits, first: float, kept: list[Prefill]) -> float:
+    def _length(self, view: StepView, limits: _Limits, first: float, kept: list[Prefill]) -> float:
         need = sum([job.work for job in kept if job.item.slo.service is ServiceClass.TTFT])
         if need:
             return min(limits.longest, max(limits.shortest, limits.base + first + need))
         if view.now - self._last_urgent > self.options.quiet and view.now > view.typing_until:
             return max(limits.shortest, self.ttft)
-        paces = self._paces(view.now, queues.decoding)
-        tightest = min((pace for pace in paces if pace >= limits.base), default=limits.shortest)
-        return min(limits.shortest, max(limits.shortest / 2, tightest))
+        needed = limits.base / max(1e-9, 1 - _part_of_prompts(kept, first, view.now))
+        return min(limits.shortest, max(limits.shortest / 2, needed))
 
     def _overdue(self, view: StepView, queues: Queues) -> RequestView | None:
         """The oldest request that was passed over for too long: this is what bounds starvation.
@@ -178,6 +167,18 @@ class CatoPolicy:
         before = view.now - self.options.patience
         waiting = chain(queues.urgent, queues.late, queues.e2e, queues.background)
         return min((r for r in waiting if r.slo.arrival < before), key=lambda r: r.order, default=None)
+
+
+def _part_of_prompts(kept: list[Prefill], first: float, now: float) -> float:
+    """The part of the time that E2E prompts need so that they, and what is left of their tasks, are on time.
+
+    Each call of a task counts all that is left of it, more than a steady rate would need: what follows waits for it.
+    """
+    total, part = first, 0.0
+    for time, work in sorted((job.item.slo.deadline - now, max(job.work, job.item.slo.task_work)) for job in kept):
+        total += work
+        part = max(part, total / time if time > 0 else 0.0)
+    return part
 
 
 def _prefill(view: StepView, request: RequestView) -> float:

@@ -13,9 +13,11 @@ class CatoOptions:
     """Longest step while calls are late, as a part of the usual TTFT. Less: more fixed costs; more: longer waits."""
     use: float = 4.0
     """Shortest step with prefill, as a multiple of its decodes alone: at most 1/4 of it is fixed costs. Down to half of
-    that for the pace of E2E answers, while no first token is due."""
+    that while no first token is due and E2E prompts have time."""
     overload: float = 10.0
     """E2E answers set the pace once the late calls need this many TTFTs of machine time."""
+    task_penalty: float = 30.0
+    """How many seconds later than its deadline an E2E call is due, for each second of `Slo.task_work`."""
     long_answer: float = 0.8
     """E2E answers are taken to be as long as this quantile of those of their kind."""
     quiet: float = 5.0

@@ -31,9 +31,7 @@ class Queues:
 def sort_requests(requests: Iterable[RequestView], now: float) -> Queues:
     """Sort requests into queues, each in the order given."""
     queues = Queues()
-    for request in requests:
-        if request.todo <= 0:
-            continue
+    for request in (each for each in requests if each.todo > 0):
         service = request.slo.service
         if service is ServiceClass.BACKGROUND:
             queues.background.append(request)

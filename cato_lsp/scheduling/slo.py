@@ -45,5 +45,5 @@ class Slo:
     """The session that the call belongs to: one editor window, or a user of a team server."""
     weight: float = 1.0
     """How much this deadline counts, relative to others; see `sla.weights`."""
-    queue_penalty: float = 0.0
-    """Seconds added to the deadline when E2E prompts are ordered; the deadline itself stays."""
+    task_work: float = 0.0
+    """Seconds by which the calls that are left in the call's task delay other tasks, itself included; 0 if unknown."""

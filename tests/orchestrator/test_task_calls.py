@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cato_lsp.engine.api import EngineError
 from cato_lsp.orchestrator.call_times import MOST_CALLS
 from cato_lsp.orchestrator.record import TaskRecord
-from cato_lsp.orchestrator.task_calls import QUEUE_PENALTY, TaskCalls
+from cato_lsp.orchestrator.task_calls import TaskCalls
 from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
 from cato_lsp.tasks.calls import ALTERNATIVES, CallEstimate, ModelCall, alternatives
@@ -49,48 +49,48 @@ class Task:
         return [each.slo.deadline - 100.0 for each in self.engine.calls]
 
     @property
-    def queue_penalty(self) -> list[float]:
-        """How far behind its deadline each call stood in line."""
-        return [each.slo.queue_penalty for each in self.engine.calls]
+    def work(self) -> list[float]:
+        """How much work was left in the task at each call."""
+        return [each.slo.task_work for each in self.engine.calls]
 
 
-async def test_a_call_has_its_tasks_deadline_and_a_penalty_for_the_work_left() -> None:
+async def test_a_call_has_its_tasks_deadline_and_tells_the_work_left() -> None:
     task = Task(seconds=8.0)
     await task.calls.call(call(), then=[call(30).estimate])
     assert task.due == [pytest.approx(8.0)]
-    assert task.queue_penalty == [pytest.approx(QUEUE_PENALTY * 4.0)]
+    assert task.work == [pytest.approx(4.0)]
 
 
-async def test_the_penalty_falls_with_every_finished_call() -> None:
+async def test_the_work_falls_with_every_finished_call() -> None:
     task = Task(seconds=9.0)
     then = [call().estimate] * 2
     await task.calls.call(call(), then=then)
     await task.calls.call(call(), then=then[1:])
     await task.calls.call(call())
-    assert task.queue_penalty == pytest.approx([QUEUE_PENALTY * each for each in (3.0, 2.0, 1.0)])
+    assert task.work == pytest.approx([3.0, 2.0, 1.0])
 
 
-async def test_of_two_tasks_with_one_deadline_the_smaller_one_is_first() -> None:
+async def test_of_two_tasks_the_smaller_one_tells_less_work() -> None:
     small, large = Task(seconds=20.0), Task(seconds=20.0)
     await small.calls.map([call()], then=[call().estimate])
     await large.calls.map([call() for _ in range(5)], then=[call().estimate])
-    assert max(small.queue_penalty) < min(large.queue_penalty)
+    assert max(small.work) < min(large.work)
 
 
-async def test_answers_longer_than_expected_raise_the_penalty() -> None:
+async def test_answers_longer_than_expected_raise_the_work() -> None:
     short, long = Task(seconds=9.0), Task(seconds=9.0, answered=50)
     for task in (short, long):
         await task.calls.call(call(), then=[call().estimate])
         await task.calls.call(call())
-    assert long.queue_penalty[0] == short.queue_penalty[0]
-    assert long.queue_penalty[1] > short.queue_penalty[1]
+    assert long.work[0] == short.work[0]
+    assert long.work[1] > short.work[1]
 
 
-async def test_a_ttft_deadline_has_no_penalty() -> None:
+async def test_a_ttft_deadline_tells_no_work() -> None:
     task = Task(seconds=0.5, service=ServiceClass.TTFT)
     await task.calls.call(call(), then=[call().estimate])
     assert task.due == [pytest.approx(0.5)]
-    assert task.queue_penalty == [0.0]
+    assert task.work == [0.0]
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -12,10 +12,10 @@ from tests.conftest import make_call
 
 def test_a_call_keeps_its_weight_and_penalty_over_the_wire() -> None:
     call = make_call()
-    call = replace(call, slo=replace(call.slo, weight=0.2, queue_penalty=3.0))
+    call = replace(call, slo=replace(call.slo, weight=0.2, task_work=3.0))
     message = to_wire(1, call, 0.0, None)
     read = from_wire(message, 0.0, 0.0, client="laptop", cache_salt=None, spellings=None, vocabulary=100_000)
-    assert (read.slo.weight, read.slo.queue_penalty) == (0.2, pytest.approx(3.0))
+    assert (read.slo.weight, read.slo.task_work) == (0.2, pytest.approx(3.0))
 
 
 def test_the_way_of_the_call_is_subtracted_and_from_the_deadline_that_of_the_answer_too() -> None:

@@ -81,31 +81,33 @@ def test_where_a_step_costs_little_background_work_is_done_in_short_ones(request
 
 
 @pytest.mark.parametrize(
-    ("pace", "length"),
-    [(9.0, 4.0), (3.0, 3.0), (1.5, 2.0), (0.5, 4.0)],
-    ids=["has spare time", "sets the pace", "is hurried as far as prompts allow", "is late at any pace"],
+    ("seconds", "task_work", "length"),
+    [(100.0, 0.0, 2.0), (1.5, 0.0, 3.0), (1.2, 0.0, 4.0), (100.0, 99.0, 4.0), (300.0, 200.0, 3.0), (-1.0, 0.0, 2.0)],
+    ids=["has time", "sets the pace", "is hurried", "is followed by much", "is followed by some", "is late"],
 )
-def test_while_no_first_token_is_due_steps_keep_the_pace_of_the_tightest_answer(
-    policy, request_of, view_of, pace, length
+def test_while_no_first_token_is_due_steps_are_as_long_as_e2e_prompts_and_their_tasks_need(
+    policy, request_of, view_of, seconds, task_work, length
 ) -> None:
-    """Both in lengths of a step without prompts: the time per token that the answer needs, and the step."""
-    answer, loose = (decoding(request_of(TaskKind.SUMMARIZATION, prompt=3000)) for _ in range(2))
+    """The deadline and what follows in the task, as multiples of the prompt's work; and the step, of its decodes."""
+    answer = decoding(request_of(TaskKind.SUMMARIZATION, prompt=3000))
+    summary, loose = (request_of(TaskKind.SUMMARIZATION, prompt=20_000, arrival=n) for n in (0.0, 0.1))
     for _ in range(50):
-        policy.lengths.add(TaskKind.SUMMARIZATION, answer.generated + 100)
-    summary = request_of(TaskKind.SUMMARIZATION, prompt=8000)
-    view = view_of(answer, loose, summary)
-    view.typing_until = 1.0
-    base = view.costs.seconds(2, 2, 2 * answer.computed)
-    answer.slo = replace(answer.slo, deadline=100 * pace * base)
-    loose.slo = replace(loose.slo, deadline=1000.0)
-    read = view.costs.per_token * policy.plan(view).grants[summary.id]
-    assert base + read == pytest.approx(length * base, rel=0.02)
+        policy.lengths.add(TaskKind.SUMMARIZATION, 1)
+    view = view_of(answer, loose, summary, now=1.0)
+    view.typing_until = 2.0
+    base = view.costs.seconds(1, 1, answer.computed)
+    work = view.costs.per_sequence + (view.costs.per_token + view.costs.per_context) * summary.todo
+    answer.slo = replace(answer.slo, deadline=1e6)
+    loose.slo = replace(loose.slo, deadline=1e6)
+    summary.slo = replace(summary.slo, deadline=view.now + seconds * work, task_work=task_work * work)
+    read = sum(tokens for request, tokens in policy.plan(view).grants.items() if request != answer.id)
+    assert base + view.costs.per_token * read == pytest.approx(length * base, rel=0.1)
 
 
 def test_steps_are_longer_while_a_first_token_is_due(policy, request_of, view_of) -> None:
-    answer = decoding(request_of(TaskKind.SUMMARIZATION, prompt=3000))
-    answer.slo = replace(answer.slo, deadline=1.0)
-    requests = [answer, request_of(TaskKind.SUMMARIZATION, prompt=8000)]
+    requests = [decoding(request_of(TaskKind.SUMMARIZATION, prompt=3000))]
+    requests.append(request_of(TaskKind.SUMMARIZATION, prompt=8000))
+    requests[1].slo = replace(requests[1].slo, deadline=1e6)
 
     def tokens(*more: RequestView) -> int:
         view = view_of(*requests, *more)
@@ -243,9 +245,9 @@ def test_a_planned_prompt_makes_no_completion_late(policy, request_of, view_of) 
     assert plan.grants.get(summary.id, 0) == 0
 
 
-def test_of_two_e2e_prompts_due_at_once_the_one_with_a_queue_penalty_waits(policy, request_of, view_of) -> None:
+def test_of_two_e2e_prompts_due_at_once_the_one_of_the_larger_task_waits(policy, request_of, view_of) -> None:
     first, second = (request_of(TaskKind.SUMMARIZATION, prompt=3000) for _ in range(2))
-    first.slo = replace(first.slo, queue_penalty=10.0)
+    first.slo = replace(first.slo, task_work=1.0)
     plan = policy.plan(view_of(first, second))
     assert next(iter(plan.grants)) == second.id
 
