@@ -152,6 +152,11 @@ class FleetTwin(Player):
         """Seconds that all replicas together were held while calls arrived, from the start of loading on."""
         return sum(min(replica.ended, self.workload.duration) - replica.started for replica in self._engines)
 
+    @property
+    def costs(self) -> StepCosts:
+        """See `Player.costs`."""
+        return self._engines[0].engine.costs
+
     def submit(self, position: int, prompt: list[int], answer: int, slo: Slo) -> None:
         """See `Player.submit`."""
         gateway = self._gateways[zlib.crc32(slo.client.encode()) % len(self._gateways)]

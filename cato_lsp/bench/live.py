@@ -20,6 +20,7 @@ from cato_lsp.bench.policies import POLICIES, PolicySpec
 from cato_lsp.bench.result import Run, TimelineStep
 from cato_lsp.bench.workload import MAX_ANSWER, PRIORITY, Workload, WorkloadCall, token_ids
 from cato_lsp.engine.telemetry import MachineMonitor, MachineSample, summarize_samples
+from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.slo import Slo
 
 CPU_BLOCK = 32
@@ -178,6 +179,12 @@ class LivePlayer(Player):
     def prompt_ids(self, call: WorkloadCall, index: int) -> list[int]:
         """See `Player.prompt_ids`."""
         return token_ids(call, index)
+
+    @property
+    def costs(self) -> StepCosts:
+        """See `Player.costs`."""
+        model = getattr(self.engine.scheduler, "cost_model", None)
+        return StepCosts() if model is None else model.costs
 
     def submit(self, position: int, prompt: list[int], answer: int, slo: Slo) -> None:
         """See `Player.submit`."""

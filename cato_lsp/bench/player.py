@@ -1,12 +1,20 @@
-"""Plays a workload's events: which become calls, and which cancel one."""
+"""Plays a workload's events: which become calls, and which cancel one.
+
+A call with a deadline for its end is a task of one call, and tells its work as the product's tasks do.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from cato_lsp.bench.result import CallResult
 from cato_lsp.bench.workload import Workload, WorkloadCall, token_ids
-from cato_lsp.scheduling.slo import Slo, TaskKind
+from cato_lsp.orchestrator.call_times import CallTimes
+from cato_lsp.scheduling.cost import StepCosts
+from cato_lsp.scheduling.lengths import TYPICAL
+from cato_lsp.scheduling.slo import ServiceClass, Slo, TaskKind
+from cato_lsp.tasks.calls import CallEstimate
 
 
 class Player:
@@ -26,6 +34,11 @@ class Player:
 
     def abort(self, position: int, time: float) -> None:
         """The user has cancelled a call, which is not answered in full."""
+        raise NotImplementedError
+
+    @property
+    def costs(self) -> StepCosts:
+        """What steps cost, as the tasks know it."""
         raise NotImplementedError
 
     def sized(self, call: WorkloadCall) -> WorkloadCall:
@@ -49,6 +62,9 @@ class Player:
         call = self.sized(call)
         position = len(self.results)
         slo = self.workload.slo(call, self.start + call.time)
+        if slo.service is ServiceClass.E2E:
+            estimate = CallEstimate(call.prompt, TYPICAL[call.kind])
+            slo = replace(slo, task_work=CallTimes(self.costs).load(estimate))
         self.results.append(CallResult(slo, call.prompt))
         if call.kind is TaskKind.COMPLETION:
             self._live[call.client] = position

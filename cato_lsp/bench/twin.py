@@ -11,6 +11,7 @@ from cato_lsp.bench.policies import PolicySpec
 from cato_lsp.bench.result import Run, TimelineStep
 from cato_lsp.bench.virtual_engine import VirtualEngine
 from cato_lsp.bench.workload import Workload
+from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.scheduling.slo import Slo
 
 
@@ -50,6 +51,11 @@ class Twin(Player):
             steps=self.steps,
             policy_errors=engine.policy_errors,
         )
+
+    @property
+    def costs(self) -> StepCosts:
+        """See `Player.costs`."""
+        return self._engine.costs
 
     def submit(self, position: int, prompt: list[int], answer: int, slo: Slo) -> None:
         """See `Player.submit`."""

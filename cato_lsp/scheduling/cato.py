@@ -84,8 +84,7 @@ class CatoPolicy:
         first = 0.0 if overdue is None else view.costs.per_token * min(overdue.todo, self.options.reserve)
         jobs = self._jobs(view, queues, limits)
         kept, lost = keep_most(jobs, overhead=limits.base, step=limits.longest, before=first)
-        length = self._length(view, limits, first, kept)
-        batch = BatchBuilder(view, limits.base, length, self.options.reserve)
+        batch = BatchBuilder(view, limits.base, self._length(view, limits, first, kept), self.options.reserve)
         batch.add_decodes(queues.decoding)
         if overdue is not None:
             batch.add_overdue(overdue)
@@ -172,12 +171,12 @@ class CatoPolicy:
 def _part_of_prompts(kept: list[Prefill], first: float, now: float) -> float:
     """The part of the time that E2E prompts need so that they, and what is left of their tasks, are on time.
 
-    Each call of a task counts all that is left of it, more than a steady rate would need: what follows waits for it.
+    Each call counts all that is left of its task, since the rest waits for it; and all of the time if it does not tell.
     """
     total, part = first, 0.0
-    for time, work in sorted((job.item.slo.deadline - now, max(job.work, job.item.slo.task_work)) for job in kept):
+    for time, work in sorted((job.item.slo.deadline - now, job.item.slo.task_work or math.inf) for job in kept):
         total += work
-        part = max(part, total / time if time > 0 else 0.0)
+        part = max(part, 1.0 if total == math.inf else total / time if time > 0 else 0.0)
     return part
 
 

@@ -7,13 +7,14 @@ from collections import deque
 
 from cato_lsp.scheduling.slo import TaskKind
 
-_PRIOR = {
+TYPICAL = {
     TaskKind.COMPLETION: 16,
     TaskKind.GENERATION: 150,
     TaskKind.SUMMARIZATION: 120,
     TaskKind.TRANSLATION: 1000,
     TaskKind.WARMUP: 1,
 }
+"""Tokens of a typical answer."""
 WINDOW = 128
 """Answers of a kind that are remembered."""
 
@@ -26,7 +27,7 @@ class AnswerLengths:
     """
 
     def __init__(self, weight: int = WINDOW // 16) -> None:
-        self._recent = {kind: deque([length] * weight, WINDOW) for kind, length in _PRIOR.items()}
+        self._recent = {kind: deque([length] * weight, WINDOW) for kind, length in TYPICAL.items()}
         self._sorted = {kind: sorted(lengths) for kind, lengths in self._recent.items()}
 
     def add(self, kind: TaskKind, length: int) -> None:

@@ -9,7 +9,6 @@ import pytest
 from cato_lsp.scheduling.cato import CatoPolicy
 from cato_lsp.scheduling.options import CatoOptions
 from cato_lsp.scheduling.slo import TaskKind
-from cato_lsp.scheduling.view import RequestView
 
 
 def decoding(request, generated=10):
@@ -82,13 +81,13 @@ def test_where_a_step_costs_little_background_work_is_done_in_short_ones(request
 
 @pytest.mark.parametrize(
     ("seconds", "task_work", "length"),
-    [(100.0, 0.0, 2.0), (1.5, 0.0, 3.0), (1.2, 0.0, 4.0), (100.0, 99.0, 4.0), (300.0, 200.0, 3.0), (-1.0, 0.0, 2.0)],
-    ids=["has time", "sets the pace", "is hurried", "is followed by much", "is followed by some", "is late"],
+    [(100.0, 1.0, 2.0), (1.5, 1.0, 3.0), (1.2, 1.0, 4.0), (100.0, 99.0, 4.0), (300.0, 200.0, 3.0), (100.0, 0.0, 4.0)],
+    ids=["has time", "has some time", "is hurried", "is followed by much", "is followed by some", "does not tell"],
 )
 def test_while_no_first_token_is_due_steps_are_as_long_as_e2e_prompts_and_their_tasks_need(
     policy, request_of, view_of, seconds, task_work, length
 ) -> None:
-    """The deadline and what follows in the task, as multiples of the prompt's work; and the step, of its decodes."""
+    """The deadline and the task's work as multiples of the prompt's work, and the step as one of its decodes."""
     answer = decoding(request_of(TaskKind.SUMMARIZATION, prompt=3000))
     summary, loose = (request_of(TaskKind.SUMMARIZATION, prompt=20_000, arrival=n) for n in (0.0, 0.1))
     for _ in range(50):
@@ -98,23 +97,24 @@ def test_while_no_first_token_is_due_steps_are_as_long_as_e2e_prompts_and_their_
     base = view.costs.seconds(1, 1, answer.computed)
     work = view.costs.per_sequence + (view.costs.per_token + view.costs.per_context) * summary.todo
     answer.slo = replace(answer.slo, deadline=1e6)
-    loose.slo = replace(loose.slo, deadline=1e6)
+    loose.slo = replace(loose.slo, deadline=1e6, task_work=work)
     summary.slo = replace(summary.slo, deadline=view.now + seconds * work, task_work=task_work * work)
-    read = sum(tokens for request, tokens in policy.plan(view).grants.items() if request != answer.id)
-    assert base + view.costs.per_token * read == pytest.approx(length * base, rel=0.1)
+    assert seconds_of_prompts(policy, view) == pytest.approx((length - 1) * base, rel=0.1)
+
+
+def seconds_of_prompts(policy, view) -> float:
+    grants = policy.plan(view).grants
+    return view.costs.per_token * sum(tokens for request, tokens in grants.items() if request != view.running[0].id)
 
 
 def test_steps_are_longer_while_a_first_token_is_due(policy, request_of, view_of) -> None:
-    requests = [decoding(request_of(TaskKind.SUMMARIZATION, prompt=3000))]
-    requests.append(request_of(TaskKind.SUMMARIZATION, prompt=8000))
-    requests[1].slo = replace(requests[1].slo, deadline=1e6)
-
-    def tokens(*more: RequestView) -> int:
-        view = view_of(*requests, *more)
+    answer, summary = (request_of(TaskKind.SUMMARIZATION, prompt=8000) for _ in range(2))
+    summary.slo = replace(summary.slo, deadline=1e6, task_work=1.0)
+    views = [view_of(decoding(answer), summary), view_of(answer, summary, request_of(prompt=10))]
+    for view in views:
         view.typing_until = 1.0
-        return sum(policy.plan(view).grants.values())
-
-    assert tokens(request_of(prompt=10)) > 2 * tokens()
+    without, due = (seconds_of_prompts(policy, view) for view in views)
+    assert due > 2 * without
 
 
 def test_a_full_house_makes_room_for_an_urgent_request(policy, request_of, view_of) -> None:
