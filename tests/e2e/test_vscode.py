@@ -13,7 +13,7 @@ from tests.e2e.wire import Wire
 SOURCE = '''def add(first, second):
     """Add two numbers."""
 '''
-LONG = 100
+LONG = 200
 """Functions of a file whose translation is not done before a person, or a slow browser, can cancel it."""
 GENERATE = '''def add(first, second):
     """Add two numbers."""
