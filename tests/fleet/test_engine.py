@@ -241,7 +241,7 @@ async def test_calls_go_elsewhere_until_a_silent_replica_answers_a_ping() -> Non
     async with running_fleet(clock=clock) as fleet, anyio.create_task_group() as group:
         silent, other = two_replicas(fleet)
 
-        async def second_half(number: int) -> list[int]:
+        async def answered_elsewhere(number: int) -> list[int]:
             """The call is answered by the other replica."""
             got: list[int] = []
             group.start_soon(read, fleet.submit(a_completion(100, 0.2)), got)
@@ -252,12 +252,12 @@ async def test_calls_go_elsewhere_until_a_silent_replica_answers_a_ping() -> Non
                 await anyio.lowlevel.checkpoint()
             return got
 
-        group.start_soon(second_half, 0)
+        group.start_soon(answered_elsewhere, 0)
         await silent.call()
         clock.now = 0.12
         while not silent.cancelled:
             await anyio.lowlevel.checkpoint()
-        assert await second_half(1) == [7]
+        assert await answered_elsewhere(1) == [7]
         assert (fleet.hedged, len(silent.streams)) == (1, 1)
         fleet.pong("silent")
         fleet.pong("unknown")

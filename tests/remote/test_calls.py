@@ -10,7 +10,7 @@ from cato_lsp.remote.calls import from_wire, to_wire
 from tests.conftest import make_call
 
 
-def test_a_call_keeps_its_weight_and_penalty_over_the_wire() -> None:
+def test_a_call_keeps_its_weight_and_its_tasks_work_over_the_wire() -> None:
     call = make_call()
     call = replace(call, slo=replace(call.slo, weight=0.2, task_work=3.0))
     message = to_wire(1, call, 0.0, None)
