@@ -18,7 +18,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
@@ -48,15 +47,8 @@ _SIDE_QUEUES = ("kv_holding_waiting", "skipped_waiting")
 """Where 0.32 and 0.26 keep waiting requests that hold blocks, or whose grammar is being compiled."""
 
 
-@dataclass(frozen=True, slots=True)
-class StepRecord:
-    """One step as it was scheduled."""
-
-    index: int
-    time: float
-    """When it was planned, on the scheduler's clock."""
-    tokens: dict[str, int]
-    """Tokens computed per request, by vLLM's internal id (the external id and a random suffix)."""
+OnStep = Callable[[dict[str, int]], None]
+"""Told of a step's tokens per request, by vLLM's internal id (the external id and a random suffix)."""
 
 
 def _slo_of(request: Request, now: float) -> Slo:
@@ -72,7 +64,7 @@ class CatoMixin(_Base):
 
     policy_object: Policy
     clock: Callable[[], float]
-    on_step: Callable[[StepRecord], None] | None = None
+    on_step: OnStep | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -227,7 +219,7 @@ class CatoMixin(_Base):
         context = sum([self.requests[i].num_computed_tokens for i in tokens])
         self._in_flight.append((now, output.total_num_scheduled_tokens, len(tokens), context))
         if self.on_step is not None:
-            self.on_step(StepRecord(self.steps, now, tokens))
+            self.on_step(tokens)
         self.steps += 1
         self.computed_tokens += output.total_num_scheduled_tokens
 
@@ -243,7 +235,7 @@ def make_scheduler_cls(
     *,
     async_scheduling: bool,
     clock: Callable[[], float] = time.monotonic,
-    on_step: Callable[[StepRecord], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> type[Scheduler]:
     """A class for `EngineArgs(scheduler_cls=...)` whose one instance follows `policy`.
 

@@ -32,7 +32,6 @@ from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.supervise import traceback_of
 
 if TYPE_CHECKING:
-    from cato_lsp.engine.scheduler import StepRecord
     from cato_lsp.engine.vllm_core import VllmCore
 
 logger = logging.getLogger(__name__)
@@ -279,10 +278,10 @@ class EngineThread:
             core.abort([stream.call_id])
         stream.usage.abort_latency_steps = self._steps - stream.steps_at_cancel
 
-    def _count(self, record: StepRecord) -> None:
+    def _count(self, step: dict[str, int]) -> None:
         """Count the tokens of a step for each call. vLLM's internal id is ours plus a random suffix."""
         self._steps += 1
-        for internal_id, tokens in record.tokens.items():
+        for internal_id, tokens in step.items():
             call_id = internal_id.partition("-")[0]
             stream = self._streams.get(call_id) or self._aborted.get(call_id)
             if stream is not None:

@@ -9,8 +9,9 @@ plan(step):
     for each E2E answer with late * weight > overload * TTFT:    # overload: E2E answers set the pace
         longest = time per token of the tightest one that can be on time
     longest = max(shortest, longest)
+    slack   = the shortest time limit of an E2E answer + task_penalty * work of the late calls
 
-    # 1. Keep the largest set of prefills that can all be on time.
+    # 1. Keep the largest set of prefills that can all be on time. The last call of a task waits while it has `slack`.
     jobs = prefills whose first token is due, by their deadlines
          + E2E prefills, due when an answer of `long_answer` length must start
     kept, lost = Moore-Hodgson(jobs, in steps of `longest`), which gives up the heaviest first:
@@ -55,6 +56,8 @@ class _Limits(NamedTuple):
     base: float
     shortest: float
     longest: float
+    slack: float
+    """An E2E prompt that can start this much later gives way to the E2E answers."""
 
 
 class CatoPolicy:
@@ -113,14 +116,16 @@ class CatoPolicy:
 
     def _limits(self, view: StepView, queues: Queues) -> _Limits:
         options, costs, decodes = self.options, view.costs, queues.decoding
+        answers = [request for request in decodes if request.slo.service is ServiceClass.E2E]
         base = costs.seconds(sum([r.todo for r in decodes]), len(decodes), sum([r.computed for r in decodes]))
         shortest = options.use * base
         longest = self.ttft * (options.urgent_step if queues.late else 1.0)
         late = costs.per_token * sum([r.todo / r.slo.weight for r in queues.late]) / (options.overload * self.ttft)
-        pacing = (r for r in decodes if r.slo.service is ServiceClass.E2E and late * r.slo.weight > 1)
-        paces = ((request.slo.deadline - view.now) / self._tokens_left(request) for request in pacing)
+        paces = ((r.slo.deadline - view.now) / self._tokens_left(r) for r in answers if late * r.slo.weight > 1)
         longest = min([longest, *(pace for pace in paces if pace >= shortest)])
-        return _Limits(base, shortest, max(shortest, longest))
+        slack = min([r.slo.deadline - r.slo.arrival for r in answers], default=math.inf)
+        slack += options.task_penalty * sum([_prefill(view, r) for r in queues.late])
+        return _Limits(base, shortest, max(shortest, longest), slack)
 
     def _tokens_left(self, request: RequestView) -> int:
         return self.lengths.remaining(request.slo.kind, request.generated, self.options.long_answer)
@@ -135,9 +140,11 @@ class CatoPolicy:
         for request in queues.e2e:
             slo, work, tokens = request.slo, _prefill(view, request), self._tokens_left(request)
             due = slo.deadline - now - costs.recent_step * tokens
+            load = work + tokens * (costs.per_token + costs.per_sequence + costs.per_context * request.prompt)
+            if due > limits.slack and 0 < slo.task_work < 2 * load:
+                continue  # nothing in its task waits for it
             due += self.options.task_penalty * slo.task_work if due > limits.longest else 0.0
-            decoding = tokens * (costs.per_token + costs.per_sequence + costs.per_context * request.prompt)
-            jobs.append(Job(request, work, due, (work + decoding) * calls[slo.client] / slo.weight))
+            jobs.append(Job(request, work, due, load * calls[slo.client] / slo.weight))
         return jobs
 
     def _length(self, view: StepView, limits: _Limits, first: float, kept: list[Prefill]) -> float:

@@ -17,7 +17,7 @@ class CatoOptions:
     overload: float = 10.0
     """E2E answers set the pace once the late calls need this many TTFTs of machine time."""
     task_penalty: float = 30.0
-    """By how many seconds an E2E call stands back in the queue for each second of `Slo.task_work`."""
+    """By how many seconds an E2E call stands back for each second of `Slo.task_work`, and of late work."""
     long_answer: float = 0.8
     """E2E answers are taken to be as long as this quantile of those of their kind."""
     quiet: float = 5.0

@@ -144,22 +144,20 @@ def test_a_scheduler_of_another_vllm_is_refused_at_start(
 
 
 def test_every_step_is_recorded_and_an_aborted_request_appears_in_none_after(start_engine: StartEngine) -> None:
-    from cato_lsp.engine.scheduler import StepRecord, make_scheduler_cls
+    from cato_lsp.engine.scheduler import make_scheduler_cls
 
-    records: list[StepRecord] = []
-    engine = start_engine(
-        scheduler_cls=make_scheduler_cls(CatoPolicy(), async_scheduling=False, on_step=records.append)
-    )
+    steps: list[dict[str, int]] = []
+    engine = start_engine(scheduler_cls=make_scheduler_cls(CatoPolicy(), async_scheduling=False, on_step=steps.append))
     add(engine, "gone", 600, 20, slo(TaskKind.SUMMARIZATION, 30.0))
     add(engine, "stays", 40, 30, slo())
     engine.step()
     engine.abort_request(["gone"])
-    before = len(records)
+    before = len(steps)
     answers(engine)
-    assert any(name.startswith("gone") for record in records[:before] for name in record.tokens)
-    assert not any(name.startswith("gone") for record in records[before:] for name in record.tokens)
-    assert scheduler_of(engine).computed_tokens == sum(sum(record.tokens.values()) for record in records)
-    assert scheduler_of(engine).steps == len(records)
+    assert any(name.startswith("gone") for step in steps[:before] for name in step)
+    assert not any(name.startswith("gone") for step in steps[before:] for name in step)
+    assert scheduler_of(engine).computed_tokens == sum(sum(step.values()) for step in steps)
+    assert scheduler_of(engine).steps == len(steps)
 
 
 def test_blocks_all_return_to_the_pool_after_answers_and_aborts(start_engine: StartEngine) -> None:

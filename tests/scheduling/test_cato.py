@@ -252,6 +252,48 @@ def test_of_two_e2e_prompts_due_at_once_the_one_of_the_larger_task_waits(policy,
     assert next(iter(plan.grants)) == second.id
 
 
+@pytest.fixture
+def translation_beside_a_summary(policy, request_of, view_of):
+    """The prompt of a translation that has 30 s of slack, and the answer of a summary, whose time limit is 6 s."""
+    for _ in range(200):
+        policy.lengths.add(TaskKind.TRANSLATION, 100)
+    translation = request_of(TaskKind.TRANSLATION, prompt=3000)
+    view = view_of(decoding(request_of(TaskKind.SUMMARIZATION, prompt=3000)), translation, now=13.0)
+    translation.slo = replace(translation.slo, task_work=0.1)
+    view.running[0].slo = replace(view.running[0].slo, arrival=13.0, deadline=19.0)
+    return translation, view
+
+
+def test_a_prompt_with_slack_gives_way_to_the_answers_of_shorter_calls(policy, translation_beside_a_summary) -> None:
+    translation, view = translation_beside_a_summary
+    answer = view.running[0]
+    assert policy.plan(view).grants == {answer.id: 1}
+    view.now = 38.0  # the slack is less than the time limit of the summary
+    assert policy.plan(view).grants.get(translation.id, 0) > 0
+
+
+def test_without_such_an_answer_a_prompt_with_slack_is_read(policy, translation_beside_a_summary) -> None:
+    translation, view = translation_beside_a_summary
+    view.running[0].slo = replace(view.running[0].slo, deadline=100.0)
+    assert policy.plan(view).grants.get(translation.id, 0) > 0
+
+
+@pytest.mark.parametrize("task_work", [0.0, 10.0], ids=["does not tell", "is followed by more"])
+def test_a_call_gives_way_only_if_it_tells_that_it_is_the_last_one_of_its_task(
+    policy, translation_beside_a_summary, task_work
+) -> None:
+    translation, view = translation_beside_a_summary
+    translation.slo = replace(translation.slo, task_work=task_work)
+    assert policy.plan(view).grants.get(translation.id, 0) > 0
+
+
+@pytest.mark.parametrize(("late", "gives_way"), [(1, True), (8, False)])
+def test_under_overload_no_prompt_gives_way(policy, request_of, translation_beside_a_summary, late, gives_way) -> None:
+    translation, view = translation_beside_a_summary
+    view.waiting += [request_of(prompt=6000) for _ in range(late)]
+    assert (translation.id not in policy.plan(view).grants) is gives_way
+
+
 def test_of_two_e2e_prompts_that_cannot_both_be_on_time_the_one_with_the_dearer_answer_waits(
     policy, request_of, view_of
 ) -> None:
