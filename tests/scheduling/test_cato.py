@@ -272,13 +272,25 @@ def test_a_prompt_with_slack_gives_way_to_the_answers_of_shorter_calls(policy, t
     assert policy.plan(view).grants.get(translation.id, 0) > 0
 
 
-def test_without_such_an_answer_a_prompt_with_slack_is_read(policy, translation_beside_a_summary) -> None:
+def test_among_several_answers_the_shortest_call_counts(policy, request_of, translation_beside_a_summary) -> None:
     translation, view = translation_beside_a_summary
-    view.running[0].slo = replace(view.running[0].slo, deadline=100.0)
-    assert policy.plan(view).grants.get(translation.id, 0) > 0
+    view.running.append(decoding(request_of(TaskKind.TRANSLATION, prompt=3000)))
+    assert translation.id not in policy.plan(view).grants
 
 
-@pytest.mark.parametrize("task_work", [0.0, 10.0], ids=["does not tell", "is followed by more"])
+@pytest.mark.parametrize("other", [None, "completion", "long"], ids=["no answer", "a completion", "a call as long"])
+def test_without_such_an_answer_a_prompt_with_slack_is_read(
+    policy, request_of, translation_beside_a_summary, other
+) -> None:
+    translation, view = translation_beside_a_summary
+    if other == "long":
+        view.running[0].slo = replace(view.running[0].slo, arrival=-20.0)
+    else:
+        view.running = [] if other is None else [decoding(request_of(prompt=3000))]
+    assert policy.plan(view).grants.get(translation.id, 0) > policy.options.reserve
+
+
+@pytest.mark.parametrize("task_work", [0.0, 0.25], ids=["does not tell", "is followed by more"])
 def test_a_call_gives_way_only_if_it_tells_that_it_is_the_last_one_of_its_task(
     policy, translation_beside_a_summary, task_work
 ) -> None:
