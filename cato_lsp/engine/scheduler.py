@@ -47,8 +47,8 @@ _SIDE_QUEUES = ("kv_holding_waiting", "skipped_waiting")
 """Where 0.32 and 0.26 keep waiting requests that hold blocks, or whose grammar is being compiled."""
 
 
-OnStep = Callable[[dict[str, int]], None]
-"""Told of a step's tokens per request, by vLLM's internal id (the external id and a random suffix)."""
+StepTokens = dict[str, int]
+"""Tokens of a step per request, by vLLM's internal id (the external id and a random suffix)."""
 
 
 def _slo_of(request: Request, now: float) -> Slo:
@@ -64,7 +64,7 @@ class CatoMixin(_Base):
 
     policy_object: Policy
     clock: Callable[[], float]
-    on_step: OnStep | None = None
+    on_step: Callable[[StepTokens], None] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -235,7 +235,7 @@ def make_scheduler_cls(
     *,
     async_scheduling: bool,
     clock: Callable[[], float] = time.monotonic,
-    on_step: OnStep | None = None,
+    on_step: Callable[[StepTokens], None] | None = None,
 ) -> type[Scheduler]:
     """A class for `EngineArgs(scheduler_cls=...)` whose one instance follows `policy`.
 

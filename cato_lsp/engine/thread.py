@@ -32,6 +32,7 @@ from cato_lsp.scheduling.cost import StepCosts
 from cato_lsp.supervise import traceback_of
 
 if TYPE_CHECKING:
+    from cato_lsp.engine.scheduler import StepTokens
     from cato_lsp.engine.vllm_core import VllmCore
 
 logger = logging.getLogger(__name__)
@@ -278,7 +279,7 @@ class EngineThread:
             core.abort([stream.call_id])
         stream.usage.abort_latency_steps = self._steps - stream.steps_at_cancel
 
-    def _count(self, step: dict[str, int]) -> None:
+    def _count(self, step: StepTokens) -> None:
         """Count the tokens of a step for each call. vLLM's internal id is ours plus a random suffix."""
         self._steps += 1
         for internal_id, tokens in step.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -20,7 +20,7 @@ from cato_lsp.engine.cache_mixing import EXTRA_ARGUMENT, CacheMixingProcessor, S
 from cato_lsp.engine.forced_prefix import ForcedPrefixProcessor, spelled_out
 from cato_lsp.engine.launch import Launch
 from cato_lsp.engine.model_folder import ModelFolder
-from cato_lsp.engine.scheduler import OnStep, make_scheduler_cls
+from cato_lsp.engine.scheduler import StepTokens, make_scheduler_cls
 from cato_lsp.engine.topology import tolerate_missing_topology
 from cato_lsp.scheduling.cost import StepCostModel, StepCosts
 from cato_lsp.scheduling.policy import Policy
@@ -39,7 +39,9 @@ CPU_BLOCK = 32
 class VllmCore:
     """One model in one `LLMEngine`. All methods must be called on the thread that created it."""
 
-    def __init__(self, launch: Launch, folder: ModelFolder, policy: Policy, on_step: OnStep) -> None:
+    def __init__(
+        self, launch: Launch, folder: ModelFolder, policy: Policy, on_step: Callable[[StepTokens], None]
+    ) -> None:
         args = _engine_args(launch, folder)
         args.scheduler_cls = make_scheduler_cls(policy, async_scheduling=bool(args.async_scheduling), on_step=on_step)
         self._llm = LLMEngine.from_engine_args(args)

@@ -11,7 +11,7 @@ plan(step):
     longest = max(shortest, longest)
     slack   = the shortest time limit of an E2E answer + task_penalty * work of the late calls
 
-    # 1. Keep the largest set of prefills that can all be on time. The last call of a task waits while it has `slack`.
+    # 1. Keep the largest set of prefills that can all be on time. The last one of a task waits if it has more slack.
     jobs = prefills whose first token is due, by their deadlines
          + E2E prefills, due when an answer of `long_answer` length must start
     kept, lost = Moore-Hodgson(jobs, in steps of `longest`), which gives up the heaviest first:
@@ -57,7 +57,7 @@ class _Limits(NamedTuple):
     shortest: float
     longest: float
     slack: float
-    """An E2E prompt that can start this much later gives way to the E2E answers."""
+    """An E2E prompt with more slack than this, the last one of its task, gives way to the E2E answers."""
 
 
 class CatoPolicy:
@@ -142,7 +142,7 @@ class CatoPolicy:
             due = slo.deadline - now - costs.recent_step * tokens
             load = work + tokens * (costs.per_token + costs.per_sequence + costs.per_context * request.prompt)
             if due > limits.slack and 0 < slo.task_work < 2 * load:
-                continue  # nothing in its task waits for it
+                continue  # what is left of its task is hardly more than itself: no other call waits for it
             due += self.options.task_penalty * slo.task_work if due > limits.longest else 0.0
             jobs.append(Job(request, work, due, load * calls[slo.client] / slo.weight))
         return jobs
